@@ -1,0 +1,66 @@
+"""The few places where Keras 2 and Keras 3 differ."""
+
+import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
+
+KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
+"""Whether tf.keras is Keras 3 (otherwise Keras 2 or tf-keras)."""
+
+
+def add_state(layer, name, shape, initializer="zeros", dtype="float32"):
+    """Adds a variable that a layer updates itself, alike on every replica.
+
+    Each replica holds and assigns its own copy (synchronization ON_READ), so
+    that it may be assigned inside `tf.cond`; the layer computes the new value
+    from sums over the replicas, which keeps the copies equal. The first copy
+    is the one that is saved.
+    """
+    if not KERAS_3:
+        return layer.add_weight(
+            name=name,
+            shape=shape,
+            initializer=initializer,
+            dtype=dtype,
+            trainable=False,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+    # Keras 3's add_weight takes no synchronization; layers track a Variable
+    # that is set as an attribute just as well.
+    return tf.keras.Variable(
+        tf.keras.initializers.get(initializer),
+        shape=shape,
+        dtype=dtype,
+        trainable=False,
+        name=name,
+        synchronization="on_read",
+        aggregation="only_first_replica",
+    )
+
+
+def minimize(optimizer, loss, tape, variables):
+    """One optimizer step on `loss`, scaled and unscaled if the optimizer does so."""
+    if not KERAS_3:
+        optimizer.minimize(loss, variables, tape=tape)
+        return
+    with tape:
+        scaled = optimizer.scale_loss(loss)
+    gradients = tape.gradient(scaled, variables)
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+def update_compiled_metrics(model, labels, predictions, sample_weight):
+    """Updates the metrics given to a model's `compile`, without asking results."""
+    if KERAS_3:
+        compiled = model._compile_metrics
+        if compiled is None:
+            return
+    else:
+        compiled = model.compiled_metrics
+    compiled.update_state(labels, predictions, sample_weight)
+
+
+def under_xla():
+    """Whether the function being traced will be compiled by XLA."""
+    graph = tf.compat.v1.get_default_graph()
+    return control_flow_util.GraphOrParentsInXlaContext(graph)

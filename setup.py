@@ -1,0 +1,87 @@
+"""Packaging of hgr_tf: the packages `hgr_tf`, `pipelines` and `export`.
+
+Beam's `--setup_file` runs this file on its workers, so it stays self-contained.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+# tensorflow-ranking 0.5.5 needs tf.estimator, gone after TF 2.15, and TF 2.15
+# has no wheels past Python 3.11. So the Python version picks the flavour.
+KERAS_2 = 'python_version < "3.12"'
+KERAS_3 = 'python_version >= "3.12"'
+
+CORE = [
+    f"tensorflow>=2.15.1,<2.16; {KERAS_2}",
+    f"tensorflow>=2.20,<2.22; {KERAS_3}",
+    "tensorboard>=2.15",
+    f"tensorflow-ranking==0.5.5; {KERAS_2}",
+    f"tf-keras>=2.20,<2.22; {KERAS_3}",
+    f"keras-rs>=0.4,<1; {KERAS_3}",
+    "tensorflow-recommenders==0.7.7",
+    f"numpy>=1.26,<2; {KERAS_2}",
+    f"numpy>=2; {KERAS_3}",
+    "lazy_loader>=0.4",
+    "pydantic>=2.7,<3",
+    "pyyaml>=6",
+    "rich>=13",
+    "scikit-learn>=1.4",
+    "typer>=0.12",
+]
+PIPELINES = [
+    "apache-beam==2.77.0",
+    "google-crc32c>=1.5",
+    "isal>=1.6",
+    "msgspec>=0.18",
+    "pyarrow>=15",
+    # Newer ones need a protobuf that TF 2.15 does not work with.
+    f"tensorflow-metadata>=1.15,<1.18; {KERAS_2}",
+    f"tensorflow-metadata>=1.15; {KERAS_3}",
+]
+SERVING = [
+    f"tensorflow-serving-api>=2.15.1,<2.16; {KERAS_2}",
+    f"tensorflow-serving-api>=2.19; {KERAS_3}",
+    "tenacity>=8.3",
+]
+EXTRAS = {
+    # apache-beam[gcp] does not resolve beside TF 2.15: these are the parts of
+    # it that the Dataflow runner and gs:// paths need.
+    "dataflow": [
+        "google-apitools==0.5.31",
+        "google-auth-httplib2<0.3",
+        "google-cloud-storage",
+        "google-cloud-core",
+        "google-cloud-dataflow-client<0.14",
+    ],
+    # The integer-id model for ONNX Runtime or OpenVINO. Newer onnx wants a newer
+    # protobuf than TF 2.15 does.
+    "onnx": [f"onnx>=1.16,<1.18; {KERAS_2}", "onnxruntime>=1.17", "tf2onnx>=1.16"],
+    "report": ["jinja2>=3", "matplotlib>=3.8"],
+    "dev": [
+        "hypothesis>=6.100",
+        "ovmsclient>=2023.1",
+        "pytest>=8",
+        "pytest-xdist>=3.5",
+        "ruff>=0.6",
+    ],
+}
+
+setup(
+    name="hgr_tf",
+    version="0.1.0",
+    description="Hierarchical group-wise ranking for TensorFlow and Keras recommenders",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8")
+    if (ROOT / "README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=find_packages(include=["hgr_tf*", "pipelines*", "export*"]),
+    package_data={"export": ["tf_serving/*.config", "tf_serving/*.yaml"]},
+    install_requires=CORE + PIPELINES + SERVING,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["hgr-tf = hgr_tf.cli.main:main"]},
+)
