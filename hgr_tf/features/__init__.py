@@ -1,0 +1,46 @@
+"""The feature spec and the encoding learned from data. Loads no TensorFlow."""
+
+from hgr_tf.features.base import SpecError
+from hgr_tf.features.encoding import FeatureEncoding
+from hgr_tf.features.keys import ITEM, LABEL, TIME, USER, WEIGHT
+from hgr_tf.features.logs import (
+    Format,
+    Label,
+    NegativeSampling,
+    RandomSplit,
+    Table,
+    TimeSplit,
+    UserSplit,
+)
+from hgr_tf.features.spec import Feature, FeatureSpec
+from hgr_tf.features.transforms import (
+    Bucketized,
+    Categorical,
+    Hashed,
+    MultiCategorical,
+    Numeric,
+)
+
+__all__ = [
+    "ITEM",
+    "LABEL",
+    "TIME",
+    "USER",
+    "WEIGHT",
+    "Bucketized",
+    "Categorical",
+    "Feature",
+    "FeatureEncoding",
+    "FeatureSpec",
+    "Format",
+    "Hashed",
+    "Label",
+    "MultiCategorical",
+    "NegativeSampling",
+    "Numeric",
+    "RandomSplit",
+    "SpecError",
+    "Table",
+    "TimeSplit",
+    "UserSplit",
+]

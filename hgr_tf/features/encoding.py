@@ -1,0 +1,118 @@
+"""FeatureEncoding: what the pipeline learned from data to encode features."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hgr_tf.features.spec import FeatureSpec
+from hgr_tf.features.transforms import Bucketized, Categorical, Hashed, Numeric
+
+
+@dataclass(frozen=True)
+class FeatureEncoding:
+    """A spec with the vocabularies, boundaries and moments of its data.
+
+    It fixes the map from raw values to what the model sees: int64 ids
+    (0 is always "missing") or a float32. On disk it is a folder:
+
+        spec.yaml
+        encoding.json                     boundaries and moments
+        vocabularies/<feature>.txt        a value a line, by falling frequency
+
+    Attributes:
+        spec: The feature spec.
+        vocabularies: Values of each `Categorical` or `MultiCategorical`
+            feature, as text, in id order.
+        boundaries: Ascending boundaries of each `Bucketized` feature.
+        moments: (mean, standard deviation) of each standardized `Numeric`
+            feature, after `log1p`.
+    """
+
+    spec: FeatureSpec
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for feature in self.spec.features():
+            transform, name = feature.transform, feature.name
+            if isinstance(transform, Categorical) and name not in self.vocabularies:
+                raise ValueError(f"feature {name!r} has no vocabulary")
+            if isinstance(transform, Bucketized) and name not in self.boundaries:
+                raise ValueError(f"feature {name!r} has no boundaries")
+            if (
+                isinstance(transform, Numeric)
+                and transform.standardize
+                and name not in self.moments
+            ):
+                raise ValueError(f"feature {name!r} has no mean and deviation")
+
+    def num_ids(self, name: str) -> int:
+        """Number of ids of a feature, "missing" (0) included.
+
+        Raises:
+            ValueError: The feature is numeric.
+        """
+        transform = self.spec.feature(name).transform
+        if isinstance(transform, Categorical):
+            return 1 + transform.oov_buckets + len(self.vocabularies[name])
+        if isinstance(transform, Hashed):
+            return 1 + transform.num_buckets
+        if isinstance(transform, Bucketized):
+            return 2 + len(self.boundaries[name])
+        raise ValueError(f"feature {name!r} is numeric and has no ids")
+
+    def first_vocabulary_id(self, name: str) -> int:
+        """Id of a vocabulary's first value: past missing and unknown."""
+        return 1 + self.spec.feature(name).transform.oov_buckets
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the encoding into `folder`, which is made if needed."""
+        folder = Path(folder)
+        (folder / "vocabularies").mkdir(parents=True, exist_ok=True)
+        (folder / "spec.yaml").write_text(self.spec.to_yaml(), encoding="utf-8")
+        for name, values in self.vocabularies.items():
+            text = "".join(f"{value}\n" for value in values)
+            path = folder / "vocabularies" / f"{name}.txt"
+            path.write_text(text, encoding="utf-8", newline="")
+        learned = {
+            "boundaries": {k: list(v) for k, v in sorted(self.boundaries.items())},
+            "moments": {k: list(v) for k, v in sorted(self.moments.items())},
+        }
+        text = json.dumps(learned, indent=1) + "\n"
+        (folder / "encoding.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> FeatureEncoding:
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: A file of the encoding is absent.
+        """
+        folder = Path(folder)
+        spec = FeatureSpec.load(folder / "spec.yaml")
+        learned = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))
+        return cls(
+            spec=spec,
+            vocabularies={
+                f.name: _read_lines(folder / "vocabularies" / f"{f.name}.txt")
+                for f in spec.features()
+                if isinstance(f.transform, Categorical)
+            },
+            boundaries={k: tuple(v) for k, v in learned["boundaries"].items()},
+            moments={k: tuple(v) for k, v in learned["moments"].items()},
+        )
+
+    def float32_boundaries(self, name: str) -> np.ndarray:
+        """Boundaries as the float32 values that raw numbers are compared to."""
+        return np.asarray(self.boundaries[name], np.float32)
+
+
+def _read_lines(path: Path) -> tuple[str, ...]:
+    # Not splitlines(): it also splits at characters that values may hold.
+    return tuple(path.read_bytes().decode("utf-8").split("\n")[:-1])

@@ -1,0 +1,21 @@
+"""Reserved keys of a training example, beside one key per feature.
+
+Feature names may not start with two underscores, so these never collide.
+"""
+
+LABEL = "__label__"
+"""float: the label after the spec's threshold."""
+
+WEIGHT = "__weight__"
+"""float: the sample weight; written only when the spec or sampling gives one."""
+
+TIME = "__time__"
+"""int64: the time column as it came; written only when the spec names one."""
+
+USER = "__user__"
+"""int64: the user, as an integer id or the FarmHash fingerprint of a string id."""
+
+ITEM = "__item__"
+"""int64: the item, in the same form as the user."""
+
+RESERVED = (LABEL, WEIGHT, TIME, USER, ITEM)

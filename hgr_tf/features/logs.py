@@ -1,0 +1,192 @@
+"""Sections of the spec on logs and tables: their format, label and handling."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import datetime, timezone
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from hgr_tf.features.base import Strict
+
+TRAIN = "train"
+"""The split that vocabularies, boundaries and moments are learned from."""
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+
+class Format(Strict):
+    """How files are read.
+
+    Attributes:
+        type: "auto" goes by the file name: .parquet; .csv, .tsv, .dat, .txt;
+            .jsonl, .json, .ndjson; .avro; text formats also with .gz, .bz2.
+        delimiter: Separates the columns of delimited text. More than one
+            character is allowed and turns quoting off.
+        header: Whether delimited text starts with a line of column names.
+        columns: Column names of delimited text without a header.
+        encoding: Of delimited text.
+        quote: Quotes a value of delimited text; empty for none.
+        newlines_in_values: Whether quoted values may hold line ends. Such
+            files are not split among workers.
+    """
+
+    type: Literal["auto", "parquet", "csv", "jsonl", "avro"] = "auto"
+    delimiter: str = Field(",", min_length=1)
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    quote: str = Field('"', max_length=1)
+    newlines_in_values: bool = False
+
+    @model_validator(mode="after")
+    def _check_columns(self):
+        if not self.header and not self.columns:
+            raise ValueError("without a header, `columns` must name the columns")
+        return self
+
+
+class Label(Strict):
+    """The label column, and how its values become targets.
+
+    Attributes:
+        column: Column of the log.
+        positive_at_least: When given, the target is 1 for values at or above
+            it and 0 below; otherwise the value itself is the target.
+        min: Smallest valid raw value.
+        max: Largest valid raw value.
+    """
+
+    column: str
+    positive_at_least: float | None = None
+    min: float = 0.0
+    max: float = 1.0
+
+    @model_validator(mode="after")
+    def _check_range(self):
+        if self.min >= self.max:
+            raise ValueError(f"min must be below max, got {self.min} and {self.max}")
+        return self
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether every target is 0 or 1 (graded labels otherwise)."""
+        return self.positive_at_least is not None or (self.min, self.max) == (0, 1)
+
+
+class Table(Strict):
+    """A table of user or item features, joined on `key`.
+
+    Attributes:
+        key: Column of the table that equals the log's user or item id.
+        path: File or glob; relative to the spec's folder. The command line's
+            --user-table and --item-table win over it.
+        format: Of its files.
+        unmatched: Log rows whose id the table lacks: "missing" keeps them with
+            every feature of the table missing, "reject" sends them to the
+            dead letters. They are counted either way.
+    """
+
+    key: str
+    path: str | None = None
+    format: Format = Format()
+    unmatched: Literal["missing", "reject"] = "missing"
+
+
+class _Fractions(Strict):
+    fractions: dict[str, float]
+
+    @model_validator(mode="after")
+    def _check_fractions(self):
+        values = list(self.fractions.values())
+        if TRAIN not in self.fractions:
+            raise ValueError(f"fractions must name {TRAIN!r}, got {self.fractions}")
+        if min(values) <= 0 or abs(sum(values) - 1) > 1e-6:
+            raise ValueError(
+                f"fractions must be positive and sum to 1, got {self.fractions}"
+            )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The splits, in the order of the spec."""
+        return tuple(self.fractions)
+
+
+class RandomSplit(_Fractions):
+    """Rows at random, each user's positives and negatives spread in proportion."""
+
+    by: Literal["random"] = "random"
+
+
+class UserSplit(_Fractions):
+    """Whole users at random, by the hash of their id."""
+
+    by: Literal["user"] = "user"
+
+
+class TimeSplit(Strict):
+    """Rows by time: "train" until the first start, then each split from its own.
+
+    Attributes:
+        starts: Inclusive start of each later split, ascending; in the unit of
+            the time column, or an ISO date (UTC) when the spec has `time_unit`.
+    """
+
+    by: Literal["time"] = "time"
+    starts: dict[str, int | str] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_starts(self):
+        if TRAIN in self.starts:
+            raise ValueError(f"{TRAIN!r} is what comes before the first start")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The splits, in the order of time."""
+        return (TRAIN, *self.starts)
+
+    def cuts(self, unit: TimeUnit | None) -> list[int]:
+        """The starts as numbers of the time column.
+
+        Raises:
+            ValueError: A start is neither a number nor an ISO date, it is a
+                date and `unit` is None, or the starts do not ascend.
+        """
+        cuts = [_instant(start, unit) for start in self.starts.values()]
+        if any(a >= b for a, b in itertools.pairwise(cuts)):
+            raise ValueError(f"starts must ascend, got {self.starts}")
+        return cuts
+
+
+Split = Annotated[RandomSplit | UserSplit | TimeSplit, Field(discriminator="by")]
+
+
+class NegativeSampling(Strict):
+    """Keeps a share of the negatives; the kept ones weigh 1 / rate more.
+
+    Attributes:
+        rate: Probability of keeping a row whose target is 0.
+        splits: Splits that are sampled; the others stay whole.
+    """
+
+    rate: float = Field(gt=0, le=1)
+    splits: tuple[str, ...] = (TRAIN,)
+
+
+def units_per_second(unit: TimeUnit) -> int:
+    """How many of the time column's units make a second."""
+    return _PER_SECOND[unit]
+
+
+def _instant(value: int | str, unit: TimeUnit | None) -> int:
+    if isinstance(value, int):
+        return value
+    if unit is None:
+        raise ValueError(f"a date start needs `time_unit`, got {value!r}")
+    moment = datetime.fromisoformat(value)
+    moment = moment.replace(tzinfo=moment.tzinfo or timezone.utc)
+    return round(moment.timestamp() * _PER_SECOND[unit])

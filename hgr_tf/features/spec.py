@@ -1,0 +1,216 @@
+"""FeatureSpec: what the columns of a log mean, in one YAML file.
+
+The pipeline, the model and the export all follow it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from hgr_tf.features.base import SpecError, Strict, describe
+from hgr_tf.features.logs import (
+    Format,
+    Label,
+    NegativeSampling,
+    Split,
+    Table,
+    TimeSplit,
+    TimeUnit,
+)
+from hgr_tf.features.transforms import Categorical, Hashed, Transform
+
+Owner = Literal["user", "item", "context"]
+
+
+class Feature(Strict):
+    """One feature of the spec, resolved: name, owner, source and transform."""
+
+    name: str
+    owner: Owner
+    column: str
+    from_table: bool
+    transform: Transform
+
+
+class FeatureSpec(Strict):
+    """What the columns of a log mean.
+
+    Attributes:
+        name: A name for people.
+        user_id: Column of the log that identifies the user.
+        item_id: Column of the log that identifies the item.
+        label: Column name, or a `Label`.
+        weight: Column of sample weights, if any.
+        time: Column of event times, if any.
+        user: User features by name.
+        item: Item features by name.
+        context: Context features by name; always from the log.
+        tables: Tables of user and item features. With a table, the features
+            of its owner come from it, but for the id column itself.
+        missing_values: Texts that mean "missing", beside null and "".
+        time_unit: Of the time column, when it counts from 1970 (UTC). Allows
+            dates in `split` and statistics by day.
+        format: Of the log's files.
+        split: How rows are split, when the inputs are not given by split.
+        overlap: Equal rows in two splits: "count" them, "fail", or "ignore".
+        duplicates: Equal rows within a split: "keep", "count" or "drop" all
+            but the first. Rows are equal when every column that the spec
+            names is.
+        negatives: Sampling of negatives, if any.
+
+    Example:
+        >>> spec = FeatureSpec.from_yaml('''
+        ... name: tiny
+        ... user_id: user
+        ... item_id: item
+        ... label: click
+        ... user: {user: {type: categorical}}
+        ... item: {item: {type: categorical}, price: {type: numeric}}
+        ... ''')
+        >>> [f.name for f in spec.features()]
+        ['user', 'item', 'price']
+    """
+
+    name: str
+    user_id: str
+    item_id: str
+    label: Label
+    weight: str | None = None
+    time: str | None = None
+    user: dict[str, Transform] = Field(min_length=1)
+    item: dict[str, Transform] = Field(min_length=1)
+    context: dict[str, Transform] = Field(default_factory=dict)
+    tables: dict[Literal["user", "item"], Table] = Field(default_factory=dict)
+    missing_values: tuple[str, ...] = ()
+    time_unit: TimeUnit | None = None
+    format: Format = Format()
+    split: Split | None = None
+    overlap: Literal["count", "fail", "ignore"] = "count"
+    duplicates: Literal["keep", "count", "drop"] = "keep"
+    negatives: NegativeSampling | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label_from_column(cls, data):
+        if isinstance(data, dict) and isinstance(data.get("label"), str):
+            data = {**data, "label": {"column": data["label"]}}
+        return data
+
+    @model_validator(mode="after")
+    def _check_names(self):
+        names = [*self.user, *self.item, *self.context]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"feature names must differ, seen twice: {twice}")
+        bad = [n for n in names if n.startswith("__") or "/" in n]
+        if bad:
+            raise ValueError(
+                f"feature names must not start with '__' or hold '/', got {bad}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_time(self):
+        if isinstance(self.split, TimeSplit):
+            if self.time is None:
+                raise ValueError("split by time needs `time`, the column to go by")
+            self.split.cuts(self.time_unit)
+        return self
+
+    def features(self, owner: Owner | None = None) -> Iterator[Feature]:
+        """Yields the features in order: user, item, context."""
+        for section in ("user", "item", "context"):
+            if owner not in (None, section):
+                continue
+            for name, transform in getattr(self, section).items():
+                column = transform.column or name
+                yield Feature(
+                    name=name,
+                    owner=section,
+                    column=column,
+                    from_table=section in self.tables
+                    and column != self._id_column(section),
+                    transform=transform,
+                )
+
+    def feature(self, name: str) -> Feature:
+        """Returns the feature called `name`, or raises `KeyError`."""
+        for feature in self.features():
+            if feature.name == name:
+                return feature
+        raise KeyError(f"no feature {name!r} in spec {self.name!r}")
+
+    def id_feature(self, owner: Literal["user", "item"]) -> Feature | None:
+        """The categorical feature made of the owner's id column, if any."""
+        for feature in self.features(owner):
+            same = feature.column == self._id_column(owner) and not feature.from_table
+            if same and isinstance(feature.transform, Categorical | Hashed):
+                return feature
+        return None
+
+    def id_dtype(self, owner: Literal["user", "item"]) -> Literal["string", "int64"]:
+        """Type of the owner's id: that of the feature made of it, else text."""
+        for feature in self.features(owner):
+            if feature.column == self._id_column(owner) and not feature.from_table:
+                return "int64" if feature.transform.dtype == "int64" else "string"
+        return "string"
+
+    def log_columns(self) -> list[str]:
+        """Columns the log must have, each once."""
+        columns = [self.user_id, self.item_id, self.label.column]
+        columns += [c for c in (self.weight, self.time) if c]
+        columns += [f.column for f in self.features() if not f.from_table]
+        return list(dict.fromkeys(columns))
+
+    def table_columns(self, owner: Literal["user", "item"]) -> list[str]:
+        """Columns the owner's table must have: its key and its features'."""
+        columns = [f.column for f in self.features(owner) if f.from_table]
+        return list(dict.fromkeys([self.tables[owner].key, *columns]))
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON form; equal for equal specs."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str = "spec") -> FeatureSpec:
+        """Parses YAML text.
+
+        Raises:
+            SpecError: Names every field that is wrong, what it must be and
+                what came.
+        """
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SpecError(f"{source}: not YAML: {error}") from error
+        if not isinstance(data, dict):
+            raise SpecError(f"{source}: expected a mapping, got {data!r}")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise SpecError(f"{source}: {describe(error)}") from error
+
+    def to_yaml(self) -> str:
+        """YAML text that `from_yaml` reads back to an equal spec."""
+        data = self.model_dump(mode="json", exclude_defaults=False, exclude_none=True)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> FeatureSpec:
+        """Reads a YAML file; errors name the file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
+        return cls.from_yaml(text, source=str(path))
+
+    def _id_column(self, owner: Owner) -> str | None:
+        return {"user": self.user_id, "item": self.item_id}.get(owner)

@@ -1,0 +1,93 @@
+"""The feature spec: what it accepts, what it says when it does not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from hgr_tf.features import FeatureSpec, SpecError, TimeSplit
+
+MINIMAL = """
+name: tiny
+user_id: user
+item_id: item
+label: click
+user: {user: {type: categorical, dtype: int64}}
+item: {item: {type: categorical}, price: {type: numeric}}
+"""
+
+
+def parse(extra=""):
+    return FeatureSpec.from_yaml(MINIMAL + extra)
+
+
+def test_yaml_round_trip_keeps_every_section():
+    spec = parse("""
+time: when
+time_unit: ms
+weight: w
+missing_values: ["NULL"]
+format: {type: csv, delimiter: "::", header: false, columns: [user, item, click]}
+split: {by: time, starts: {val: "2022-05-01", test: 1651600000000}}
+duplicates: drop
+overlap: fail
+negatives: {rate: 0.5}
+tables: {item: {key: id, unmatched: reject, format: {encoding: latin-1}}}
+context:
+  tab: {type: hashed, num_buckets: 5}
+  age: {type: bucketized, boundaries: [1, 2.5]}
+  tags: {type: multi_categorical, delimiter: "|"}
+""")
+    assert FeatureSpec.from_yaml(spec.to_yaml()) == spec
+    assert FeatureSpec.from_yaml(spec.to_yaml()).digest() == spec.digest()
+    assert spec.digest() != parse().digest()
+
+
+def test_columns_of_log_and_tables():
+    spec = parse("tables: {item: {key: id}}\ncontext: {tab: {type: categorical}}\n")
+    assert spec.log_columns() == ["user", "item", "click", "tab"]
+    assert spec.table_columns("item") == ["id", "price"]
+    assert spec.id_dtype("user") == "int64" and spec.id_dtype("item") == "string"
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("colour: red", "colour: Extra inputs are not permitted"),
+        ("label: {column: c, min: 1, max: 1}", "min must be below max"),
+        ("context: {price: {type: numeric}}", "seen twice: ['price']"),
+        ("context: {__x: {type: numeric}}", "must not start with '__'"),
+        ("context: {x: {type: bucketized}}", "give either num_buckets or boundaries"),
+        ("split: {by: time, starts: {val: 5}}", "split by time needs `time`"),
+        ("time: t\nsplit: {by: time, starts: {val: '2022-01-01'}}", "`time_unit`"),
+        ("time: t\nsplit: {by: time, starts: {a: 5, b: 5}}", "starts must ascend"),
+        ("split: {by: user, fractions: {train: 0.5, val: 0.4}}", "sum to 1"),
+        ("split: {by: user, fractions: {a: 1.0}}", "must name 'train'"),
+        ("negatives: {rate: 0}", "negatives.rate"),
+        ("format: {header: false}", "`columns` must name the columns"),
+        ("format: {quote: '##'}", "format.quote"),
+        ("name: [", "not YAML"),
+    ],
+)
+def test_errors_name_the_field(extra, message):
+    text = MINIMAL.replace("label: click\n", "") if "label:" in extra else MINIMAL
+    with pytest.raises(SpecError) as error:
+        FeatureSpec.from_yaml(f"{text}\n{extra}\n", source="my.yaml")
+    assert message in str(error.value) and "my.yaml" in str(error.value)
+
+
+def test_dates_become_numbers_of_the_time_column():
+    split = TimeSplit(starts={"val": "1970-01-02", "test": "1970-01-02T00:00:01+00:00"})
+    assert split.cuts("ms") == [86_400_000, 86_401_000]
+    assert split.names == ("train", "val", "test")
+
+
+def test_a_file_that_is_not_there():
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot be read"):
+        FeatureSpec.load("nowhere.yaml")
+
+
+@pytest.mark.parametrize("module", ["hgr_tf.features", "pipelines.run"])
+def test_no_tensorflow_is_imported(module):
+    code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code]).returncode == 0
