@@ -1,0 +1,84 @@
+"""UncertaintyWeighting: learned weights of several losses."""
+
+import numpy as np
+import tensorflow as tf
+
+from hgr_tf.compat import add_state
+from hgr_tf.distribute import num_replicas, sum_over_replicas
+
+
+@tf.keras.utils.register_keras_serializable("hgr_tf")
+class UncertaintyWeighting(tf.keras.layers.Layer):
+    """Sum of losses weighted by learned homoscedastic uncertainty.
+
+    total = sum_l ( L_l / (2 sigma_l^2) + log sigma_l )
+
+    log sigma is trained. Each starts, at the first training call where its
+    loss is above 0, at its optimum log sigma = log(L) / 2: there the weighted
+    term of every level is 1/2 whatever its scale, and sigma's gradient is 0.
+
+    Args:
+        num_losses: Number of losses.
+        learning_rate_scale: log sigma moves this many times as fast as the
+            optimizer's learning rate says (with Adam; its square with SGD).
+
+    Call arguments:
+        losses: float32 [num_losses], at least 0.
+        counts: bool [num_losses]. A loss that does not count, such as that of
+            a level without a valid list, adds 0 and has no gradient.
+        started: bool; sigma waits for it, such as for codes that mean something.
+        training: Whether the start may be set.
+
+    Returns:
+        float32 scalar.
+
+    Source: Kendall, Gal and Cipolla, "Multi-Task Learning Using Uncertainty to
+    Weigh Losses", CVPR 2018; arXiv:2506.12756, equation 9.
+    """
+
+    def __init__(self, num_losses, learning_rate_scale=10.0, **kwargs):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        if num_losses < 1:
+            raise ValueError(f"`num_losses` must be positive, got {num_losses}")
+        if learning_rate_scale <= 0:
+            raise ValueError(
+                f"`learning_rate_scale` must be positive, got {learning_rate_scale}"
+            )
+        self.num_losses = num_losses
+        self.learning_rate_scale = learning_rate_scale
+        # log sigma = start + learning_rate_scale * moved.
+        self._moved = self.add_weight(
+            name="moved", shape=(num_losses,), initializer="zeros", trainable=True
+        )
+        nan = tf.keras.initializers.Constant(np.nan)
+        self._start = add_state(self, "start", (num_losses,), nan)
+        self.built = True
+
+    def call(self, losses, counts, started=True, training=False):
+        """Weighted sum; see the class."""
+        losses = tf.convert_to_tensor(losses, tf.float32)
+        mean = sum_over_replicas(tf.stop_gradient(losses)) / num_replicas()
+        optimum = 0.5 * tf.math.log(tf.maximum(mean, 1e-6))
+        start = tf.convert_to_tensor(self._start)
+        starts = tf.math.is_nan(start) & (mean > 0) & started
+        start = tf.where(starts, optimum, start)
+        if training:
+            self._start.assign(start)
+        start = tf.where(tf.math.is_nan(start), 0.0, start)
+        log_sigma = start + self.learning_rate_scale * self._moved
+        weighted = 0.5 * losses * tf.exp(-2.0 * log_sigma) + log_sigma
+        return tf.reduce_sum(tf.where(counts, weighted, 0.0))
+
+    @property
+    def log_sigma(self):
+        """float32 [num_losses]; NaN for a loss that has not started."""
+        return self._start + self.learning_rate_scale * self._moved
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "num_losses": self.num_losses,
+            "learning_rate_scale": self.learning_rate_scale,
+        }

@@ -1,0 +1,342 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.testing import two_replicas
+
+RANDOM = np.random.default_rng(5)
+EMBEDDINGS = RANDOM.normal(size=(64, 6)).astype(np.float32)
+BOOKS = [RANDOM.normal(size=(k, 6)).astype(np.float32) for k in (4, 3)]
+
+
+def quantizer(**kwargs):
+    kwargs = {"codebook_size": [4, 3], "initializer": BOOKS, **kwargs}
+    return ResidualVectorQuantizer(2, **kwargs)
+
+
+def walk(embeddings, books, distance="squared_l2"):
+    """Codes, residuals before each level, and the sum of the codewords."""
+    residual, codes, residuals = np.float64(embeddings), [], []
+    for book in np.float64(books[0]), np.float64(books[1]):
+        residuals.append(residual)
+        if distance == "cosine":
+            unit = book / np.linalg.norm(book, axis=1, keepdims=True)
+            code = np.argmax(residual @ unit.T, axis=1)
+        else:
+            code = np.argmin(((residual[:, None] - book) ** 2).sum(2), axis=1)
+        codes.append(code)
+        residual = residual - book[code]
+    return np.stack(codes, 1), residuals, embeddings - residual
+
+
+@pytest.mark.parametrize("distance", ["squared_l2", "cosine"])
+def test_codes_and_quantized_equal_numpy(distance):
+    layer = quantizer(distance=distance)
+    out = layer(EMBEDDINGS)
+    codes, _, quantized = walk(EMBEDDINGS, BOOKS, distance)
+    np.testing.assert_array_equal(out.codes, codes)
+    np.testing.assert_allclose(out.quantized, quantized, atol=1e-5)
+    left = np.square(EMBEDDINGS - quantized).sum(1).mean()
+    np.testing.assert_allclose(out.errors[1], left, rtol=1e-5)
+    np.testing.assert_array_equal(layer.encode(EMBEDDINGS), codes)
+    np.testing.assert_allclose(layer.decode(codes), quantized, atol=1e-5)
+    np.testing.assert_allclose(layer.decode(codes[:, :1]), BOOKS[0][codes[:, 0]])
+
+
+@given(
+    embeddings=arrays("float32", (12, 6), elements=st.floats(-3, 3, width=32)),
+    decay=st.sampled_from([0.0, 0.5, 0.99]),
+)
+@settings(max_examples=20)
+def test_ema_step_equals_numpy(embeddings, decay):
+    layer = quantizer(decay=decay, expiry_threshold=0.0)
+    layer(embeddings, training=True)
+    codes, residuals, _ = walk(embeddings, BOOKS)
+    for level, book in enumerate(BOOKS):
+        hits = np.eye(len(book))[codes[:, level]]
+        counts = decay + (1 - decay) * hits.sum(0)
+        sums = decay * book + (1 - decay) * hits.T @ residuals[level]
+        total = counts.sum()
+        smoothed = (counts + 1e-5) / (total + len(book) * 1e-5) * total
+        np.testing.assert_allclose(layer.usage[level], counts, rtol=1e-5)
+        expected = sums / smoothed[:, None]
+        np.testing.assert_allclose(
+            layer.codebooks[level], expected, rtol=1e-4, atol=1e-5
+        )
+
+
+def test_straight_through_passes_the_gradient_unchanged():
+    layer, weights = quantizer(), RANDOM.normal(size=(64, 6)).astype(np.float32)
+    inputs = tf.constant(EMBEDDINGS)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        loss = tf.reduce_sum(layer(inputs, training=True).quantized * weights)
+    np.testing.assert_allclose(tape.gradient(loss, inputs), weights)
+
+
+def test_rotation_turns_and_scales_the_gradient():
+    layer = quantizer(gradient_estimator="rotation")
+    inputs, upstream = tf.constant(EMBEDDINGS), RANDOM.normal(size=(64, 6))
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        quantized = layer(inputs).quantized
+        loss = tf.reduce_sum(quantized * tf.cast(upstream, tf.float32))
+    gradient = tape.gradient(loss, inputs).numpy()
+    for e, q, g, u in zip(
+        EMBEDDINGS, quantized.numpy(), gradient, upstream, strict=True
+    ):
+        a, b = e / np.linalg.norm(e), q / np.linalg.norm(q)
+        r = (a + b) / np.linalg.norm(a + b)
+        rotation = np.eye(6) - 2 * np.outer(r, r) + 2 * np.outer(b, a)
+        scaled = np.linalg.norm(q) / np.linalg.norm(e) * rotation
+        np.testing.assert_allclose(scaled @ e, q, atol=1e-4)
+        np.testing.assert_allclose(g, scaled.T @ u, rtol=1e-3, atol=1e-4)
+
+
+def test_rotation_without_a_direction_falls_back_to_straight_through():
+    inputs = tf.zeros([3, 6])
+    layer = quantizer(gradient_estimator="rotation")
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        loss = tf.reduce_sum(layer(inputs).quantized)
+    np.testing.assert_allclose(tape.gradient(loss, inputs), 1.0)
+
+
+def test_commitment_loss_and_its_gradient():
+    layer, inputs = quantizer(commitment_cost=0.25), tf.constant(EMBEDDINGS)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        loss = layer(inputs, training=True).loss
+    difference = EMBEDDINGS - walk(EMBEDDINGS, BOOKS)[2]
+    expected = 0.25 * np.square(difference).sum(1).mean()
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        tape.gradient(loss, inputs), 0.5 * difference / 64, atol=1e-6
+    )
+
+
+def test_gradient_codebooks_move_toward_their_residuals():
+    layer = quantizer(learning="gradient", expiry_threshold=0.0)
+    optimizer = tf.keras.optimizers.SGD(0.5)
+    errors = []
+    for _ in range(40):
+        with tf.GradientTape() as tape:
+            out = layer(EMBEDDINGS, training=True)
+        variables = layer.trainable_variables
+        gradients = tape.gradient(out.loss, variables)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        errors.append(float(out.errors[-1]))
+    assert errors[-1] < 0.8 * errors[0]
+
+
+def test_starts_by_kmeans_at_the_given_step():
+    centers = 10 * RANDOM.normal(size=(4, 6)).astype(np.float32)
+    labels = RANDOM.integers(0, 4, 400)
+    data = centers[labels] + 0.1 * RANDOM.normal(size=(400, 6)).astype(np.float32)
+    layer = ResidualVectorQuantizer(2, 4, start_step=3, expiry_threshold=0.0)
+    step = tf.function(lambda x: layer(x, training=True))
+    for batch in np.split(data, 4)[:2]:
+        step(tf.constant(batch))
+        assert not layer.started
+    step(tf.constant(data[200:300]))
+    assert layer.started
+    found = layer.codebooks[0]
+    nearest = np.linalg.norm(centers[:, None] - found, axis=2).min(1)
+    assert (nearest < 0.2).all()
+
+
+def test_before_the_start_codebooks_do_not_move():
+    layer = ResidualVectorQuantizer(1, 4, start_step=100)
+    layer(EMBEDDINGS)
+    before = layer.codebooks[0]
+    layer(EMBEDDINGS, training=True)
+    np.testing.assert_array_equal(layer.codebooks[0], before)
+
+
+def test_expired_code_is_replaced_and_its_ema_state_reset():
+    books = [np.concatenate([BOOKS[0][:3], np.full((1, 6), 1e3, np.float32)]), BOOKS[1]]
+    layer = quantizer(initializer=books, decay=0.5, expiry_threshold=0.5)
+    for _ in range(4):
+        layer(EMBEDDINGS, training=True)
+    assert layer.expired[0] > 0
+    revived = layer.codebooks[0][3]
+    assert np.abs(revived).max() < 10
+    # Its average starts at the revived codeword, with the mean usage.
+    sums = layer._books.sums.numpy()[3]
+    np.testing.assert_allclose(sums / layer.usage[0][3], revived, rtol=1e-3, atol=1e-3)
+    assert len(np.unique(layer.encode(EMBEDDINGS)[:, 0])) == 4
+
+
+def test_counts_start_at_one_and_sums_at_the_codebook():
+    layer = quantizer(decay=0.99)
+    layer(EMBEDDINGS[:1], training=True)
+    for book, start in zip(layer.codebooks, BOOKS, strict=True):
+        assert np.abs(book - start).max() < 0.1 * np.abs(start).max()
+
+
+def test_inference_changes_no_state():
+    layer = quantizer()
+    layer(EMBEDDINGS, training=True)
+    before = [v.numpy() for v in layer.variables]
+    layer(EMBEDDINGS, training=False)
+    for variable, value in zip(layer.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_rows_are_counted_and_never_reach_the_codebooks(bad):
+    poisoned = np.concatenate([EMBEDDINGS, np.full((2, 6), bad, np.float32)])
+    for start in (BOOKS, "kmeans"):
+        clean, dirty = quantizer(initializer=start), quantizer(initializer=start)
+        clean(EMBEDDINGS, training=True)
+        out = dirty(poisoned, training=True)
+        assert dirty.skipped == 2
+        assert np.isfinite(out.loss) and np.isfinite(out.errors).all()
+        if start is BOOKS:
+            for a, b in zip(clean.codebooks, dirty.codebooks, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6)
+        assert all(np.isfinite(book).all() for book in dirty.codebooks)
+
+
+def test_buffer_of_nothing_finite_waits():
+    layer = ResidualVectorQuantizer(1, 2)
+    layer(np.full((3, 6), np.nan, np.float32), training=True)
+    assert not layer.started
+    layer(EMBEDDINGS, training=True)
+    assert layer.started
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_tiny_batches(size):
+    layer = quantizer()
+    step = tf.function(
+        lambda x: layer(x, training=True),
+        input_signature=[tf.TensorSpec([None, 6])],
+    )
+    out = step(tf.constant(EMBEDDINGS[:size]))
+    assert out.codes.shape == (size, 2)
+    assert np.isfinite(out.errors).all() and np.isfinite(out.loss)
+    if size == 0:
+        np.testing.assert_allclose(layer.codebooks[0], BOOKS[0])
+
+
+def test_unique_users_give_the_same_result():
+    users = RANDOM.integers(0, 10, 64) * 10**12
+    table = RANDOM.normal(size=(10, 6)).astype(np.float32)
+    embeddings = table[users // 10**12]
+    every, distinct = quantizer(commitment_cost=0.1), quantizer(commitment_cost=0.1)
+    a = every(embeddings, training=True)
+    b = distinct(embeddings, training=True, user_ids=users)
+    np.testing.assert_array_equal(a.codes, b.codes)
+    np.testing.assert_allclose(a.quantized, b.quantized)
+    np.testing.assert_allclose(a.loss, b.loss, rtol=1e-5)
+    for x, y in zip(every.codebooks, distinct.codebooks, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+
+
+def test_jit_equals_eager():
+    eager, jitted = quantizer(), quantizer()
+    step = tf.function(lambda x: jitted(x, training=True), jit_compile=True)
+    for _ in range(3):
+        a, b = eager(EMBEDDINGS, training=True), step(tf.constant(EMBEDDINGS))
+    np.testing.assert_array_equal(a.codes, b.codes)
+    for x, y in zip(eager.codebooks, jitted.codebooks, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_low_precision_inputs_keep_float32_codebooks(dtype):
+    layer = quantizer(dtype=tf.keras.mixed_precision.Policy(f"mixed_{dtype}"))
+    out = layer(tf.cast(EMBEDDINGS, dtype), training=True)
+    assert out.quantized.dtype == dtype
+    assert layer._books.codewords.dtype == "float32"
+    assert out.loss.dtype == tf.float32
+
+
+@pytest.mark.parametrize("start", ["kmeans", "given"])
+def test_two_replicas_equal_one_with_the_whole_batch(start):
+    kwargs = {"initializer": BOOKS} if start == "given" else {"initializer": "kmeans"}
+    kwargs |= {"expiry_threshold": 0.9, "decay": 0.5}
+    strategy = two_replicas()
+    with strategy.scope():
+        layer = quantizer(**kwargs)
+    halves = strategy.experimental_distribute_values_from_function(
+        lambda c: tf.constant(np.split(EMBEDDINGS, 2)[c.replica_id_in_sync_group])
+    )
+    step = tf.function(
+        lambda: strategy.run(lambda x: layer(x, training=True).loss, args=(halves,))
+    )
+    for _ in range(5):
+        step()
+    assert int(np.sum(layer.expired)) > 0
+    for name in ("codewords", "counts", "sums", "expired", "step"):
+        first, second = strategy.experimental_local_results(getattr(layer._books, name))
+        np.testing.assert_array_equal(first, second)
+    if start == "given":
+        alone = quantizer(**{**kwargs, "expiry_threshold": 0.0})
+        with strategy.scope():
+            layer = quantizer(**{**kwargs, "expiry_threshold": 0.0})
+        tf.function(
+            lambda: strategy.run(lambda x: layer(x, training=True).loss, args=(halves,))
+        )()
+        alone(EMBEDDINGS, training=True)
+        for a, b in zip(layer.codebooks, alone.codebooks, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_survives_saving_in_the_middle_of_training(tmp_path):
+    inputs = tf.keras.Input((6,))
+    layer = ResidualVectorQuantizer(2, 4, start_step=3, name="quantizer")
+    model = tf.keras.Model(inputs, layer(inputs).codes)
+    layer(EMBEDDINGS, training=True)
+    model.save(tmp_path / "model.keras")
+    again = tf.keras.models.load_model(tmp_path / "model.keras")
+    other = again.get_layer("quantizer")
+    for _ in range(4):
+        layer(EMBEDDINGS, training=True)
+        other(EMBEDDINGS, training=True)
+    assert layer.started and other.started
+    for a, b in zip(layer.codebooks, other.codebooks, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_fit_sets_codebooks_whose_codes_the_layer_gives():
+    table = RANDOM.normal(size=(500, 6)).astype(np.float32)
+    layer = ResidualVectorQuantizer(3, 8).fit(table)
+    assert layer.started
+    out = layer(table)
+    np.testing.assert_array_equal(layer.encode(table), out.codes)
+    assert all(np.diff(out.errors) < 0)
+    with pytest.raises(ValueError, match="`embeddings` must be finite"):
+        layer.fit(np.full((3, 6), np.nan))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_levels": 0}, "`num_levels` must be a positive int, got 0"),
+        ({"codebook_size": [4, 4, 4]}, "`codebook_size` must be .*4, 4, 4"),
+        ({"distance": "l1"}, "`distance` must be one of .*got 'l1'"),
+        ({"learning": "x"}, "`learning` must be"),
+        ({"initializer": "x"}, "`initializer` must be"),
+        ({"decay": 1.0}, "`decay` must be in \\[0, 1\\), got 1.0"),
+        ({"expiry_threshold": -1}, "`expiry_threshold` must be"),
+        ({"gradient_estimator": "x"}, "`gradient_estimator` must be one of"),
+        ({"start_step": 0}, "`start_step` must be"),
+        ({"commitment_cost": -1}, "`commitment_cost` must be"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ResidualVectorQuantizer(**{"num_levels": 2, "codebook_size": 4, **arguments})
+
+
+def test_codebooks_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match="codebooks must have shapes"):
+        quantizer().set_codebooks([BOOKS[0], BOOKS[0]])
+    with pytest.raises(ValueError, match="`embeddings` must be \\[batch, dim\\]"):
+        quantizer()(tf.zeros([2, 3, 6]))
