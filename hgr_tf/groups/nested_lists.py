@@ -1,0 +1,104 @@
+"""Sums and maxima over nested groups, one pass over the batch for all levels."""
+
+import tensorflow as tf
+
+
+class NestedLists:
+    """Reduces samples to groups, and groups to their parents.
+
+    The batch is reduced once, to the deepest groups; every shallower level is
+    reduced from the one below it.
+
+    Args:
+        groups: `Groups` of the batch.
+        sample_weight: Optional float32 [batch], at least 0. A sample of weight
+            w counts as w samples, one of weight 0 as none.
+    """
+
+    def __init__(self, groups, sample_weight=None):
+        self.groups = groups
+        self._weights = sample_weight
+        # Deepest first: (ids to reduce by, number of groups).
+        self._steps = list(
+            zip(
+                (groups.ids, *reversed(groups.parents)),
+                reversed(groups.num_groups),
+                strict=True,
+            )
+        )
+
+    @property
+    def ids(self):
+        """int32 [batch]: group of each sample at the deepest level."""
+        return self.groups.ids
+
+    @property
+    def parents(self):
+        """For each level but the shallowest, deepest first: parents of groups."""
+        return [ids for ids, _ in self._steps[1:]]
+
+    @property
+    def weights(self):
+        """float32 [batch]: weight of each sample."""
+        if self._weights is None:
+            return tf.ones_like(self.ids, tf.float32)
+        return self._weights
+
+    def weigh(self, values):
+        """[batch] values times their weights."""
+        return values if self._weights is None else self._weights * values
+
+    def mask(self, values, fill):
+        """[batch] values, with `fill` for the samples of weight 0."""
+        if self._weights is None:
+            return values
+        return tf.where(self._weights > 0, values, fill)
+
+    def counts(self):
+        """Samples of weight above 0: a list of float32 [num_groups]."""
+        return self.sum(self.mask(tf.ones_like(self.ids, tf.float32), 0.0))
+
+    def sum(self, values):
+        """Sums of [batch] values: a list of [num_groups], deepest first."""
+        return self._reduce(values, tf.math.unsorted_segment_sum)
+
+    def max(self, values):
+        """Maxima of [batch] values: a list of [num_groups], deepest first.
+
+        A group without samples has the lowest value of the dtype.
+        """
+        return self._reduce(values, tf.math.unsorted_segment_max)
+
+    def min(self, values):
+        """Minima of [batch] values: a list of [num_groups], deepest first.
+
+        A group without samples has the highest value of the dtype.
+        """
+        return self._reduce(values, tf.math.unsorted_segment_min)
+
+    def sum_step(self, level, values):
+        """Sums over step `level` alone (0: samples to the deepest groups)."""
+        ids, count = self._steps[level]
+        return tf.math.unsorted_segment_sum(values, ids, count)
+
+    def _reduce(self, values, segment_reduce):
+        levels = []
+        for ids, count in self._steps:
+            values = segment_reduce(values, ids, count)
+            levels.append(values)
+        return levels
+
+
+def two_classes(lists, labels):
+    """Which groups have samples of two different labels, deepest first.
+
+    Args:
+        lists: `NestedLists`.
+        labels: float [batch].
+
+    Returns:
+        A list of bool [num_groups].
+    """
+    highest = lists.max(lists.mask(labels, labels.dtype.min))
+    lowest = lists.min(lists.mask(labels, labels.dtype.max))
+    return [high > low for high, low in zip(highest, lowest, strict=True)]

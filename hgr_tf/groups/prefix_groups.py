@@ -1,0 +1,120 @@
+"""Codes -> the groups of a batch, level by level, nested like a trie."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from hgr_tf.compat import under_xla
+
+
+class Groups(NamedTuple):
+    """Nested groups of a batch; level 1 is the shallowest.
+
+    Attributes:
+        ids: int32 [batch]. Group of each sample at the deepest level.
+        parents: One int32 [num_groups[l + 1]] for each level l but the
+            deepest: the group of level l that holds each group of level l + 1.
+        num_groups: One scalar a level: ids of a level are below it. Under XLA
+            it is the batch size, and high ids go unused.
+    """
+
+    ids: tf.Tensor
+    parents: tuple
+    num_groups: tuple
+
+    @property
+    def num_levels(self):
+        """Number of levels."""
+        return len(self.num_groups)
+
+    def level_ids(self):
+        """Group of each sample at every level: a list of int32 [batch]."""
+        levels = [self.ids]
+        for parents in reversed(self.parents):
+            levels.insert(0, tf.gather(parents, levels[0]))
+        return levels
+
+
+def prefix_groups(codes, user_ids=None):
+    """Groups samples by code prefix: at level l, by the first l codes.
+
+    A group is numbered by its parent's number and its own code, so nothing
+    overflows for any codebook_size^levels. Numbers come from a hash table,
+    O(batch) a level, or under XLA, where shapes are static, from a sort.
+
+    Args:
+        codes: int [batch, levels], each in [0, 2^31).
+        user_ids: Optional int [batch]. Adds the user as one more, deepest
+            level: samples of equal code and equal user.
+
+    Returns:
+        `Groups` of L levels, or L + 1 with users.
+
+    Raises:
+        ValueError: `codes` are not [batch, levels].
+
+    Example:
+        >>> groups = prefix_groups(tf.constant([[1, 0], [0, 3], [1, 2]]))
+        >>> [ids.numpy().tolist() for ids in groups.level_ids()]
+        [[0, 1, 0], [0, 1, 2]]
+
+    Source: arXiv:2506.12756, section 3 (users grouped by code prefix).
+    """
+    codes = tf.convert_to_tensor(codes)
+    if codes.shape.rank != 2 or not codes.shape[1]:
+        raise ValueError(f"`codes` must be [batch, levels], got {codes.shape}")
+    columns = tf.unstack(tf.cast(codes, tf.int64), axis=1)
+    if user_ids is not None:
+        users = tf.cast(tf.reshape(user_ids, [-1]), tf.int64)
+        # Ids of any value become numbers below 2^31, as codes are.
+        columns.append(tf.cast(_number(users).ids, tf.int64))
+    return _nest(columns)
+
+
+def id_groups(ids):
+    """One level, grouped by an int [batch] of any value, such as the user's id."""
+    return _nest([tf.cast(tf.reshape(ids, [-1]), tf.int64)])
+
+
+def whole_batch(labels):
+    """One level with one group: all samples of `labels`, [batch]."""
+    return Groups(tf.zeros([tf.size(labels)], tf.int32), (), (1,))
+
+
+class _Numbered(NamedTuple):
+    """Dense ids of keys, the key of each id, and how many ids there may be."""
+
+    ids: tf.Tensor
+    keys: tf.Tensor
+    count: tf.Tensor
+
+
+def _nest(columns):
+    level = _number(columns[0])
+    parents, counts = [], [level.count]
+    for column in columns[1:]:
+        level = _number(tf.cast(level.ids, tf.int64) * (1 << 31) + column)
+        parents.append(tf.cast(level.keys // (1 << 31), tf.int32))
+        counts.append(level.count)
+    return Groups(level.ids, tuple(parents), tuple(counts))
+
+
+def _number(keys):
+    return _number_by_sort(keys) if under_xla() else _number_by_hash(keys)
+
+
+def _number_by_hash(keys):
+    distinct, ids = tf.unique(keys)
+    return _Numbered(ids, distinct, tf.size(distinct))
+
+
+def _number_by_sort(keys):
+    batch = tf.size(keys)
+    order = tf.argsort(keys, stable=True)
+    ordered = tf.gather(keys, order)
+    changes = tf.cast(ordered[1:] != ordered[:-1], tf.int32)
+    ranks = tf.cumsum(tf.concat([tf.zeros_like(order[:1]), changes], axis=0))
+    ids = tf.gather(ranks, tf.math.invert_permutation(order))
+    distinct = tf.math.unsorted_segment_max(ordered, ranks, batch)
+    # Ids without a sample get key 0: they are nobody's parent that matters.
+    return _Numbered(ids, tf.maximum(distinct, 0), batch)
