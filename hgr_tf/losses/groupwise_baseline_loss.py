@@ -1,0 +1,56 @@
+"""GroupwiseBaselineLoss: a listwise loss without a hierarchy, to compare with."""
+
+import tensorflow as tf
+
+from hgr_tf.groups import id_groups, whole_batch
+from hgr_tf.losses.groupwise_loss import GroupwiseLossBase, check_choice
+
+
+@tf.keras.utils.register_keras_serializable("hgr_tf")
+class GroupwiseBaselineLoss(GroupwiseLossBase):
+    """A listwise loss over the whole batch, or over each user's samples.
+
+    It needs no quantizer: the baselines that a hierarchy is measured against.
+
+    Args:
+        listwise: See `HierarchicalGroupwiseLoss`.
+        over: "batch": the batch is one list; "user": a list a user.
+        level_weights: The weight of the loss, or "uncertainty".
+        normalization: See `HierarchicalGroupwiseLoss`.
+        global_batch: See `HierarchicalGroupwiseLoss`.
+
+    Call arguments:
+        As those of `HierarchicalGroupwiseLoss`; `codes` are not used, and
+        `user_ids` are needed for over="user".
+
+    Example:
+        >>> loss = GroupwiseBaselineLoss("softmax_ce", over="batch", level_weights=1.0)
+        >>> round(float(loss([1.0, 0.0], tf.zeros(2))), 4)
+        0.6931
+    """
+
+    def __init__(
+        self,
+        listwise="list_ce",
+        over="batch",
+        level_weights=0.3,
+        normalization="positive",
+        global_batch=False,
+        **kwargs,
+    ):
+        super().__init__(
+            1, listwise, level_weights, normalization, global_batch, **kwargs
+        )
+        check_choice("over", over, ("batch", "user"))
+        self.over = over
+
+    def _group(self, labels, codes, user_ids):
+        if self.over == "batch":
+            return whole_batch(labels)
+        if user_ids is None:
+            raise ValueError("`user_ids` must be given with over='user', got None")
+        return id_groups(user_ids)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {**super().get_config(), "over": self.over}

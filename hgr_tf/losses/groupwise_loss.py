@@ -1,0 +1,189 @@
+"""What the groupwise losses share: inputs, replicas, weighting of levels."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
+from hgr_tf.groups import NestedLists
+from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
+from hgr_tf.losses.list_terms import NORMALIZATIONS
+from hgr_tf.losses.listwise import level_losses, resolve_listwise
+from hgr_tf.losses.tfr_adapter import is_tfr_loss
+
+
+class GroupwiseLossOutput(NamedTuple):
+    """A groupwise loss with what it is made of; levels shallowest first.
+
+    Attributes:
+        loss: float32 scalar.
+        level_losses: float32 [levels], unweighted.
+        occupancy: float32 [levels]. Share of the samples that are in a list
+            with two classes.
+    """
+
+    loss: tf.Tensor
+    level_losses: tf.Tensor
+    occupancy: tf.Tensor
+
+
+class GroupwiseLossBase(tf.keras.layers.Layer):
+    """A listwise loss over nested groups of a flat batch.
+
+    Subclasses say how a batch is grouped.
+
+    Args:
+        num_levels: Number of levels, the user level included.
+        listwise: See `HierarchicalGroupwiseLoss`.
+        level_weights: See `HierarchicalGroupwiseLoss`.
+        normalization: "positive", "list" or "sample".
+        global_batch: See `HierarchicalGroupwiseLoss`.
+    """
+
+    def __init__(
+        self,
+        num_levels,
+        listwise,
+        level_weights,
+        normalization,
+        global_batch,
+        **kwargs,
+    ):
+        kwargs["dtype"] = "float32"
+        super().__init__(**{"autocast": False, **kwargs})
+        check_choice("normalization", normalization, NORMALIZATIONS)
+        self.listwise = listwise
+        self.level_weights = level_weights
+        self.normalization = normalization
+        self.global_batch = global_batch
+        several = isinstance(listwise, list | tuple)
+        if several and len(listwise) != num_levels:
+            raise ValueError(
+                f"`listwise` must be one loss or {num_levels}, got {len(listwise)}"
+            )
+        self._losses_of_levels = [
+            resolve_listwise(name) for name in (listwise if several else [listwise])
+        ]
+        self._fixed_weights, self._uncertainty = None, None
+        if level_weights == "uncertainty":
+            if any(is_tfr_loss(loss) for loss in self._losses_of_levels):
+                raise ValueError(
+                    "`level_weights` must be fixed with a tensorflow-ranking loss, "
+                    "which may be negative; got 'uncertainty'"
+                )
+            self._uncertainty = UncertaintyWeighting(num_levels)
+        else:
+            self._fixed_weights = _fixed_weights(level_weights, num_levels)
+        self.built = True
+
+    def call(
+        self,
+        labels,
+        logits,
+        codes=None,
+        sample_weight=None,
+        user_ids=None,
+        training=False,
+    ):
+        """The weighted sum of the level losses, a float32 scalar."""
+        return self.compute(
+            labels, logits, codes, sample_weight, user_ids, training
+        ).loss
+
+    def compute(
+        self,
+        labels,
+        logits,
+        codes=None,
+        sample_weight=None,
+        user_ids=None,
+        training=False,
+        started=True,
+    ):
+        """The loss with its levels and their occupancy.
+
+        Takes what `call` takes, and `started`, a bool: uncertainty weights wait
+        for it, as codes mean nothing before their quantizer has started.
+
+        Returns:
+            A `GroupwiseLossOutput`.
+        """
+        labels, logits, weights = _flat(labels, logits, sample_weight)
+        if self.global_batch:
+            labels, weights, codes, user_ids = (
+                None if values is None else gather_over_replicas(values)
+                for values in (labels, weights, codes, user_ids)
+            )
+            logits = gather_with_gradient(logits)
+        lists = NestedLists(self._group(labels, codes, user_ids), weights)
+        pairs = [
+            level_losses(loss, lists, labels, logits, self.normalization)
+            for loss in self._losses_of_levels
+        ]
+        losses, occupancy = pairs[0]
+        if len(pairs) > 1:
+            losses = tf.stack([pairs[i][0][i] for i in range(len(pairs))])
+        return GroupwiseLossOutput(
+            loss=self._weigh(losses, occupancy, started, training),
+            level_losses=losses,
+            occupancy=occupancy,
+        )
+
+    def _group(self, labels, codes, user_ids):
+        raise NotImplementedError
+
+    def _weigh(self, losses, occupancy, started, training):
+        if self._uncertainty is None:
+            return tf.tensordot(losses, tf.constant(self._fixed_weights), 1)
+        return self._uncertainty(losses, occupancy > 0, started, training=training)
+
+    def get_config(self):
+        """Constructor arguments that all groupwise losses take."""
+        return {
+            **super().get_config(),
+            "listwise": self.listwise,
+            "level_weights": self.level_weights,
+            "normalization": self.normalization,
+            "global_batch": self.global_batch,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the loss from `get_config`, serialized or not."""
+
+        def loss(item):
+            if isinstance(item, dict):
+                return tf.keras.utils.deserialize_keras_object(item)
+            return item
+
+        listwise = config["listwise"]
+        several = isinstance(listwise, list | tuple)
+        listwise = [loss(item) for item in listwise] if several else loss(listwise)
+        return cls(**{**config, "listwise": listwise})
+
+
+def _flat(labels, logits, sample_weight):
+    labels = tf.reshape(tf.cast(labels, tf.float32), [-1])
+    logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
+    if sample_weight is None:
+        return labels, logits, None
+    return labels, logits, tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+
+
+def check_choice(name, value, choices):
+    """Raises `ValueError` unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {choices}, got {value!r}")
+
+
+def _fixed_weights(level_weights, num_levels):
+    weights = np.asarray(level_weights, np.float32)
+    if weights.ndim == 0:
+        weights = np.full(num_levels, weights / num_levels, np.float32)
+    if weights.shape != (num_levels,) or not (weights >= 0).all():
+        raise ValueError(
+            "`level_weights` must be 'uncertainty', a total of at least 0, or "
+            f"{num_levels} weights of at least 0, got {level_weights!r}"
+        )
+    return weights

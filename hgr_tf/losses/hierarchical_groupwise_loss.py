@@ -1,0 +1,103 @@
+"""HierarchicalGroupwiseLoss: a listwise loss inside the groups of every level."""
+
+import tensorflow as tf
+
+from hgr_tf.groups import prefix_groups
+from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
+
+
+@tf.keras.utils.register_keras_serializable("hgr_tf")
+class HierarchicalGroupwiseLoss(GroupwiseLossBase):
+    """Sum over the levels of a listwise loss inside the groups of the level.
+
+    At level l, the samples of the batch whose users share the first l codes
+    are one list. A list counts when it has two classes; the lists of a level
+    are averaged by `normalization`:
+
+    L = sum_l weight_l . sum_G c_G loss(G) / sum_G c_G
+
+    with c_G the weighted sum of the labels ("positive"; for "jrc", where every
+    sample is a target, that of the weights), 1 ("list") or the sum of the
+    weights ("sample"). A level without a list that counts adds exactly 0.
+
+    Args:
+        num_levels: Number of code levels.
+        listwise: "list_ce", "softmax_ce", "pairwise_logistic", "jrc"; a
+            tensorflow-ranking key, such as "approx_ndcg_loss"; an instance of
+            a ragged tensorflow-ranking Keras loss, lambda weights and all; or
+            a list of these, one a level. tensorflow-ranking's losses keep
+            their own reduction.
+        level_weights: Total weight, split evenly; a list of weights, one a
+            level; or "uncertainty": learned, see
+            `hgr_tf.layers.UncertaintyWeighting` (not with losses of
+            tensorflow-ranking, which may be negative).
+        normalization: "positive", "list" or "sample".
+        user_level: Adds the user as one more, deepest level.
+        global_batch: Under a `tf.distribute` strategy, lists span the batches
+            of all replicas.
+
+    Call arguments:
+        labels: [batch] or [batch, 1], at least 0. They may be graded; "jrc"
+            clips them to [0, 1].
+        logits: [batch] or [batch, 1].
+        codes: int [batch, levels].
+        sample_weight: Optional [batch] or [batch, 1], at least 0. A sample of
+            weight w counts as w samples; one of weight 0 is masked out.
+        user_ids: int [batch], with `user_level`.
+        training: Whether uncertainty weights may start.
+
+    Returns:
+        float32 scalar; `compute` returns the levels too.
+
+    Raises:
+        ValueError: An argument is out of range, or codes have another number
+            of levels.
+
+    Example:
+        >>> loss = HierarchicalGroupwiseLoss(num_levels=2, level_weights=1.0)
+        >>> codes = tf.constant([[0, 0], [0, 0], [0, 1], [1, 0]])
+        >>> float(loss([1.0, 0.0, 0.0, 1.0], tf.zeros(4), codes))  # log(3)/2 + log(2)/2
+        0.895879...
+
+    Source: arXiv:2506.12756, section 3.3 and equation 8.
+    """
+
+    def __init__(
+        self,
+        num_levels,
+        listwise="list_ce",
+        level_weights=0.3,
+        normalization="positive",
+        user_level=False,
+        global_batch=False,
+        **kwargs,
+    ):
+        if num_levels < 1:
+            raise ValueError(f"`num_levels` must be positive, got {num_levels}")
+        super().__init__(
+            num_levels + bool(user_level),
+            listwise,
+            level_weights,
+            normalization,
+            global_batch,
+            **kwargs,
+        )
+        self.num_levels = num_levels
+        self.user_level = user_level
+
+    def _group(self, labels, codes, user_ids):
+        if codes is None or codes.shape[-1] != self.num_levels:
+            shape = None if codes is None else codes.shape
+            raise ValueError(f"`codes` must be [batch, {self.num_levels}], got {shape}")
+        if self.user_level and user_ids is None:
+            raise ValueError("`user_ids` must be given with user_level=True, got None")
+        users = user_ids if self.user_level else None
+        return prefix_groups(codes, users)
+
+    def get_config(self):
+        """Constructor arguments."""
+        return {
+            **super().get_config(),
+            "num_levels": self.num_levels,
+            "user_level": self.user_level,
+        }

@@ -1,0 +1,34 @@
+"""jrc: the ranking term of joint optimization of ranking and calibration."""
+
+import tensorflow as tf
+
+from hgr_tf.losses.list_terms import ListTerms
+from hgr_tf.losses.softmax_ce import softmax_ce
+
+
+def jrc(lists, labels, logits):
+    """Each sample against its group, on the logit of its own class.
+
+    JRC(G) = - sum_{i in G} w_i / W . log( exp(f_i[y_i]) / sum_j w_j exp(f_j[y_i]) )
+    with f[1] = s / 2 and f[0] = -s / 2: the two logits of a model that gives
+    one logit s = f[1] - f[0], split evenly. Labels are binary; a label between
+    0 and 1 counts as that share of both classes.
+
+    Args:
+        lists: `NestedLists` of the batch.
+        labels: float32 [batch], in [0, 1].
+        logits: float32 [batch].
+
+    Returns:
+        `ListTerms` with target mass W = sum_G w.
+
+    Source: Sheng et al., "Joint Optimization of Ranking and Calibration with
+    Contextualized Hybrid Model", KDD 2023 (arXiv:2208.06164), equation 5.
+    """
+    labels = tf.clip_by_value(labels, 0.0, 1.0)
+    positive = softmax_ce(lists, labels, 0.5 * logits)
+    negative = softmax_ce(lists, 1.0 - labels, -0.5 * logits)
+    return ListTerms(
+        sums=[p + n for p, n in zip(positive.sums, negative.sums, strict=True)],
+        targets=lists.sum(lists.weights),
+    )

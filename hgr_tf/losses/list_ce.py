@@ -1,0 +1,26 @@
+"""list_ce: regression-compatible listwise cross entropy."""
+
+import tensorflow as tf
+
+from hgr_tf.losses.softmax_ce import softmax_ce
+
+
+def list_ce(lists, labels, logits):
+    """ListCE of every group, at every level.
+
+    ListCE(G) = - sum_{i in G} w_i y_i / Y . log( p_i / sum_{j in G} w_j p_j )
+    with p = sigmoid(s): softmax cross entropy on log sigmoid(s). Its optimum
+    agrees with LogLoss's, so that calibration is kept.
+
+    Args:
+        lists: `NestedLists` of the batch.
+        labels: float32 [batch], at least 0.
+        logits: float32 [batch].
+
+    Returns:
+        `ListTerms` with target mass Y = sum_G w y.
+
+    Source: Bai et al., "Regression Compatible Listwise Objectives for
+    Calibrated Ranking with Binary Relevance" (arXiv:2211.01494), equation 6.
+    """
+    return softmax_ce(lists, labels, tf.math.log_sigmoid(logits))

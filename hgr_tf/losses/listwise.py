@@ -1,0 +1,78 @@
+"""Names of listwise losses -> the level losses they compute."""
+
+import tensorflow as tf
+
+from hgr_tf.groups import two_classes
+from hgr_tf.losses.jrc import jrc
+from hgr_tf.losses.list_ce import list_ce
+from hgr_tf.losses.list_terms import average_lists
+from hgr_tf.losses.pairwise_logistic import pairwise_logistic
+from hgr_tf.losses.softmax_ce import softmax_ce
+from hgr_tf.losses.tfr_adapter import is_tfr_loss, tfr_level_losses, tfr_loss
+
+LISTWISE = {
+    "jrc": jrc,
+    "list_ce": list_ce,
+    "pairwise_logistic": pairwise_logistic,
+    "softmax_ce": softmax_ce,
+}
+
+
+def resolve_listwise(listwise):
+    """A function of `LISTWISE` by name, or a tensorflow-ranking loss.
+
+    Args:
+        listwise: A key of `LISTWISE`, a tensorflow-ranking key such as
+            "approx_ndcg_loss", or an instance of one of its ragged Keras losses.
+
+    Raises:
+        ValueError: It is none of them.
+        ImportError: A tensorflow-ranking key without tensorflow-ranking.
+    """
+    if isinstance(listwise, str) and listwise in LISTWISE:
+        return LISTWISE[listwise]
+    if is_tfr_loss(listwise):
+        if not getattr(listwise, "_ragged", False):
+            raise ValueError(
+                f"`listwise` must be made with ragged=True, got {listwise}"
+            )
+        return listwise
+    try:
+        return tfr_loss(listwise)
+    except ValueError as error:
+        raise ValueError(
+            f"`listwise` must be one of {sorted(LISTWISE)}, a tensorflow-ranking key "
+            f"or a ragged tensorflow-ranking loss, got {listwise!r}"
+        ) from error
+
+
+def level_losses(loss, lists, labels, logits, normalization="positive"):
+    """Loss of every level, and how much of the batch takes part in it.
+
+    Args:
+        loss: What `resolve_listwise` returned.
+        lists: `NestedLists` of the batch.
+        labels: float32 [batch].
+        logits: float32 [batch].
+        normalization: Of own losses; tensorflow-ranking's have their own.
+
+    Returns:
+        float32 [levels] losses and float32 [levels] occupancy, the share of
+        the samples in a list with two classes; shallowest level first.
+    """
+    counts = lists.counts()
+    valid = two_classes(lists, labels)
+    listed = [
+        tf.reduce_sum(tf.where(v, c, 0.0)) for v, c in zip(valid, counts, strict=True)
+    ]
+    occupancy = tf.math.divide_no_nan(tf.stack(listed), tf.reduce_sum(counts[0]))
+    if is_tfr_loss(loss):
+        losses = tfr_level_losses(loss, lists, labels, logits)
+        return tf.stack(losses), occupancy[::-1]
+    terms = loss(lists, labels, logits)
+    sizes = lists.sum(lists.weights) if normalization == "sample" else counts
+    losses = [
+        average_lists(*level, normalization)
+        for level in zip(terms.sums, terms.targets, sizes, valid, strict=True)
+    ]
+    return tf.stack(losses[::-1]), occupancy[::-1]

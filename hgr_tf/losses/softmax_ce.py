@@ -1,0 +1,79 @@
+"""softmax_ce: listwise softmax cross entropy over nested groups."""
+
+import tensorflow as tf
+
+from hgr_tf.losses.list_terms import ListTerms
+
+
+def softmax_ce(lists, labels, logits):
+    """Softmax cross entropy of every group, at every level.
+
+    SoftmaxCE(G) = - sum_{i in G} w_i y_i / Y . log( exp(s_i) / Z )
+    with Y = sum_G w y and Z = sum_{j in G} w_j exp(s_j): a sample of weight w
+    counts as w samples, one of weight 0 as none.
+
+    Args:
+        lists: `NestedLists` of the batch.
+        labels: float32 [batch], at least 0.
+        logits: float32 [batch].
+
+    Returns:
+        `ListTerms` with target mass Y. No gradient reaches labels or weights.
+
+    Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise
+    Approach", ICML 2007 (top-one ListNet).
+    """
+    targets = lists.weigh(labels)
+    masses = lists.sum(targets)
+    sums = _cross_entropy_sums(lists, logits, targets, masses)
+    return ListTerms(sums=sums, targets=masses)
+
+
+def _cross_entropy_sums(lists, logits, targets, masses):
+    """Y log Z - sum_i t_i s_i of every group, a list a level, deepest first.
+
+    With top_l the largest logit of a group and S_l = sum w exp(s - top_l):
+    S of a parent is the sum over its children of S exp(top - parent's top), so
+    samples are visited once for all levels. The gradient goes the other way:
+    each group passes to its children what its softmax owes them.
+    """
+    # What does not count has no exponential, and is no group's top.
+    logits = lists.mask(logits, logits.dtype.min)
+    tops = lists.max(tf.stop_gradient(logits))
+    scales = [
+        tf.exp(tops[level] - tf.gather(tops[level + 1], parents))
+        for level, parents in enumerate(lists.parents)
+    ]
+
+    @tf.custom_gradient
+    def sums_of(logits):
+        exponentials = lists.weigh(tf.exp(logits - tf.gather(tops[0], lists.ids)))
+        partitions = [lists.sum_step(0, exponentials)]
+        for level, scale in enumerate(scales):
+            partitions.append(lists.sum_step(level + 1, partitions[-1] * scale))
+        dots = lists.sum(targets * logits)
+        sums = [
+            tf.math.multiply_no_nan(top + tf.math.log(partition), mass) - dot
+            for top, partition, mass, dot in zip(
+                tops, partitions, masses, dots, strict=True
+            )
+        ]
+
+        def gradient(*upstreams):
+            shares = [
+                tf.math.divide_no_nan(upstream * mass, partition)
+                for upstream, mass, partition in zip(
+                    upstreams, masses, partitions, strict=True
+                )
+            ]
+            owed, taken = shares[-1], upstreams[-1]
+            for level in reversed(range(len(scales))):
+                parents = lists.parents[level]
+                owed = shares[level] + scales[level] * tf.gather(owed, parents)
+                taken = upstreams[level] + tf.gather(taken, parents)
+            owed, taken = tf.gather(owed, lists.ids), tf.gather(taken, lists.ids)
+            return exponentials * owed - targets * taken
+
+        return sums, gradient
+
+    return sums_of(logits)

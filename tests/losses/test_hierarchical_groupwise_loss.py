@@ -1,0 +1,248 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hgr_tf.losses import GroupwiseBaselineLoss, HierarchicalGroupwiseLoss
+from hgr_tf.testing import two_replicas
+from tests.losses import reference
+
+LISTWISE = sorted(reference.LISTWISE)
+BATCH = 18
+
+
+@st.composite
+def batches(draw):
+    def column(values, shape=BATCH, dtype="float32"):
+        return draw(arrays(dtype, shape, elements=st.sampled_from(values)))
+
+    return {
+        "labels": column([0, 1]),
+        "logits": draw(arrays("float32", BATCH, elements=st.floats(-9, 9, width=32))),
+        "codes": column([0, 1, 2, 2**30], (BATCH, 3), "int32"),
+        "sample_weight": column([0, 0.5, 1, 3]),
+        "user_ids": column([-(2**63), -1, 5, 2**62], dtype="int64"),
+    }
+
+
+def random_batch(size=64, seed=0, codes=3):
+    random = np.random.default_rng(seed)
+    return {
+        "labels": random.integers(0, 2, size).astype(np.float32),
+        "logits": random.normal(scale=3, size=size).astype(np.float32),
+        "codes": random.integers(0, codes, (size, 3)),
+        "sample_weight": random.integers(0, 3, size).astype(np.float32),
+        "user_ids": random.integers(0, 20, size) * 10**15,
+    }
+
+
+def expected_levels(name, batch, normalization):
+    keys = reference.prefix_keys(batch["codes"], batch["user_ids"])
+    columns = batch["labels"], batch["logits"], batch["sample_weight"]
+    return [reference.level_loss(name, k, *columns, normalization) for k in keys]
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+@given(batch=batches(), normalization=st.sampled_from(["positive", "list", "sample"]))
+@settings(max_examples=25)
+def test_equals_numpy_reference_at_every_level(name, batch, normalization):
+    loss = HierarchicalGroupwiseLoss(
+        3, name, [1, 2, 3, 4], normalization, user_level=True
+    )
+    output = loss.compute(**batch)
+    expected = expected_levels(name, batch, normalization)
+    np.testing.assert_allclose(output.level_losses, expected, rtol=2e-5, atol=2e-6)
+    total = np.dot(expected, [1, 2, 3, 4])
+    np.testing.assert_allclose(output.loss, total, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+def test_under_xla_equals_numpy_reference(name):
+    batch = random_batch()
+    loss = HierarchicalGroupwiseLoss(3, name, user_level=True)
+    jitted = tf.function(lambda: loss.compute(**batch), jit_compile=True)
+    expected = expected_levels(name, batch, "positive")
+    np.testing.assert_allclose(jitted().level_losses, expected, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+@pytest.mark.parametrize("normalization", ["positive", "list", "sample"])
+def test_gradient_equals_numerical_one(name, normalization):
+    batch = random_batch(24)
+    loss = HierarchicalGroupwiseLoss(3, name, [0.5, 0.2, 0.1, 0.4], normalization, True)
+    logits = tf.constant(batch.pop("logits"))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = loss(logits=logits, **batch)
+    gradient = tape.gradient(value, logits)
+
+    def reference_total(logits):
+        levels = expected_levels(name, {**batch, "logits": logits}, normalization)
+        return np.dot(levels, [0.5, 0.2, 0.1, 0.4])
+
+    numerical, logits = [], np.float64(logits)
+    for step in 1e-5 * np.eye(24):
+        rise = reference_total(logits + step) - reference_total(logits - step)
+        numerical.append(rise / 2e-5)
+    np.testing.assert_allclose(gradient, numerical, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+def test_graded_labels(name):
+    batch = random_batch(40)
+    batch["labels"] = np.float32(np.random.default_rng(1).integers(0, 5, 40)) / 4
+    loss = HierarchicalGroupwiseLoss(3, name, user_level=True)
+    expected = expected_levels(name, batch, "positive")
+    np.testing.assert_allclose(loss.compute(**batch).level_losses, expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+def test_weight_n_equals_n_copies_and_weight_0_none(name):
+    batch = random_batch()
+    copies = np.repeat(np.arange(64), batch["sample_weight"].astype(int))
+    repeated = {k: v[copies] for k, v in batch.items() if k != "sample_weight"}
+    loss = HierarchicalGroupwiseLoss(3, name)
+    batch["user_ids"] = repeated["user_ids"] = None
+    np.testing.assert_allclose(loss(**batch), loss(**repeated), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+@pytest.mark.parametrize(
+    "labels, codes",
+    [
+        ([0.0] * 6, [[0, 0, 0]] * 6),
+        ([1.0] * 6, [[0, 0, 0]] * 6),
+        ([1.0, 0.0] * 3, [[i, 0, 0] for i in range(6)]),
+        ([], np.zeros([0, 3], np.int32)),
+    ],
+    ids=["only negatives", "only positives", "every user alone", "empty batch"],
+)
+def test_without_a_valid_list_loss_and_gradient_are_exactly_zero(name, labels, codes):
+    logits = tf.Variable(tf.linspace(-1e4, 1e4, len(labels)))
+    for weights in (0.3, "uncertainty"):
+        loss = HierarchicalGroupwiseLoss(3, name, weights)
+        with tf.GradientTape() as tape:
+            value = loss(np.float32(labels), logits, tf.constant(codes), training=True)
+        assert value == 0
+        np.testing.assert_array_equal(tape.gradient(value, logits), 0)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+@pytest.mark.parametrize("scale", [1e4, -1e4])
+def test_large_logits_are_finite_and_correct(name, scale):
+    batch = random_batch(24)
+    batch["logits"] = np.float32(scale * np.random.default_rng(2).uniform(-1, 1, 24))
+    batch["logits"][:8] = scale  # ties at the end of the range
+    loss = HierarchicalGroupwiseLoss(3, name, user_level=True)
+    logits = tf.Variable(batch.pop("logits"))
+    with tf.GradientTape() as tape:
+        output = loss.compute(logits=logits, **batch)
+    gradient = tape.gradient(output.loss, logits)
+    batch["logits"] = logits.numpy()
+    expected = expected_levels(name, batch, "positive")
+    np.testing.assert_allclose(output.level_losses, expected, rtol=1e-4, atol=1e-3)
+    assert np.isfinite(gradient).all()
+
+
+def test_all_in_one_group_equals_the_whole_batch():
+    batch = random_batch(codes=1)
+    hierarchical = HierarchicalGroupwiseLoss(3, level_weights=0.3)
+    whole = GroupwiseBaselineLoss(over="batch", level_weights=0.3)
+    np.testing.assert_allclose(hierarchical(**batch), whole(**batch), rtol=1e-6)
+
+
+def test_baseline_over_users_equals_reference():
+    batch = random_batch()
+    columns = batch["labels"], batch["logits"], batch["sample_weight"]
+    expected = 0.3 * reference.level_loss("list_ce", batch["user_ids"], *columns)
+    np.testing.assert_allclose(
+        GroupwiseBaselineLoss(over="user")(**batch), expected, rtol=1e-5
+    )
+
+
+def test_levels_may_have_losses_of_their_own():
+    batch = random_batch()
+    mixed = HierarchicalGroupwiseLoss(3, ["list_ce", "jrc", "softmax_ce"])
+    expected = [
+        HierarchicalGroupwiseLoss(3, name).compute(**batch).level_losses[level]
+        for level, name in enumerate(["list_ce", "jrc", "softmax_ce"])
+    ]
+    np.testing.assert_array_equal(mixed.compute(**batch).level_losses, expected)
+
+
+def test_occupancy_is_the_share_of_samples_in_lists_of_two_classes():
+    loss = HierarchicalGroupwiseLoss(2)
+    codes = [[0, 0], [0, 0], [0, 1], [0, 1], [1, 0]]
+    output = loss.compute([1.0, 0, 1, 1, 1], tf.zeros(5), tf.constant(codes))
+    np.testing.assert_allclose(output.occupancy, [0.8, 0.4])
+
+
+def test_uncertainty_begins_balanced_and_learns():
+    batch = random_batch(256)
+    loss = HierarchicalGroupwiseLoss(3, level_weights="uncertainty")
+    with tf.GradientTape() as tape:
+        value = loss(**batch, training=True)
+    levels = loss.compute(**batch).level_losses
+    # Each level contributes 1/2 + log sigma, and sigma is at its optimum.
+    np.testing.assert_allclose(value, 1.5 + np.log(levels).sum() / 2, rtol=1e-5)
+    (gradient,) = tape.gradient(value, loss.trainable_variables)
+    np.testing.assert_allclose(gradient, 0, atol=1e-4)
+
+
+def test_global_batch_equals_one_replica_with_the_whole_batch():
+    batch = random_batch(62)
+    strategy = two_replicas()
+    with strategy.scope():
+        loss = HierarchicalGroupwiseLoss(3, user_level=True, global_batch=True)
+
+    def halves(values):
+        parts = [values[:40], values[40:]]
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+        )
+
+    def step(logits, rest):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(logits=logits, **rest)
+            share = value / 2
+        return value, tape.gradient(share, logits)
+
+    rest = {name: halves(values) for name, values in batch.items()}
+    args = (rest.pop("logits"), rest)
+    values, gradients = tf.function(lambda: strategy.run(step, args=args))()
+    alone = HierarchicalGroupwiseLoss(3, user_level=True)
+    logits = tf.constant(batch.pop("logits"))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        expected = alone(logits=logits, **batch)
+    for value in strategy.experimental_local_results(values):
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+    joined = np.concatenate(strategy.experimental_local_results(gradients))
+    np.testing.assert_allclose(joined, tape.gradient(expected, logits), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"num_levels": 0}, "`num_levels` must be positive, got 0"),
+        ({"listwise": "nope"}, "`listwise` must be one of .*got 'nope'"),
+        ({"listwise": ["list_ce"]}, "`listwise` must be one loss or 3, got 1"),
+        ({"level_weights": [1.0]}, "`level_weights` must be .* got \\[1.0\\]"),
+        ({"level_weights": -1.0}, "`level_weights` must be"),
+        ({"normalization": "mean"}, "`normalization` must be one of .*'mean'"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        HierarchicalGroupwiseLoss(**{"num_levels": 3, **arguments})
+
+
+def test_missing_codes_and_users_are_named():
+    loss = HierarchicalGroupwiseLoss(3, user_level=True)
+    with pytest.raises(ValueError, match="`codes` must be \\[batch, 3\\], got None"):
+        loss([1.0], [0.0])
+    with pytest.raises(ValueError, match="`user_ids` must be given"):
+        loss([1.0], [0.0], tf.zeros([1, 3], tf.int32))

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hgr_tf.losses import HierarchicalGroupwiseLoss
+from tests.losses.reference import prefix_keys
+
+tfr = pytest.importorskip("tensorflow_ranking")
+
+RANDOM = np.random.default_rng(3)
+BATCH = 96
+CODES = RANDOM.integers(0, 4, (BATCH, 3))
+LABELS = RANDOM.integers(0, 2, BATCH).astype(np.float32)
+LOGITS = RANDOM.normal(scale=2, size=BATCH).astype(np.float32)
+
+
+# They draw noise, or break ties at random.
+RANDOMIZED = (
+    tfr.keras.losses.GumbelApproxNDCGLoss,
+    tfr.keras.losses.ListMLELoss,
+)
+
+
+def lists_of(keys):
+    """Rows of each list that has both classes."""
+    keys = np.array([hash(k) for k in keys])
+    rows = [np.flatnonzero(keys == key) for key in np.unique(keys)]
+    return [r for r in rows if len(set(LABELS[r])) == 2]
+
+
+def ragged(values, lists):
+    return tf.RaggedTensor.from_row_lengths(
+        tf.gather(values, np.concatenate(lists)), [len(rows) for rows in lists]
+    )
+
+
+def tfr_value(loss, logits, keys):
+    lists = lists_of(keys)
+    return loss(ragged(LABELS, lists), ragged(logits, lists))
+
+
+@pytest.mark.parametrize("name", ["softmax_ce", "list_ce"])
+def test_own_softmax_equals_tfr_softmax_in_value_and_gradient(name):
+    transform = tf.math.log_sigmoid if name == "list_ce" else tf.identity
+    # Their reduction SUM weighs a list by its positives, as "positive" does.
+    theirs = tfr.keras.losses.SoftmaxLoss(
+        reduction=tf.keras.losses.Reduction.SUM, ragged=True
+    )
+    ours = HierarchicalGroupwiseLoss(3, name, [1, 1, 1])
+    logits = tf.Variable(LOGITS)
+    with tf.GradientTape() as tape:
+        value = ours(LABELS, logits, CODES)
+    gradient = tape.gradient(value, logits)
+    with tf.GradientTape() as tape:
+        expected = 0.0
+        for keys in prefix_keys(CODES):
+            positives = LABELS[np.concatenate(lists_of(keys))].sum()
+            expected += tfr_value(theirs, transform(logits), keys) / positives
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    expected = tf.convert_to_tensor(tape.gradient(expected, logits))
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        tfr.keras.losses.ApproxNDCGLoss(ragged=True),
+        tfr.keras.losses.PairwiseLogisticLoss(
+            lambda_weight=tfr.keras.losses.DCGLambdaWeight(), ragged=True
+        ),
+        tfr.keras.losses.ListMLELoss(
+            lambda_weight=tfr.keras.losses.ListMLELambdaWeight(
+                rank_discount_fn=lambda rank: 1.0 / rank
+            ),
+            ragged=True,
+        ),
+        "gumbel_approx_ndcg_loss",
+        "pairwise_hinge_loss",
+    ],
+    ids=lambda loss: loss if isinstance(loss, str) else type(loss).__name__,
+)
+def test_any_tfr_loss_at_any_level(loss):
+    ours = HierarchicalGroupwiseLoss(3, ["list_ce", loss, loss])
+    levels = ours.compute(LABELS, LOGITS, CODES).level_losses
+    assert np.isfinite(levels).all()
+    theirs = tfr.keras.losses.get(loss, ragged=True) if isinstance(loss, str) else loss
+    if isinstance(theirs, RANDOMIZED):
+        return
+    for level in (1, 2):
+        expected = tfr_value(theirs, LOGITS, prefix_keys(CODES)[level])
+        np.testing.assert_allclose(levels[level], expected, rtol=1e-5)
+
+
+def test_gradient_flows_and_is_zero_without_a_valid_list():
+    loss = HierarchicalGroupwiseLoss(1, "approx_ndcg_loss", 1.0)
+    logits = tf.Variable([0.5, 0.1, -1.0])
+    for labels, has_gradient in ([1.0, 0.0, 0.0], True), ([0.0, 0.0, 0.0], False):
+        with tf.GradientTape() as tape:
+            value = loss(labels, logits, tf.zeros([3, 1], tf.int32))
+        gradient = tape.gradient(value, logits)
+        assert bool(np.abs(gradient).sum() > 0) == has_gradient
+        assert has_gradient or value == 0
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_instance_survives_config_round_trip(several):
+    instance = tfr.keras.losses.PairwiseLogisticLoss(ragged=True, temperature=2.0)
+    loss = HierarchicalGroupwiseLoss(2, ["list_ce", instance] if several else instance)
+    config = tf.keras.utils.serialize_keras_object(loss)
+    again = tf.keras.utils.deserialize_keras_object(config)
+    expected = loss(LABELS, LOGITS, CODES[:, :2])
+    np.testing.assert_allclose(again(LABELS, LOGITS, CODES[:, :2]), expected)
+
+
+def test_losses_that_cannot_work_are_refused():
+    dense = tfr.keras.losses.ApproxNDCGLoss()
+    with pytest.raises(ValueError, match="`listwise` must be made with ragged=True"):
+        HierarchicalGroupwiseLoss(2, dense)
+    with pytest.raises(ValueError, match="`level_weights` must be fixed"):
+        HierarchicalGroupwiseLoss(2, "approx_ndcg_loss", "uncertainty")
