@@ -1,0 +1,20 @@
+"""Streaming Keras metrics: GAUC, calibration, codebook health. Loads lazily.
+
+`group_auc`, the numpy form of GAUC, needs no TensorFlow.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "codebook_usage": ["CodebookUsage"],
+        "expected_calibration_error": ["ExpectedCalibrationError"],
+        "gauc": ["GroupAUC"],
+        "gauc_numpy": ["group_auc"],
+        "group_occupancy": ["GroupOccupancy"],
+        "perplexity": ["Perplexity"],
+        "predicted_over_observed": ["PredictedOverObserved"],
+        "quantization_error": ["QuantizationError"],
+    },
+)

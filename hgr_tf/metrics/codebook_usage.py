@@ -1,0 +1,31 @@
+import tensorflow as tf
+
+from hgr_tf.metrics.code_counts import CodeCounts
+
+
+@tf.keras.utils.register_keras_serializable(package="hgr_tf")
+class CodebookUsage(CodeCounts):
+    """Share of a level's codewords that were used at all since the reset.
+
+    1 uses the whole codebook; a collapsed codebook comes near 1 / codebook_size.
+
+    Args:
+        codebook_size: Number of codewords of the level.
+        level: Which of the codes to count; 1 is the shallowest.
+        name: Name of the metric.
+        dtype: Dtype of the result.
+
+    Example:
+        >>> metric = hgr_tf.metrics.CodebookUsage(codebook_size=4, level=2)
+        >>> metric.update_state([[0, 3], [1, 3], [2, 1]])
+        >>> float(metric.result())
+        0.5
+    """
+
+    def __init__(self, codebook_size, level=1, name="codebook_usage", dtype=None):
+        super().__init__(codebook_size, level, name, dtype)
+
+    def result(self):
+        """The share, a scalar between 0 and 1."""
+        used = tf.cast(tf.convert_to_tensor(self._counts) > 0, tf.float64)
+        return tf.cast(tf.reduce_mean(used), self.dtype)

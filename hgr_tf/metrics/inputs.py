@@ -1,0 +1,75 @@
+import tensorflow as tf
+
+
+def flat_float(values):
+    """Any tensor-like as a flat float32 tensor."""
+    return tf.reshape(tf.cast(values, tf.float32), [-1])
+
+
+def flat_batch(y_true, y_pred, sample_weight=None):
+    """Labels, predictions and weights as float32 [batch] tensors.
+
+    Args:
+        y_true: [batch] or [batch, 1].
+        y_pred: [batch] or [batch, 1].
+        sample_weight: Scalar, [batch] or [batch, 1]; None weighs each row 1.
+
+    Raises:
+        ValueError or tf.errors.InvalidArgumentError: If the sizes differ, the
+            second when they are only known as the graph runs.
+    """
+    y_true, y_pred = flat_float(y_true), flat_float(y_pred)
+    y_true = same_size("y_true", y_true, y_pred)
+    if sample_weight is None:
+        return y_true, y_pred, tf.ones_like(y_pred)
+    weights = flat_float(sample_weight)
+    if weights.shape[0] != 1:
+        weights = same_size("sample_weight", weights, y_pred)
+    return y_true, y_pred, tf.broadcast_to(weights, tf.shape(y_pred))
+
+
+def same_size(name, values, y_pred):
+    """The flat `values`, checked to have one value for each prediction."""
+    sizes = values.shape[0], y_pred.shape[0]
+    if None in sizes:
+        check = tf.debugging.assert_equal(
+            tf.size(values),
+            tf.size(y_pred),
+            message=f"`{name}` must have one value for each prediction",
+        )
+        with tf.control_dependencies([check]):
+            return tf.identity(values)
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"`{name}` must have one value for each of the {sizes[1]} predictions, "
+            f"got {sizes[0]}."
+        )
+    return values
+
+
+def first_codes(codes, level):
+    """The codes of the first `level` levels, int32 [batch, level].
+
+    Raises:
+        ValueError: If `codes` are not [batch, levels] with so many levels.
+    """
+    codes = tf.cast(codes, tf.int32)
+    if codes.shape.rank != 2 or codes.shape[1] < level:
+        raise ValueError(
+            f"`codes` must be [batch, levels] with at least {level} levels, "
+            f"got shape {codes.shape}."
+        )
+    return codes[:, :level]
+
+
+def flat_weights(sample_weight, like):
+    """Weights as a float64 [batch] tensor; ones when there are none."""
+    if sample_weight is None:
+        return tf.ones_like(like, tf.float64)
+    return tf.cast(flat_float(sample_weight), tf.float64)
+
+
+def check_positive(name, value):
+    """Refuses a constructor argument that is not an int above 0."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be an int of at least 1, got {value!r}.")
