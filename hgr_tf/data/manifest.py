@@ -1,0 +1,147 @@
+"""MANIFEST.json: what a finished folder of prepared data holds. No TensorFlow.
+
+It is written last and atomically, so a folder without one is not finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hgr_tf.features.base import describe
+from hgr_tf.features.spec import FeatureSpec
+
+FILE_NAME = "MANIFEST.json"
+
+
+class ManifestError(ValueError):
+    """Prepared data that must not be read; the message says why."""
+
+
+class Shard(BaseModel):
+    """One output file.
+
+    Attributes:
+        file: Path relative to the folder.
+        rows: Rows of the log in it.
+        bytes: Size as stored.
+        sha256: Of the stored bytes.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    file: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Split(BaseModel):
+    """A part of the data: its rows, positives and shards in order."""
+
+    model_config = ConfigDict(extra="forbid")
+    rows: int
+    positives: int
+    shards: list[Shard]
+
+
+class Manifest(BaseModel):
+    """What a finished folder holds and how it came to be.
+
+    Attributes:
+        format_version: Of this file and of what it describes.
+        spec_sha256: `FeatureSpec.digest()` of the spec the data follows.
+        output_format: "tfrecord" holds a tf.train.Example a row; "elwc" and
+            "parquet" are for other tools.
+        splits: By name ("train", "val", ...).
+        counters: Rows read, kept, rejected by reason, joined, ...
+        versions: Of this package and the libraries that matter.
+        arguments: Of the run, so that it can be repeated.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    format_version: Literal[1] = 1
+    spec_sha256: str
+    output_format: Literal["tfrecord", "elwc", "parquet"] = "tfrecord"
+    splits: dict[str, Split]
+    counters: dict[str, int] = {}
+    versions: dict[str, str] = {}
+    arguments: dict[str, Any] = {}
+
+    def write(self, folder: str | Path) -> None:
+        """Writes MANIFEST.json under a temporary name, then renames it."""
+        path = Path(folder) / FILE_NAME
+        temporary = path.with_name(f".{FILE_NAME}.tmp")
+        temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Manifest:
+        """Reads a folder's manifest.
+
+        Raises:
+            ManifestError: There is none (the folder is absent or unfinished),
+                or it cannot be parsed.
+        """
+        path = Path(folder) / FILE_NAME
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise ManifestError(
+                f"{folder}: no {FILE_NAME}: not a finished output of `hgr-tf prepare`"
+            ) from error
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ManifestError(f"{path}: {describe(error)}") from error
+
+    def check_spec(self, spec: FeatureSpec) -> None:
+        """Raises `ManifestError` unless the data was made under `spec`."""
+        if spec.digest() != self.spec_sha256:
+            raise ManifestError(
+                f"the data was prepared under another spec than {spec.name!r}: "
+                f"digest {self.spec_sha256[:12]}, expected {spec.digest()[:12]}"
+            )
+
+    def check_shards(
+        self, folder: str | Path, split: str, output_format: str = "tfrecord"
+    ) -> list[Path]:
+        """Paths of a split's shards, after comparing size and SHA-256.
+
+        Args:
+            folder: The prepared folder.
+            split: Name of the split.
+            output_format: What the reader understands.
+
+        Raises:
+            ManifestError: No such split, the data has another format, or a
+                shard is missing or altered.
+        """
+        if self.output_format != output_format:
+            raise ManifestError(
+                f"{folder}: holds {self.output_format!r}, expected {output_format!r}"
+            )
+        if split not in self.splits:
+            raise ManifestError(
+                f"{folder}: no split {split!r}; there are {sorted(self.splits)}"
+            )
+        paths = []
+        for shard in self.splits[split].shards:
+            path = Path(folder) / shard.file
+            if not path.exists():
+                raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it")
+            if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
+                raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
+            paths.append(path)
+        return paths
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,212 @@
+"""Synthetic interaction logs with a learnable, hierarchical taste. No TensorFlow.
+
+Users sit in a tree of clusters: the taste of a user is the sum of a vector of
+each cluster it is in, coarse to fine, and a little of its own. Users of one
+cluster are shown alike items, so the negatives of alike users are hard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+SPEC = """\
+name: synthetic
+user_id: user_id
+item_id: item_id
+label: click
+time: time
+time_unit: s
+split: {{by: time, starts: {{val: {last_day}}}}}
+user:
+  user_id: {{type: categorical, dtype: int64, min_count: 2}}
+  country: {{type: categorical}}
+  age: {{type: bucketized, num_buckets: 8}}
+  activity: {{type: numeric, log1p: true}}
+item:
+  item_id: {{type: categorical, dtype: int64, min_count: 2}}
+  category: {{type: categorical}}
+  tags: {{type: multi_categorical, delimiter: ",", max_length: 4}}
+  seller: {{type: hashed, num_buckets: 128}}
+  price: {{type: numeric, log1p: true}}
+context:
+  device: {{type: categorical}}
+  hour: {{type: bucketized, boundaries: [6, 9, 12, 15, 18, 21]}}
+tables:
+  user: {{key: user_id, path: users.csv}}
+  item: {{key: item_id, path: items.csv}}
+"""
+
+COUNTRIES = np.array(["BR", "DE", "FR", "IN", "JP", "US"])
+DEVICES = np.array(["phone", "tablet", "desktop"])
+NUM_CATEGORIES = 12
+NUM_TAGS = 40
+TASTE_DIM = 8
+DAY = 86_400
+START = 1_767_225_600  # 2026-01-01 00:00 UTC
+
+
+@dataclass(frozen=True)
+class SyntheticLogs:
+    """What `write_logs` wrote.
+
+    Attributes:
+        log: Parquet file of interactions, ascending in time.
+        spec: The feature spec. It names the user and item tables beside it,
+            and makes the last day the validation split.
+        probability: The true click probability of each row, [rows] float64.
+    """
+
+    log: Path
+    spec: Path
+    probability: np.ndarray
+
+
+def write_logs(
+    folder: str | Path,
+    *,
+    rows: int = 200_000,
+    users: int = 2_000,
+    items: int = 600,
+    days: int = 7,
+    branching: int = 4,
+    levels: int = 3,
+    seed: int = 0,
+) -> SyntheticLogs:
+    """Writes logs.parquet, users.csv, items.csv and spec.yaml.
+
+    P(click) = sigmoid(taste(user) . topic(item) + bias(user) + quality(item)
+    + effect(device) + effect(hour) - 2.6); about a quarter are clicks.
+
+    Args:
+        folder: Made if needed; files of these names are replaced.
+        rows: Interactions.
+        users: Number of users, their activity log-normal.
+        items: Number of items, their popularity log-normal.
+        days: Days that the log spans, at least 2.
+        branching: Clusters within each cluster.
+        levels: Depth of the tree of clusters.
+        seed: Equal seeds give equal files.
+
+    Returns:
+        Paths and the true probabilities.
+
+    Raises:
+        ValueError: A size is not positive.
+    """
+    sizes = dict(rows=rows, users=users, items=items)
+    sizes |= dict(branching=branching, levels=levels)
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {size}")
+    if days < 2:
+        raise ValueError(f"`days` must be at least 2, got {days}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+
+    cluster = rng.integers(branching**levels, size=users)
+    taste = _tastes(rng, cluster, branching, levels)
+    category = rng.integers(NUM_CATEGORIES, size=items)
+    topic = _topics(rng, category)
+
+    activity = rng.lognormal(0.0, 0.8, users)
+    user = rng.choice(users, rows, p=activity / activity.sum())
+    item = _exposures(rng, user, cluster, taste, topic)
+    time = np.sort(rng.integers(days * DAY, size=rows)) + START
+    hour = time // 3_600 % 24
+    device = rng.choice(len(DEVICES), rows, p=[0.6, 0.1, 0.3])
+
+    user_bias = rng.normal(0.0, 0.4, users)
+    quality = rng.normal(0.0, 0.4, items)
+    logit = (
+        np.einsum("rd,rd->r", taste[user], topic[item])
+        + user_bias[user]
+        + quality[item]
+        + np.array([0.1, 0.0, -0.2])[device]
+        + 0.3 * np.sin((hour - 14) * np.pi / 12)
+        - 2.6
+    )
+    probability = 1.0 / (1.0 + np.exp(-logit))
+    click = (rng.random(rows) < probability).astype(np.int8)
+
+    log = {"user_id": user, "item_id": item, "time": time, "click": click}
+    log |= {"device": DEVICES[device], "hour": hour.astype(np.int32)}
+    path = folder / "logs.parquet"
+    pa.parquet.write_table(pa.table(log), path, row_group_size=50_000)
+    users_table = _user_table(rng, cluster, activity, branching**levels)
+    pa.csv.write_csv(users_table, folder / "users.csv")
+    pa.csv.write_csv(_item_table(rng, category), folder / "items.csv")
+    spec = folder / "spec.yaml"
+    last_day = START + (days - 1) * DAY
+    spec.write_text(SPEC.format(last_day=last_day), encoding="utf-8")
+    return SyntheticLogs(path, spec, probability)
+
+
+def _tastes(rng, cluster, branching, levels):
+    """[users, TASTE_DIM]: coarse clusters weigh most."""
+    taste = rng.normal(0.0, 0.15, (len(cluster), TASTE_DIM))
+    for level in range(1, levels + 1):
+        ancestor = cluster // branching ** (levels - level)
+        center = rng.normal(0.0, 0.75**level, (branching**level, TASTE_DIM))
+        taste += center[ancestor]
+    return taste
+
+
+def _topics(rng, category):
+    """[items, TASTE_DIM]: a category's direction and the item's own."""
+    center = rng.normal(0.0, 0.45, (NUM_CATEGORIES, TASTE_DIM))
+    return center[category] + rng.normal(0.0, 0.3, (len(category), TASTE_DIM))
+
+
+def _exposures(rng, user, cluster, taste, topic):
+    """[rows] items: half by popularity, half by what the cluster likes."""
+    items = len(topic)
+    popularity = rng.lognormal(0.0, 1.0, items)
+    chosen = rng.choice(items, len(user), p=popularity / popularity.sum())
+    by_taste = rng.random(len(user)) < 0.5
+    for index in np.unique(cluster):
+        members = cluster == index
+        score = topic @ taste[members].mean(axis=0)
+        weight = popularity * np.exp(score - score.max())
+        row = np.flatnonzero(by_taste & members[user])
+        chosen[row] = rng.choice(items, len(row), p=weight / weight.sum())
+    return chosen
+
+
+def _user_table(rng, cluster, activity, clusters):
+    users = len(cluster)
+    country = COUNTRIES[cluster * len(COUNTRIES) // clusters]
+    moved = rng.random(users) < 0.3
+    country[moved] = rng.choice(COUNTRIES, moved.sum())
+    country[rng.random(users) < 0.05] = ""  # missing
+    return pa.table(
+        {
+            "user_id": np.arange(users),
+            "country": country,
+            "age": rng.integers(16, 80, users),
+            "activity": np.round(activity * 20).astype(np.int64),
+        }
+    )
+
+
+def _item_table(rng, category):
+    items = len(category)
+    tags = [
+        ",".join(f"tag{(c * 3 + t) % NUM_TAGS}" for t in np.unique(drawn))
+        for c, drawn in zip(category, rng.integers(6, size=(items, 3)), strict=True)
+    ]
+    return pa.table(
+        {
+            "item_id": np.arange(items),
+            "category": [f"category{c}" for c in category],
+            "tags": tags,
+            "seller": [f"seller{s}" for s in rng.integers(60, size=items)],
+            "price": np.round(rng.lognormal(3.0, 0.7, items), 2),
+        }
+    )
