@@ -1,0 +1,139 @@
+"""Runs a part of a functional Keras model, between any of its tensors.
+
+`tf.keras.Model(inside_tensor, output)` would do, but it adds nodes to the
+model's own layers, after which Keras 3 cannot serialize the model any more.
+"""
+
+import tensorflow as tf
+
+from hgr_tf.compat import KERAS_3
+
+
+def run_graph(outputs, known, training=False):
+    """Computes symbolic tensors of a functional model from known ones.
+
+    Runs each layer on the way once, and only those.
+
+    Args:
+        outputs: A list of symbolic tensors of the model.
+        known: {id of a symbolic tensor: its value}, such as
+            `input_values(model, inputs)`; a value stops the walk there.
+        training: Given to the layers that take it.
+
+    Returns:
+        A list of values.
+    """
+    values = dict(known)
+    return [_value(tensor, values, training) for tensor in outputs]
+
+
+def input_values(model, inputs):
+    """{id of a symbolic input: its value}, cast and shaped as the model does.
+
+    Args:
+        model: A functional Keras model.
+        inputs: What the model is called with; further entries of a dict are
+            left out.
+
+    Raises:
+        ValueError: An entry of a dict is missing.
+    """
+    inputs = own_inputs(model, inputs)
+    if KERAS_3:
+        flat = model._standardize_inputs(inputs)
+    else:
+        flat = [
+            model._conform_to_reference_input(tf.convert_to_tensor(value), symbolic)
+            for value, symbolic in zip(
+                model._flatten_to_reference_inputs(inputs), model.inputs, strict=True
+            )
+        ]
+    return {id(s): value for s, value in zip(model.inputs, flat, strict=True)}
+
+
+def own_inputs(model, inputs):
+    """Of a dict of inputs, the entries that a functional model asks for.
+
+    Anything else, or the inputs of another kind of model, stays as it is.
+
+    Raises:
+        ValueError: An entry is missing.
+    """
+    if not (getattr(model, "inputs", None) and isinstance(inputs, dict)):
+        return inputs
+    names = model.input if isinstance(model.input, dict) else model.input_names
+    missing = sorted(set(names) - set(inputs))
+    if missing:
+        raise ValueError(
+            f"inputs must have {sorted(names)}, got {sorted(inputs)}: missing {missing}"
+        )
+    return {name: inputs[name] for name in names}
+
+
+def parents(tensor):
+    """The symbolic tensors that a symbolic tensor is computed from."""
+    node = _node(tensor)
+    return list(node.input_tensors if KERAS_3 else node.keras_inputs)
+
+
+def frontier(output, inside, outside=()):
+    """Where the part of a graph that is made of some tensors alone ends.
+
+    Args:
+        output: A symbolic tensor of the graph.
+        inside: Symbolic tensors that the part is made of.
+        outside: Symbolic tensors that are not in it whatever they are made of;
+            inputs that are not `inside` need not be named.
+
+    Returns:
+        The tensors of the part that tensors outside are made of, a list.
+    """
+    is_inside = {id(tensor): True for tensor in inside}
+    is_inside |= {id(tensor): False for tensor in outside}
+    crossing = {}
+
+    def visit(tensor):
+        if id(tensor) not in is_inside:
+            made_of = parents(tensor)
+            flags = [visit(parent) for parent in made_of]
+            is_inside[id(tensor)] = bool(flags) and all(flags)
+            if not is_inside[id(tensor)]:
+                pairs = zip(made_of, flags, strict=True)
+                crossing.update((id(p), p) for p, own in pairs if own)
+        return is_inside[id(tensor)]
+
+    visit(output)
+    return list(crossing.values())
+
+
+def _node(tensor):
+    operation, node_index, _ = tensor._keras_history
+    return operation._inbound_nodes[node_index]
+
+
+def _value(tensor, values, training):
+    if id(tensor) in values:
+        return values[id(tensor)]
+    inputs = parents(tensor)
+    if not inputs:
+        raise ValueError(f"the graph needs a value for {tensor}")
+    for parent in inputs:
+        _value(parent, values, training)
+    node = _node(tensor)
+    if KERAS_3:
+        layer = node.operation
+        args, kwargs = node.arguments.fill_in(values)
+        takes_training = getattr(layer, "_call_has_training_arg", False)
+        symbolic = node.outputs
+    else:
+        layer = node.layer
+        # Keras 2 takes a value off a list for each use.
+        stacks = {str(id(t)): [values[id(t)]] * len(inputs) for t in inputs}
+        args, kwargs = node.map_arguments(stacks)
+        takes_training = layer._call_spec.expects_training_arg
+        symbolic = tf.nest.flatten(node.outputs)
+    if takes_training and kwargs.get("training") is None:
+        kwargs["training"] = training
+    computed = tf.nest.flatten(layer(*args, **kwargs))
+    values.update((id(s), v) for s, v in zip(symbolic, computed, strict=True))
+    return values[id(tensor)]

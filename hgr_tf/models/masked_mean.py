@@ -1,0 +1,29 @@
+"""MaskedMean: the mean of the embeddings of a multi-valued feature."""
+
+import tensorflow as tf
+
+
+@tf.keras.utils.register_keras_serializable("hgr_tf")
+class MaskedMean(tf.keras.layers.Layer):
+    """Mean of embeddings over the ids that are not 0 (padding or missing).
+
+    mean_b = Σ_j [id_bj ≠ 0] e_bj / max(1, Σ_j [id_bj ≠ 0]): the zero vector
+    where a row has no id.
+
+    Example:
+        >>> ids = tf.constant([[3, 0], [0, 0]], tf.int64)
+        >>> MaskedMean()([tf.ones([2, 2, 4]), ids]).shape
+        TensorShape([2, 4])
+    """
+
+    def call(self, inputs):
+        """Returns [batch, dim] of ([batch, length, dim], ids [batch, length])."""
+        embeddings, ids = inputs
+        present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)[..., tf.newaxis]
+        count = tf.maximum(tf.reduce_sum(present, axis=1), 1)
+        return tf.reduce_sum(embeddings * present, axis=1) / count
+
+    def compute_output_shape(self, input_shape):
+        """Drops the length axis of the embeddings."""
+        batch, _, dim = input_shape[0]
+        return (batch, dim)

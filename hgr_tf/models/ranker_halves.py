@@ -1,0 +1,100 @@
+"""A ranker cut at its user embedding: inputs -> embedding -> output."""
+
+from hgr_tf.models.functional_graph import frontier, input_values, run_graph
+
+
+class RankerHalves:
+    """The two halves of a functional Keras ranker; they share its layers.
+
+    Args:
+        ranker: A functional Keras model.
+        user_embedding: Name of the layer whose output, [batch, dim], is the
+            user embedding.
+
+    Attributes:
+        embedding_dim: Size of the user embedding.
+
+    Raises:
+        ValueError: `ranker` is not functional, has no such layer, or its
+            output is not [batch, dim].
+    """
+
+    def __init__(self, ranker, user_embedding):
+        if not getattr(ranker, "inputs", None):
+            raise ValueError(
+                "`ranker` must be a functional Keras model, or have the methods "
+                f"embed_users(inputs) and rank(inputs, user_embeddings), got {ranker!r}"
+            )
+        names = [layer.name for layer in ranker.layers]
+        if user_embedding not in names:
+            raise ValueError(
+                "`user_embedding` must name a layer of the ranker, "
+                f"got {user_embedding!r}; its layers are {names}"
+            )
+        self._embedding = ranker.get_layer(user_embedding).output
+        shape = tuple(self._embedding.shape)
+        if len(shape) != 2:
+            raise ValueError(
+                "`user_embedding` must name a layer with output [batch, dim], "
+                f"got {user_embedding!r} with {shape}; flatten it"
+            )
+        self.embedding_dim = shape[-1]
+        self._ranker = ranker
+        self._shared = frontier(
+            ranker.outputs[0], inside=ranker.inputs, outside=[self._embedding]
+        )
+
+    def embed_users(self, inputs, training=False):
+        """User embeddings, [batch, dim], of a batch of inputs."""
+        known = input_values(self._ranker, inputs)
+        return run_graph([self._embedding], known, training)[0]
+
+    def rank(self, inputs, user_embeddings, training=False):
+        """The ranker's output, given the user embeddings."""
+        return self.rank_each(inputs, [user_embeddings], training)[0]
+
+    def rank_each(self, inputs, several_embeddings, training=False):
+        """The ranker's outputs for several embeddings of the same users.
+
+        What does not depend on the user embedding, such as the embeddings of
+        the other features, is computed once.
+        """
+        known = input_values(self._ranker, inputs)
+        values = run_graph(self._shared, known, training)
+        known |= {id(s): value for s, value in zip(self._shared, values, strict=True)}
+        return [
+            run_graph(
+                self._ranker.outputs, {**known, id(self._embedding): users}, training
+            )[0]
+            for users in several_embeddings
+        ]
+
+
+def rank_each(halves, inputs, several_embeddings, training=False):
+    """`RankerHalves.rank_each`, or a call of each for a ranker of other halves."""
+    if isinstance(halves, RankerHalves):
+        return halves.rank_each(inputs, several_embeddings, training)
+    return [halves.rank(inputs, users, training) for users in several_embeddings]
+
+
+def offers_halves(ranker):
+    """Whether a ranker has the methods `embed_users` and `rank` itself."""
+    return hasattr(ranker, "embed_users") and hasattr(ranker, "rank")
+
+
+def halves_of(ranker, user_embedding):
+    """A ranker's two halves: its own if it offers them, or cut at a layer.
+
+    Args:
+        ranker: As `HierarchicalGroupwiseRanker` takes them.
+        user_embedding: For a functional ranker, the layer to cut at.
+
+    Returns:
+        An object with `embed_users` and `rank`.
+
+    Raises:
+        ValueError: See `RankerHalves`.
+    """
+    if offers_halves(ranker):
+        return ranker
+    return RankerHalves(ranker, user_embedding)

@@ -1,0 +1,286 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import hgr_tf
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.losses import GroupwiseBaselineLoss, HierarchicalGroupwiseLoss
+from hgr_tf.metrics import GroupAUC
+from hgr_tf.models.functional_graph import input_values, run_graph
+from hgr_tf.models.ranker_halves import halves_of
+from hgr_tf.testing import two_replicas
+
+keras = tf.keras
+RANDOM = np.random.default_rng(0)
+ROWS = 512
+USERS = RANDOM.integers(0, 30, ROWS)
+ITEMS = RANDOM.integers(0, 20, ROWS)
+LABELS = np.float32((USERS + ITEMS) % 3 == 0)
+INPUTS = {"user": USERS, "item": ITEMS, "__user__": USERS * 10**12}
+
+
+def make_ranker(activation=None, dropout=0.0):
+    user = keras.Input((), name="user", dtype="int64")
+    item = keras.Input((), name="item", dtype="int64")
+    embedding = keras.layers.Embedding(30, 8, name="user_embedding")(user)
+    other = keras.layers.Embedding(20, 8)(item)
+    hidden = keras.layers.Concatenate()([embedding, other])
+    hidden = keras.layers.Dense(16, "relu")(hidden)
+    hidden = keras.layers.Dropout(dropout)(hidden)
+    score = keras.layers.Dense(1, activation)(hidden)
+    return keras.Model({"user": user, "item": item}, score)
+
+
+def wrap(ranker=None, method="default", **kwargs):
+    if method != "plain":
+        kwargs = {
+            "user_embedding": "user_embedding",
+            "quantizer": ResidualVectorQuantizer(2, 4, start_step=2),
+            "ranking_loss": HierarchicalGroupwiseLoss(
+                2, level_weights="uncertainty" if method == "paper" else 0.3
+            ),
+            **kwargs,
+        }
+        if method == "paper":
+            kwargs = {"quantized_loss_weight": 0.5, **kwargs}
+        else:
+            kwargs = {"quantization_dropout": 0.25, **kwargs}
+    return hgr_tf.HierarchicalGroupwiseRanker(ranker or make_ranker(), **kwargs)
+
+
+def dataset(batch_size=64, rows=ROWS):
+    inputs = {k: v[:rows] for k, v in INPUTS.items()}
+    return tf.data.Dataset.from_tensor_slices((inputs, LABELS[:rows])).batch(batch_size)
+
+
+def compiled(model, **kwargs):
+    metrics = [GroupAUC(), keras.metrics.AUC(name="auc")]
+    model.compile(keras.optimizers.Adam(0.02), metrics=metrics, **kwargs)
+    return model
+
+
+@pytest.mark.parametrize("method", ["plain", "default", "paper"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_fit_learns_and_evaluate_is_exact(method, jit_compile):
+    model = compiled(wrap(method=method), jit_compile=jit_compile)
+    history = model.fit(
+        dataset(), epochs=12, validation_data=dataset(100), verbose=0
+    ).history
+    assert history["log_loss"][-1] < 0.8 * history["log_loss"][0]
+    results = model.evaluate(dataset(100), verbose=0, return_dict=True)
+    scores = tf.sigmoid(model.predict(dataset(), verbose=0)[:, 0]).numpy()
+    expected = hgr_tf.metrics.group_auc(LABELS, scores, USERS)
+    np.testing.assert_allclose(results["gauc"], expected, rtol=1e-5)
+    np.testing.assert_allclose(history["val_gauc"][-1], expected, rtol=1e-5)
+    assert "ranking_loss" not in results
+    if method != "plain":
+        assert 0 < history["occupancy"][-1] <= 1
+
+
+def test_plain_equals_keras_fit_with_binary_crossentropy():
+    keras.utils.set_random_seed(1)
+    ours = compiled(wrap(method="plain"))
+    keras.utils.set_random_seed(1)
+    theirs = make_ranker()
+    theirs.compile(keras.optimizers.Adam(0.02), keras.losses.BinaryCrossentropy(True))
+    own = {k: INPUTS[k] for k in ("user", "item")}
+    ours.fit(dataset(), epochs=2, shuffle=False, verbose=0)
+    theirs.fit(own, LABELS, batch_size=64, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(ours.ranker.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_before_the_start_only_the_log_loss_is_trained():
+    results = []
+    for method in ("plain", "paper"):
+        keras.utils.set_random_seed(1)
+        quantizer = ResidualVectorQuantizer(2, 4, start_step=99, commitment_cost=1.0)
+        kwargs = {"quantizer": quantizer}
+        ranker = make_ranker()
+        model = compiled(wrap(ranker, method, **(kwargs if method == "paper" else {})))
+        model.fit(dataset(), epochs=1, verbose=0)
+        results.append(ranker.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_uncertainty_waits_for_the_codes():
+    model = compiled(
+        wrap(quantizer=ResidualVectorQuantizer(2, 4, start_step=8), method="paper")
+    )
+    model.fit(dataset().take(4), epochs=1, verbose=0)
+    assert np.isnan(model.ranking_loss._uncertainty.log_sigma).all()
+    model.fit(dataset(), epochs=1, verbose=0)
+    assert np.isfinite(model.ranking_loss._uncertainty.log_sigma).all()
+
+
+def test_loss_is_the_sum_of_its_terms():
+    model = compiled(wrap(method="paper"))
+    model.fit(dataset(), epochs=1, verbose=0)
+    model.quantization_dropout = 0.0
+    inputs = {k: tf.constant(v) for k, v in INPUTS.items()}
+    codes = model.quantizer.encode(model.ranker.get_layer("user_embedding")(USERS))
+    quantized = model.quantizer.decode(codes)
+    logits, terms = model._objective(inputs, tf.constant(LABELS), None)
+    np.testing.assert_allclose(logits, model.ranker(inputs)[:, 0], atol=1e-5)
+    halves = halves_of(model.ranker, "user_embedding")
+    second = halves.rank(inputs, quantized)
+    quantized_loss = keras.losses.BinaryCrossentropy(True)(LABELS[:, None], second)
+    ranking = model.ranking_loss(LABELS, logits, codes)
+    total = terms["log_loss"] + 0.5 * quantized_loss + ranking
+    np.testing.assert_allclose(terms["loss"], total, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["plain", "default", "paper"])
+def test_saving_and_reloading_goes_on_training(method, tmp_path):
+    model = compiled(wrap(method=method))
+    model.fit(dataset(), epochs=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    before = model.evaluate(dataset(), verbose=0, return_dict=True)
+    after = again.evaluate(dataset(), verbose=0, return_dict=True)
+    assert before.keys() == after.keys() and "gauc" in after
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-5)
+    again.fit(dataset(), epochs=1, verbose=0)
+
+
+def test_probabilities_as_output_train_the_same_log_loss():
+    losses = []
+    for activation in (None, "sigmoid"):
+        keras.utils.set_random_seed(2)
+        model = wrap(make_ranker(activation), "plain", from_logits=activation is None)
+        history = compiled(model).fit(dataset(), epochs=2, verbose=0).history
+        losses.append(history["log_loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
+def test_sample_weight_zero_is_as_if_absent():
+    kept = RANDOM.random(ROWS) < 0.5
+    model = compiled(wrap(method="default", quantization_dropout=0.0))
+    model.fit(dataset(), epochs=1, verbose=0)
+    inputs = {k: tf.constant(v) for k, v in INPUTS.items()}
+    weights = tf.constant(np.float32(kept))
+    _, weighted = model._objective(inputs, tf.constant(LABELS), weights)
+    some = {k: v[kept] for k, v in INPUTS.items()}
+    _, absent = model._objective(some, tf.constant(LABELS[kept]), None)
+    share = kept.mean()
+    np.testing.assert_allclose(
+        weighted["log_loss"], share * absent["log_loss"], rtol=1e-4
+    )
+
+
+def test_baseline_per_user_takes_the_users_from_the_inputs():
+    model = compiled(
+        wrap(method="plain", ranking_loss=GroupwiseBaselineLoss(over="user"))
+    )
+    history = model.fit(dataset(256), epochs=1, verbose=0).history
+    assert history["ranking_loss"][0] > 0
+
+
+def test_unique_users_train_the_same():
+    weights = []
+    for unique in (False, True):
+        keras.utils.set_random_seed(3)
+        kwargs = {
+            "quantizer": ResidualVectorQuantizer(2, 4, initializer="random"),
+            "user_id": "user",
+            "unique_users": unique,
+        }
+        model = compiled(wrap(method="default", quantization_dropout=0.0, **kwargs))
+        model.fit(dataset(), epochs=1, verbose=0)
+        weights.append(model.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+class TwoTowers(keras.Model):
+    """A subclassed ranker that offers the halves itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.users = keras.layers.Embedding(30, 8)
+        self.items = keras.layers.Embedding(20, 8)
+
+    def embed_users(self, inputs, training=False):
+        return self.users(inputs["user"])
+
+    def rank(self, inputs, user_embeddings, training=False):
+        return tf.reduce_sum(user_embeddings * self.items(inputs["item"]), axis=1)
+
+    def call(self, inputs, training=False):
+        return self.rank(inputs, self.embed_users(inputs), training)
+
+
+def test_a_model_that_offers_the_halves_needs_no_layer_name():
+    model = compiled(wrap(TwoTowers(), user_embedding=None))
+    history = model.fit(dataset(), epochs=6, verbose=0).history
+    assert history["log_loss"][-1] < history["log_loss"][0]
+
+
+def test_two_replicas_train_as_one_with_the_whole_batch():
+    weights = []
+    strategy = two_replicas()
+    for scope in (tf.distribute.get_strategy(), strategy):
+        keras.utils.set_random_seed(4)
+        with scope.scope():
+            model = wrap(
+                method="default",
+                quantization_dropout=0.0,
+                ranking_loss=HierarchicalGroupwiseLoss(2, global_batch=True),
+            )
+            model.compile(keras.optimizers.SGD(0.1))
+        model.fit(dataset(), epochs=1, verbose=0)
+        weights.append(model.ranker.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = compiled(wrap(method="paper"))
+        history = model.fit(dataset(), epochs=2, verbose=0).history
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert np.isfinite(history["loss"]).all()
+    assert all(book.dtype == np.float32 for book in model.quantizer.codebooks)
+
+
+def test_a_part_of_a_graph_runs_between_any_tensors_and_leaves_it_serializable():
+    ranker = make_ranker(dropout=0.5)
+    known = input_values(ranker, INPUTS)
+    embedding = ranker.get_layer("user_embedding").output
+    (value,) = run_graph([embedding], known)
+    known[id(embedding)] = value
+    (score,) = run_graph(ranker.outputs, known)
+    own = {k: tf.constant(INPUTS[k]) for k in ("user", "item")}
+    np.testing.assert_allclose(score, ranker(own), rtol=1e-6)
+    (dropped,) = run_graph(ranker.outputs, known, training=True)
+    assert not np.allclose(dropped, score)
+    assert keras.Model.from_config(ranker.get_config()).count_params()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"user_embedding": "nope"}, "`user_embedding` must name a layer.*'nope'"),
+        ({"quantizer": None}, "`quantizer` must be given"),
+        ({"quantization_dropout": 2.0}, "`quantization_dropout` must be in .* 2.0"),
+        ({"quantized_loss_weight": -1.0}, "`quantized_loss_weight` must be"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        wrap(method="paper", **arguments)
+
+
+def test_missing_inputs_and_a_loss_of_ones_own_are_named():
+    model = wrap(method="plain")
+    with pytest.raises(ValueError, match="missing \\['item'\\]"):
+        model({"user": USERS})
+    with pytest.raises(ValueError, match="`loss` must not be given"):
+        model.compile(loss="mse")
