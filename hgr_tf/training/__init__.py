@@ -1,0 +1,17 @@
+"""Training runs: config, trainer, run folder. Loads lazily."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "config": ["ConfigError", "RunConfig"],
+        "diagnostics": ["QuantizerDiagnostics"],
+        "method": ["MethodConfig"],
+        "model": ["evaluate"],
+        "run": ["Run", "load_run"],
+        "run_folder": ["RunError", "RunFolder"],
+        "trainer": ["train"],
+        "user_taste": ["UserTaste", "check_user_taste"],
+    },
+)

@@ -1,0 +1,191 @@
+"""RunConfig: everything that decides a training run, in one YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hgr_tf.features.spec import describe
+from hgr_tf.training.method import MethodConfig
+
+Units = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the message names field and value."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(_Strict):
+    """Which prepared data to train on.
+
+    Attributes:
+        path: Output folder of `hgr-tf prepare`, relative to the current
+            directory; the command line's --data wins over it.
+        train: Split to train on.
+        validation: Split to evaluate after each epoch and at the end.
+    """
+
+    path: str | None = None
+    train: str = "train"
+    validation: str = "val"
+
+
+class _RankerConfig(_Strict):
+    embedding_dim: int = Field(16, ge=1)
+    hidden_units: Units = (128, 64)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    user_tower: Units = ()
+
+    def build(self, encoding):
+        """Returns the ranker for data of this encoding."""
+        from hgr_tf import models
+
+        make = getattr(models, f"{self.type}_ranker")
+        return make(encoding, **self.model_dump(exclude={"type"}))
+
+
+class MlpConfig(_RankerConfig):
+    """Arguments of `hgr_tf.models.mlp_ranker`."""
+
+    type: Literal["mlp"] = "mlp"
+
+
+class DcnV2Config(_RankerConfig):
+    """Arguments of `hgr_tf.models.dcn_v2_ranker`."""
+
+    type: Literal["dcn_v2"] = "dcn_v2"
+    cross_layers: int = Field(2, ge=1)
+    projection_dim: int | None = Field(None, ge=1)
+
+
+class DlrmConfig(_RankerConfig):
+    """Arguments of `hgr_tf.models.dlrm_ranker`."""
+
+    type: Literal["dlrm"] = "dlrm"
+    bottom_units: Units = (32,)
+
+
+class EarlyStopping(_Strict):
+    """When to stop before the last epoch, keeping the best epoch's weights.
+
+    Attributes:
+        metric: Of the validation split.
+        patience: Epochs without a better value before training stops.
+    """
+
+    metric: Literal["gauc", "auc", "log_loss"] = "gauc"
+    patience: int = Field(1, ge=1)
+
+    @property
+    def sign(self) -> int:
+        """+1 if more of the metric is better, else -1."""
+        return -1 if self.metric == "log_loss" else 1
+
+
+class TrainingConfig(_Strict):
+    """How to optimize.
+
+    Attributes:
+        batch_size: Examples a step.
+        epochs: Passes over the training split.
+        optimizer: A Keras optimizer.
+        learning_rate: At the first step.
+        schedule: "constant", or decay to 0 at the last step of the last epoch
+            along a line or a half cosine.
+        weight_ema: Momentum of an exponential moving average of the weights,
+            which is what is then evaluated and kept; None for no average.
+        early_stopping: None trains all epochs and keeps the last weights.
+    """
+
+    batch_size: int = Field(4096, ge=1)
+    epochs: int = Field(2, ge=1)
+    optimizer: Literal["adam", "adamw", "adagrad", "sgd"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    weight_ema: float | None = Field(None, gt=0, lt=1)
+    early_stopping: EarlyStopping | None = None
+
+
+class RunConfig(_Strict):
+    """Everything that decides a training run.
+
+    Example:
+        >>> config = RunConfig.from_yaml('''
+        ... data: {path: prepared/kuairand_pure}
+        ... ranker: {type: mlp, hidden_units: [64, 32]}
+        ... method: default
+        ... training: {batch_size: 1024, epochs: 2}
+        ... seed: 1
+        ... ''')
+        >>> config.ranker.hidden_units
+        (64, 32)
+    """
+
+    data: DataConfig = DataConfig()
+    ranker: MlpConfig | DcnV2Config | DlrmConfig = Field(
+        MlpConfig(), discriminator="type"
+    )
+    method: MethodConfig = MethodConfig()
+    training: TrainingConfig = TrainingConfig()
+    seed: int = Field(0, ge=0, lt=2**31)
+
+    def override(self, **values) -> RunConfig:
+        """Returns a copy with fields replaced, dots in their names as `__`.
+
+        Values of None are left out, so that command line options can be
+        passed as they are.
+
+        Raises:
+            ConfigError: A value is out of its range.
+        """
+        data = self.model_dump(mode="json")
+        for name, value in values.items():
+            if value is None:
+                continue
+            *sections, key = name.split("__")
+            target = data
+            for section in sections:
+                target = target[section]
+            target[key] = value
+        return self._validate(data, "options")
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str = "config") -> RunConfig:
+        """Parses YAML text.
+
+        Raises:
+            ConfigError: Names every field that is wrong, what it must be and
+                what came.
+        """
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{source}: not YAML: {error}") from error
+        return cls._validate({} if data is None else data, source)
+
+    @classmethod
+    def load(cls, path: str | Path) -> RunConfig:
+        """Reads a YAML file; errors name the file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        return cls.from_yaml(text, source=str(path))
+
+    def to_yaml(self) -> str:
+        """YAML text that `from_yaml` reads back to an equal config."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def _validate(cls, data, source) -> RunConfig:
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(f"{source}: {describe(error)}") from error

@@ -1,0 +1,72 @@
+"""What happens at the end of each epoch: history, best weights, checkpoint."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from hgr_tf.training.config import EarlyStopping
+from hgr_tf.training.optimizer import averaged_weights
+from hgr_tf.training.run_folder import RunFolder
+
+
+class EpochEnd(tf.keras.callbacks.Callback):
+    """Records an epoch in the run folder, and stops early if told to.
+
+    The history is all the state there is beside the checkpoint: a resumed run
+    finds in it which epoch was best.
+
+    Args:
+        folder: Of the run.
+        checkpoints: `RunFolder.checkpoints` of the model.
+        stopping: When to stop early; None never stops.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        checkpoints: tf.train.CheckpointManager,
+        stopping: EarlyStopping | None,
+    ):
+        super().__init__()
+        self.folder = folder
+        self.checkpoints = checkpoints
+        self.stopping = stopping
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes history, weights if they are the best, then the checkpoint.
+
+        In that order: after an interruption in between, the epoch is trained
+        again, from the checkpoint before, and everything written again.
+
+        Raises:
+            ValueError: The loss is not finite; the checkpoint before stays.
+        """
+        metrics = {name: float(value) for name, value in (logs or {}).items()}
+        if not math.isfinite(metrics["loss"]):
+            raise ValueError(
+                f"the loss is {metrics['loss']} in epoch {epoch + 1}: "
+                "try a lower `learning_rate`"
+            )
+        history = [*self.folder.history()[:epoch], metrics]
+        self.folder.write_history(history)
+        if self.stopping:
+            if best_epoch(history, self.stopping) == epoch:
+                with averaged_weights(self.model):
+                    self.folder.save_weights(self.model)
+            self.model.stop_training = should_stop(history, self.stopping)
+        self.checkpoints.save(checkpoint_number=epoch + 1)
+
+
+def best_epoch(history: list[dict[str, float]], stopping: EarlyStopping) -> int:
+    """Index of the first epoch with the best validation metric."""
+    values = [stopping.sign * epoch[f"val_{stopping.metric}"] for epoch in history]
+    return values.index(max(values))
+
+
+def should_stop(history: list[dict[str, float]], stopping: EarlyStopping | None):
+    """Whether the last `patience` epochs brought nothing better."""
+    if not stopping or not history:
+        return False
+    return len(history) - 1 - best_epoch(history, stopping) >= stopping.patience

@@ -1,0 +1,70 @@
+"""The model of a run: made from its config, and evaluated."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hgr_tf import metrics
+from hgr_tf.data import PreparedData
+from hgr_tf.features import USER, FeatureEncoding
+from hgr_tf.training.config import RunConfig
+
+EVALUATION_BATCH = 8192
+METRICS = ("loss", "log_loss", "auc", "gauc", "pcoc", "ece")
+
+
+def build_model(
+    config: RunConfig, encoding: FeatureEncoding, steps_per_epoch: int = 1
+) -> tf.keras.Model:
+    """Makes the untrained model of a config, with all its variables.
+
+    Args:
+        config: Of the run; its seed decides the initial weights.
+        encoding: Of the features.
+        steps_per_epoch: When the codebooks start depends on it.
+    """
+    tf.keras.utils.set_random_seed(config.seed)
+    ranker = config.ranker.build(encoding)
+    model = config.method.wrap(ranker, steps_per_epoch, config.seed)
+    model(_blank_row(ranker))
+    return model
+
+
+def evaluate(
+    model: tf.keras.Model,
+    data: PreparedData,
+    split: str,
+    *,
+    batch_size: int = EVALUATION_BATCH,
+    verbose: int = 0,
+) -> dict[str, float]:
+    """Evaluates a compiled model on a split of prepared data.
+
+    Returns:
+        "log_loss", "auc", "gauc", "pcoc" and "ece" of the probabilities, and
+        "loss": what Keras calls so, here the LogLoss again.
+
+    Raises:
+        ManifestError: No such split, or its data is missing or altered.
+    """
+    dataset = data.dataset(split, batch_size)
+    values = model.evaluate(dataset, return_dict=True, verbose=verbose)
+    return {name: float(values[name]) for name in METRICS}
+
+
+def ranking_metrics() -> list[tf.keras.metrics.Metric]:
+    """The metrics of training and evaluation: of ranking, then of calibration."""
+    return [
+        tf.keras.metrics.AUC(num_thresholds=1000, name="auc"),
+        metrics.GroupAUC(),
+        metrics.PredictedOverObserved(),
+        metrics.ExpectedCalibrationError(),
+    ]
+
+
+def _blank_row(ranker):
+    row = {
+        name: tf.zeros([1, *value.shape[1:]], value.dtype)
+        for name, value in ranker.input.items()
+    }
+    return {**row, USER: tf.zeros([1], tf.int64)}

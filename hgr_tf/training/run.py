@@ -1,0 +1,50 @@
+"""Run: a finished training run, loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.training.config import RunConfig
+from hgr_tf.training.model import build_model, ranking_metrics
+from hgr_tf.training.run_folder import RunError, RunFolder
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run.
+
+    Attributes:
+        path: Its folder.
+        config: What it was trained by.
+        encoding: Of the features it was trained on.
+        model: The trained `HierarchicalGroupwiseRanker`, compiled for
+            `evaluate`; `model.ranker` is the ranker alone.
+        metrics: Of the validation split.
+    """
+
+    path: Path
+    config: RunConfig
+    encoding: FeatureEncoding
+    model: tf.keras.Model
+    metrics: dict[str, float]
+
+
+def load_run(path: str | Path) -> Run:
+    """Loads a run folder.
+
+    Raises:
+        RunError: The folder holds no run, or one that is not finished.
+    """
+    folder = RunFolder(path)
+    config = folder.config()
+    if not folder.is_finished:
+        raise RunError(f"{path}: not finished: `hgr-tf train` resumes it")
+    encoding = FeatureEncoding.load(folder.encoding)
+    model = build_model(config, encoding)
+    model.load_weights(str(folder.weights))
+    model.compile(metrics=ranking_metrics())
+    return Run(folder.path, config, encoding, model, folder.metrics())

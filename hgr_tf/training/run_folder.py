@@ -1,0 +1,156 @@
+"""RunFolder: the files of a training run, and how it is resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from hgr_tf.compat import KERAS_3
+from hgr_tf.data import PreparedData
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.training.config import RunConfig
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used; the message says why."""
+
+
+class RunFolder:
+    """Where a run keeps its files.
+
+        config.yaml         the whole config, defaults included
+        encoding/           the feature encoding of its data
+        tensorboard/        logs
+        history.json        a list with the metrics of each epoch
+        checkpoint/         state of an unfinished run
+        model.weights.h5    the weights to use
+        metrics.json        of the validation split, with those weights
+        FINISHED            written last
+
+    Every file appears whole or not at all.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether training ran to its end."""
+        return (self.path / "FINISHED").exists()
+
+    @property
+    def weights(self) -> Path:
+        """File of the weights to use."""
+        return self.path / "model.weights.h5"
+
+    @property
+    def encoding(self) -> Path:
+        """Folder of the feature encoding."""
+        return self.path / "encoding"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the TensorBoard logs."""
+        return self.path / "tensorboard"
+
+    def open(self, config: RunConfig, overwrite: bool = False) -> None:
+        """Makes the folder, or checks that it holds a run of this config.
+
+        Args:
+            config: Of the run about to start.
+            overwrite: Remove a run that is there, finished or not.
+
+        Raises:
+            RunError: The folder holds something else, or another run.
+        """
+        if self.path.exists() and any(self.path.iterdir()):
+            if not (self.path / "config.yaml").exists():
+                raise RunError(f"{self.path}: not empty, and not a training run")
+            if overwrite:
+                shutil.rmtree(self.path)
+            elif self.config() != config:
+                raise RunError(
+                    f"{self.path}: holds a run of another config; "
+                    "choose another --output or say --overwrite"
+                )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._write("config.yaml", config.to_yaml())
+
+    def keep_encoding(self, data: PreparedData) -> None:
+        """Copies the data's encoding, or checks it against the one kept.
+
+        Raises:
+            ManifestError: The data was prepared anew since the run began.
+        """
+        if (self.encoding / "encoding.json").exists():
+            data.check_encoding(FeatureEncoding.load(self.encoding))
+        else:
+            data.encoding.save(self.encoding)
+
+    def config(self) -> RunConfig:
+        """The run's config.
+
+        Raises:
+            RunError: The folder holds no run.
+        """
+        path = self.path / "config.yaml"
+        if not path.exists():
+            raise RunError(f"{self.path}: no config.yaml: not a training run")
+        return RunConfig.load(path)
+
+    def history(self) -> list[dict[str, float]]:
+        """The metrics of each epoch so far."""
+        return self._read("history.json", default=[])
+
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the validation split at the end."""
+        return self._read("metrics.json")
+
+    def write_history(self, history: list[dict[str, float]]) -> None:
+        """Replaces the history."""
+        self._write("history.json", _json(history))
+
+    def save_weights(self, model: tf.keras.Model) -> None:
+        """Replaces the weights to use."""
+        temporary = self.path / ".new.weights.h5"
+        model.save_weights(str(temporary))
+        os.replace(temporary, self.weights)
+
+    def finish(self, metrics: dict[str, float]) -> None:
+        """Writes the metrics, drops the checkpoint and marks the end."""
+        self._write("metrics.json", _json(metrics))
+        self._write("FINISHED", "")
+        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
+
+    def checkpoints(self, model: tf.keras.Model) -> tf.train.CheckpointManager:
+        """A manager of the state that training continues from.
+
+        That is the model's weights and the optimizer's, step included.
+        """
+        state = [*model.weights, *model.optimizer.variables]
+        if KERAS_3:  # a weight holds the TensorFlow variable
+            state = [weight.value for weight in state]
+        checkpoint = tf.train.Checkpoint(state=state)
+        folder = str(self.path / "checkpoint")
+        return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
+
+    def _read(self, name, default=None):
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if default is None:
+                raise RunError(f"{self.path}: no {name}: not a finished run") from None
+            return default
+
+    def _write(self, name, text):
+        temporary = self.path / f".{name}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, self.path / name)
+
+
+def _json(value) -> str:
+    return json.dumps(value, indent=1) + "\n"

@@ -1,0 +1,65 @@
+import pytest
+
+from hgr_tf.training import ConfigError, RunConfig
+from hgr_tf.training.method import PRESETS, MethodConfig
+
+
+def test_yaml_round_trip_is_equal():
+    config = RunConfig.from_yaml("""
+data: {path: prepared/x}
+ranker: {type: dcn_v2, hidden_units: [8, 4], projection_dim: 3}
+method: {preset: paper, num_levels: 2, codebook_size: [4, 8]}
+training: {weight_ema: 0.9, early_stopping: {metric: log_loss, patience: 2}}
+seed: 7
+""")
+    assert RunConfig.from_yaml(config.to_yaml()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method: nope", "method.preset: Input should be 'none'.*got 'nope'"),
+        ("method: {presett: none}", "method.presett: Extra inputs"),
+        ("method: 3", "method: .*got 3"),
+        ("ranker: {type: gbdt}", "ranker: .*'mlp', 'dcn_v2', 'dlrm'.*gbdt"),
+        ("ranker: {type: mlp, dropout: 2}", "ranker.mlp.dropout: .*less than 1, got 2"),
+        ("ranker: {type: mlp, hidden_units: [0]}", "hidden_units.0: .*got 0"),
+        ("training: {epochs: many}", "training.epochs: .*got 'many'"),
+        ("training: {learning_rate: 0}", "learning_rate: .*got 0"),
+        ("seed: -1", "seed: .*got -1"),
+        ("colour: red", "colour: Extra inputs"),
+        ("[1, 2]", "got \\[1, 2\\]"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_errors_name_field_expectation_and_value(text, message):
+    with pytest.raises(ConfigError, match=f"(?s)my.yaml: .*{message}"):
+        RunConfig.from_yaml(text, source="my.yaml")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read"):
+        RunConfig.load(tmp_path / "none.yaml")
+
+
+def test_override_replaces_what_is_given_and_checks_it():
+    config = RunConfig.from_yaml("method: {preset: default, num_levels: 5}")
+    same = config.override(seed=None, method=None, training__epochs=None)
+    assert same == config
+    other = config.override(method="paper", training__epochs=9, data__path="x")
+    assert other.method == MethodConfig.model_validate("paper")
+    assert (other.training.epochs, other.data.path) == (9, "x")
+    with pytest.raises(ConfigError, match=r"options: training\.epochs: .*got 0"):
+        config.override(training__epochs=0)
+
+
+def test_a_field_wins_over_its_preset():
+    method = MethodConfig.model_validate({"preset": "default", "ranking_loss": "jrc"})
+    assert method.ranking_loss == "jrc"
+    assert method.quantization_dropout == PRESETS["default"]["quantization_dropout"]
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_only_the_hierarchical_presets_quantize(preset):
+    method = MethodConfig.model_validate(preset)
+    assert method.has_codes == (preset in ("default", "paper"))
