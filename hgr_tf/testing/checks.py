@@ -1,0 +1,147 @@
+"""Checks that hold for every public class, whatever it computes."""
+
+import contextlib
+import inspect
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from hgr_tf.compat import KERAS_3
+
+_BASE_ARGUMENTS = ("self", "args", "kwargs", "name", "dtype")
+
+
+def tensors(inputs):
+    """A structure of arrays as tensors."""
+    return tf.nest.map_structure(tf.convert_to_tensor, inputs)
+
+
+def cast_floats(inputs, dtype):
+    """A structure of tensors with those of float dtype cast."""
+    return tf.nest.map_structure(
+        lambda x: tf.cast(x, dtype) if x.dtype.is_floating else x, inputs
+    )
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Sets Keras's global dtype policy, such as "mixed_float16", for a while."""
+    module = tf.keras.config if KERAS_3 else tf.keras.mixed_precision
+    set_policy = module.set_dtype_policy if KERAS_3 else module.set_global_policy
+    set_policy(name)
+    try:
+        yield
+    finally:
+        set_policy("float32")
+
+
+def check_same(actual, expected, tolerance=1e-5):
+    """Two structures hold equal tensors, up to the rounding of a sum."""
+    actual, expected = tf.nest.flatten(actual), tf.nest.flatten(expected)
+    for one, other in zip(actual, expected, strict=True):
+        one, other = (np.asarray(tf.cast(x, tf.float64)) for x in (one, other))
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def check_finite(structure):
+    """No tensor of the structure holds NaN or infinity."""
+    for tensor in tf.nest.flatten(structure):
+        assert np.isfinite(tf.cast(tensor, tf.float64)).all(), tensor
+
+
+def check_config(instance):
+    """Every constructor argument is an attribute and survives serialization.
+
+    Returns:
+        An instance that went through JSON, as it does in a file.
+    """
+    config = instance.get_config()
+    arguments = inspect.signature(type(instance).__init__).parameters
+    for argument in set(arguments) - set(_BASE_ARGUMENTS):
+        assert hasattr(instance, argument), f"no attribute of argument {argument!r}"
+        assert argument in config, f"argument {argument!r} is not in the config"
+    serialized = json.dumps(tf.keras.utils.serialize_keras_object(instance))
+    again = tf.keras.utils.deserialize_keras_object(json.loads(serialized))
+    assert type(again) is type(instance)
+    assert json.dumps(tf.keras.utils.serialize_keras_object(again)) == serialized
+    return again
+
+
+def check_gradients(function, inputs, watched, variables=()):
+    """Gradients of the sum of the float outputs exist and are finite.
+
+    Args:
+        function: Called with `inputs`.
+        inputs: Tuple of tensors.
+        watched: Indices of the inputs that must get a gradient.
+        variables: Must get a gradient too.
+    """
+    sources = [inputs[index] for index in watched]
+    sources += [v if isinstance(v, tf.Variable) else v.value for v in variables]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        outputs = [
+            tf.reduce_sum(tf.cast(output, tf.float32))
+            for output in tf.nest.flatten(function(*inputs))
+            if output.dtype.is_floating
+        ]
+        total = tf.add_n(outputs)
+    gradients = tape.gradient(total, sources)
+    assert all(gradient is not None for gradient in gradients), gradients
+    check_finite([tf.convert_to_tensor(gradient) for gradient in gradients])
+
+
+def check_graph(function, inputs):
+    """A function computes in a graph what it does eagerly."""
+    check_same(tf.function(function)(*inputs), function(*inputs))
+
+
+def check_xla(function, inputs):
+    """A function computes under XLA what it does eagerly."""
+    compiled = tf.function(function, jit_compile=True)
+    check_same(compiled(*inputs), function(*inputs), tolerance=1e-4)
+
+
+def check_keras_file(layer, inputs, kwargs):
+    """A functional model of the layer computes the same from a .keras file."""
+    symbolic = [tf.keras.Input(x.shape[1:], dtype=x.dtype.name) for x in inputs]
+    model = tf.keras.Model(symbolic, tf.nest.flatten(layer(*symbolic, **kwargs)))
+    expected = model(list(inputs))
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.keras")
+        model.save(path)
+        loaded = tf.keras.models.load_model(path)
+    check_same(loaded(list(inputs)), expected)
+
+
+def check_model_with_metric(metric):
+    """A model with the metric saves and loads, in both formats."""
+    model = tf.keras.Sequential([tf.keras.Input([2]), tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[metric])
+    row = tf.ones([1, 2])
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.keras")
+        model.save(path)
+        check_same(tf.keras.models.load_model(path)(row), model(row))
+    check_saved_model(model, model, (row,))
+
+
+def check_saved_model(trackable, function, inputs):
+    """A function computes the same after a round trip through a SavedModel.
+
+    Args:
+        trackable: Holds the variables that the function uses.
+        function: Called with `inputs`.
+        inputs: Tuple of tensors.
+    """
+    module = tf.Module()
+    module.held = trackable
+    module.run = tf.function(lambda *args: tf.nest.flatten(function(*args)))
+    expected = module.run(*inputs)
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder)
+        loaded = tf.saved_model.load(folder)
+        check_same(loaded.run(*inputs), expected)

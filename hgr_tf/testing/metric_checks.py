@@ -1,0 +1,64 @@
+"""What every metric must do."""
+
+import tensorflow as tf
+
+from hgr_tf.testing import checks
+from hgr_tf.testing.replicas import run_on_halves, two_replicas
+
+
+def check_metric_values(metric, inputs, expected):
+    """The value, its reset, and that weights of one change nothing."""
+    empty = float(metric.result())
+    metric.update_state(**inputs)
+    assert metric.result().shape == ()
+    checks.check_same(metric.result(), expected)
+    metric.reset_state()
+    assert float(metric.result()) == empty
+    rows = len(next(iter(inputs.values())))
+    metric.update_state(**inputs, sample_weight=tf.ones([rows]))
+    checks.check_same(metric.result(), expected)
+    again = checks.check_config(metric)
+    assert float(again.result()) == empty
+
+
+def check_metric_in_graph(make, inputs, expected, jit_compile):
+    """Update and result in one graph; under XLA, or refused there by name."""
+    metric = make()
+
+    def step():
+        metric.update_state(**inputs)
+        return metric.result()
+
+    checks.check_same(tf.function(step)(), expected)
+    metric.reset_state()
+    compiled = tf.function(step, jit_compile=True)
+    if jit_compile:
+        checks.check_same(compiled(), expected)
+        return
+    try:
+        compiled()
+    except NotImplementedError as error:
+        assert "XLA" in str(error)
+    else:
+        raise AssertionError("XLA must be refused with a NotImplementedError")
+
+
+def check_metric_replicas(make, inputs):
+    """Two replicas with a half each count as one that saw both halves."""
+    alone = make()
+    for half in range(2):
+        alone.update_state(
+            **{name: tf.split(rows, 2)[half] for name, rows in inputs.items()}
+        )
+    strategy = two_replicas()
+    with strategy.scope():
+        metric = make()
+
+    def update(rows):
+        metric.update_state(**rows)
+        return tf.constant(0)
+
+    for _ in range(2):
+        run_on_halves(strategy, update, inputs)
+        checks.check_same(metric.result(), alone.result())
+        metric.reset_state()

@@ -1,0 +1,65 @@
+"""Two replicas on one machine without an accelerator."""
+
+import functools
+
+import tensorflow as tf
+
+
+def two_cpu_devices():
+    """Splits the CPU into two logical devices.
+
+    Must run before TensorFlow's first operation, as in a conftest.py; a second
+    call does nothing.
+    """
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+        )
+
+
+@functools.cache
+def two_replicas():
+    """The process's `MirroredStrategy` over the devices of `two_cpu_devices`.
+
+    There is but one: each strategy counts its collective operations from the
+    same number, and those of a second one would meet the first's.
+    """
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def run_on_halves(strategy, function, inputs):
+    """Runs a function on two replicas, each with its half of the rows.
+
+    Args:
+        strategy: A strategy of two replicas.
+        function: Called in each replica with its half of `inputs`.
+        inputs: A structure of tensors of an even number of rows.
+
+    Returns:
+        A flat list of the tensors that the replicas returned.
+    """
+
+    def half(context):
+        index = context.replica_id_in_sync_group
+        return tf.nest.map_structure(lambda rows: tf.split(rows, 2)[index], inputs)
+
+    halves = strategy.experimental_distribute_values_from_function(half)
+    outputs = tf.function(lambda rows: strategy.run(function, args=(rows,)))(halves)
+    return [
+        tensor
+        for output in tf.nest.flatten(outputs)
+        for tensor in strategy.experimental_local_results(output)
+    ]
+
+
+def copies(strategy, variable):
+    """The value of a variable on each replica, as numpy arrays.
+
+    Args:
+        strategy: The strategy in whose scope the variable was made.
+        variable: A tf.Variable or a Keras 3 variable.
+    """
+    if not isinstance(variable, tf.Variable):
+        variable = variable.value
+    return [copy.numpy() for copy in strategy.experimental_local_results(variable)]

@@ -1,0 +1,154 @@
+"""How to make and call each public class and ranker: a case a name.
+
+What is public and not here fails the conformance test. Everything is made in
+functions, as some of it cannot be imported on every flavour.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+import hgr_tf
+from hgr_tf.features import USER
+from hgr_tf.metrics import group_auc
+from tests.prepared import ENCODING
+
+_RANDOM = np.random.default_rng(7)
+_ROWS = 16
+LABELS = np.tile(np.float32([1, 0, 0, 1]), _ROWS // 4)
+LOGITS = _RANDOM.normal(size=_ROWS).astype(np.float32)
+PROBABILITIES = _RANDOM.random(_ROWS).astype(np.float32)
+CODES = _RANDOM.integers(0, 2, size=(_ROWS, 2)).astype(np.int32)
+USERS = _RANDOM.integers(0, 4, size=_ROWS) * 10**12
+EMBEDDINGS = _RANDOM.normal(size=(_ROWS, 8)).astype(np.float32)
+DECODED = _RANDOM.normal(size=(_ROWS, 8)).astype(np.float32)
+FEATURES = {
+    "user": USERS // 10**12,
+    "age": _RANDOM.integers(0, 4, _ROWS),
+    "item": _RANDOM.integers(0, 9, _ROWS),
+    "tags": _RANDOM.integers(0, 4, (_ROWS, 3)),
+    "price": _RANDOM.normal(size=_ROWS).astype(np.float32),
+    "device": _RANDOM.integers(0, 5, _ROWS),
+}
+
+
+def quantizer():
+    return hgr_tf.layers.ResidualVectorQuantizer(
+        2, 4, initializer="random", commitment_cost=0.1
+    )
+
+
+def group_loss():
+    return hgr_tf.losses.HierarchicalGroupwiseLoss(2)
+
+
+LAYERS = {
+    "ResidualVectorQuantizer": {"make": quantizer, "inputs": (EMBEDDINGS,)},
+    "UncertaintyWeighting": {
+        "make": lambda: hgr_tf.layers.UncertaintyWeighting(3),
+        "inputs": (np.float32([0.1, 0.2, 0.3]), np.array([True, True, False])),
+        "splits_rows": False,
+    },
+}
+
+LOSSES = {
+    "HierarchicalGroupwiseLoss": {
+        "make": group_loss,
+        "inputs": (LABELS, LOGITS, CODES),
+    },
+    "GroupwiseBaselineLoss": {
+        "make": lambda: hgr_tf.losses.GroupwiseBaselineLoss("softmax_ce"),
+        "inputs": (LABELS, LOGITS),
+    },
+}
+
+METRICS = {
+    "CodebookUsage": {
+        "make": lambda: hgr_tf.metrics.CodebookUsage(8, level=2),
+        "inputs": {"codes": CODES},
+        "expected": 2 / 8,
+    },
+    "ExpectedCalibrationError": {
+        "make": lambda: hgr_tf.metrics.ExpectedCalibrationError(num_bins=1),
+        "inputs": {"y_true": LABELS, "y_pred": PROBABILITIES},
+        "expected": abs(LABELS.mean() - PROBABILITIES.mean()),
+    },
+    "GroupAUC": {
+        "make": lambda: hgr_tf.metrics.GroupAUC(),
+        "inputs": {"y_true": LABELS, "y_pred": LOGITS, "groups": USERS},
+        "expected": group_auc(LABELS, LOGITS, USERS),
+        "jit_compile": False,
+    },
+    "GroupOccupancy": {
+        "make": lambda: hgr_tf.metrics.GroupOccupancy(),
+        "inputs": {
+            "y_true": np.float32([1, 0, 1, 1]),
+            "codes": np.array([[0, 0], [0, 1], [1, 0], [1, 0]]),
+        },
+        "expected": 0.5,
+    },
+    "Perplexity": {
+        "make": lambda: hgr_tf.metrics.Perplexity(4),
+        "inputs": {"codes": np.array([[0], [0], [3], [3]])},
+        "expected": 2.0,
+    },
+    "PredictedOverObserved": {
+        "make": lambda: hgr_tf.metrics.PredictedOverObserved(),
+        "inputs": {"y_true": LABELS, "y_pred": PROBABILITIES},
+        "expected": PROBABILITIES.sum() / LABELS.sum(),
+    },
+    "QuantizationError": {
+        "make": lambda: hgr_tf.metrics.QuantizationError(relative=True),
+        "inputs": {"embeddings": EMBEDDINGS, "decoded": DECODED},
+        "expected": np.square(EMBEDDINGS - DECODED).sum() / np.square(EMBEDDINGS).sum(),
+    },
+}
+
+
+def _ranker(name):
+    return getattr(hgr_tf.models, name)(ENCODING, embedding_dim=4, hidden_units=(8,))
+
+
+def _plain(name):
+    def make():
+        model = _ranker(name)
+        log_loss = tf.keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile("sgd", log_loss)
+        return model
+
+    return {"make": make, "inputs": FEATURES, "labels": LABELS}
+
+
+def _hierarchical():
+    model = hgr_tf.HierarchicalGroupwiseRanker(
+        _ranker("mlp_ranker"),
+        user_embedding="user_embedding",
+        quantizer=quantizer(),
+        ranking_loss=group_loss(),
+        quantized_loss_weight=0.5,
+        quantization_dropout=0.25,
+    )
+    model.compile("adam", metrics=[hgr_tf.metrics.GroupAUC()])
+    return model
+
+
+def _task():
+    return hgr_tf.models.HierarchicalGroupwiseTask(quantizer(), group_loss())
+
+
+MODELS = {
+    "HierarchicalGroupwiseRanker": {
+        "make": _hierarchical,
+        "inputs": {**FEATURES, USER: USERS},
+        "labels": LABELS,
+    },
+    "dcn_v2_ranker": _plain("dcn_v2_ranker"),
+    "dlrm_ranker": _plain("dlrm_ranker"),
+    "mlp_ranker": _plain("mlp_ranker"),
+}
+
+TASK = {
+    "make": _task,
+    "inputs": (LABELS, LOGITS, EMBEDDINGS),
+    "kwargs": {"training": False},
+    "watched": (1, 2),
+}

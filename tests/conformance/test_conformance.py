@@ -1,0 +1,64 @@
+"""Every public class, on whichever of the three flavours runs this test."""
+
+import importlib
+import inspect
+
+import pytest
+
+import hgr_tf
+from hgr_tf.compat import KERAS_3
+from hgr_tf.testing import TestCase as ConformanceTestCase
+from tests.conformance import cases
+
+
+def public_names(package):
+    """A package's public names, but for named tuples of results and functions."""
+    module = importlib.import_module(f"hgr_tf.{package}")
+    return [
+        name
+        for name in module.__all__
+        if inspect.isclass(member := getattr(module, name))
+        and not issubclass(member, tuple)
+    ]
+
+
+@pytest.mark.parametrize("name", public_names("layers"))
+def test_layer(name):
+    ConformanceTestCase().run_layer_test(**cases.LAYERS[name])
+
+
+@pytest.mark.parametrize("name", public_names("losses"))
+def test_loss(name):
+    ConformanceTestCase().run_loss_test(**cases.LOSSES[name])
+
+
+@pytest.mark.parametrize("name", public_names("metrics"))
+def test_metric(name):
+    ConformanceTestCase().run_metric_test(**cases.METRICS[name])
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(hgr_tf.models.__all__) - {"HierarchicalGroupwiseTask"})
+)
+def test_model(name):
+    ConformanceTestCase().run_model_test(**cases.MODELS[name])
+
+
+@pytest.mark.skipif(KERAS_3, reason="TFRS needs Keras 2")
+def test_task():
+    ConformanceTestCase().run_layer_test(**cases.TASK)
+
+
+@pytest.mark.skipif(not KERAS_3, reason="TFRS works on Keras 2")
+def test_task_without_tfrs_gives_an_install_hint():
+    with pytest.raises(ImportError, match="TF_USE_LEGACY_KERAS=1"):
+        hgr_tf.models.HierarchicalGroupwiseTask  # noqa: B018
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow_ranking") is not None,
+    reason="tensorflow-ranking is here",
+)
+def test_tfr_loss_without_tensorflow_ranking_gives_an_install_hint():
+    with pytest.raises(ImportError, match="tensorflow-ranking"):
+        hgr_tf.losses.HierarchicalGroupwiseLoss(2, listwise="approx_ndcg_loss")
