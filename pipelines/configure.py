@@ -1,0 +1,172 @@
+"""Arguments of a run, checked, become its `Settings`."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hgr_tf.features import FeatureSpec
+from hgr_tf.features.logs import TRAIN
+from pipelines import preconditions, storage
+from pipelines.errors import PrepareError
+from pipelines.settings import InputFile, Settings
+from pipelines.storage import match
+
+TEMPORARY = ".unfinished"
+SIDE_BYTES = 64 << 20
+"""Tables up to this many bytes are held whole by each worker."""
+
+
+def configure(
+    spec: FeatureSpec | str | Path,
+    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    output: str | Path,
+    *,
+    user_table: str | Path | None = None,
+    item_table: str | Path | None = None,
+    join: str = "auto",
+    layout: str | None = None,
+    code_table: str | Path | None = None,
+    encoding_from: str | Path | None = None,
+    **settings,
+) -> Settings:
+    """The settings of a run. Arguments as in `pipelines.run.prepare`.
+
+    Raises:
+        PrepareError: Files are missing, or arguments contradict each other.
+        SpecError: The spec is wrong.
+    """
+    spec_path = None if isinstance(spec, FeatureSpec) else os.path.abspath(spec)
+    spec, base = _load_spec(spec)
+    output = _absolute(output)
+    files, splits = _input_files(inputs, spec)
+    tables = _table_files(spec, base, {"user": user_table, "item": item_table})
+    run = Settings(
+        spec=spec,
+        files=files,
+        tables=tables,
+        splits=splits,
+        output=output,
+        temporary=storage.join(output, TEMPORARY, uuid.uuid4().hex),
+        join=_join_modes(tables, join),
+        layout=_layout(layout, code_table, settings.get("output_format")),
+        code_table=_code_file(code_table),
+        encoding_from=_absolute(encoding_from) if encoding_from else None,
+        **settings,
+    )
+    preconditions.check(run, spec_path)
+    return run
+
+
+def _load_spec(spec) -> tuple[FeatureSpec, Path]:
+    if isinstance(spec, FeatureSpec):
+        return spec, Path()
+    return FeatureSpec.load(spec), Path(spec).parent
+
+
+def _input_files(inputs, spec: FeatureSpec):
+    """The files with their splits, and the names of the splits."""
+    by_split = _by_split(inputs)
+    if None in by_split:
+        if len(by_split) > 1:
+            raise PrepareError(
+                "inputs must all be given by split (train=..., val=...) or none; "
+                f"without a split: {by_split[None]}"
+            )
+        splits = spec.split.names if spec.split else (TRAIN,)
+        return tuple(InputFile(*f) for f in _match_all(by_split[None])), splits
+    if spec.split:
+        raise PrepareError(
+            "inputs are given by split, but the spec has a `split` section too"
+        )
+    files, seen = [], {}
+    for index, (split, patterns) in enumerate(by_split.items()):
+        for file in _match_all(patterns):
+            if file.path in seen:
+                raise PrepareError(
+                    f"{file.path}: given for {seen[file.path]!r} and for {split!r}"
+                )
+            seen[file.path] = split
+            files.append(InputFile(*file, index))
+    return tuple(files), tuple(by_split)
+
+
+def _by_split(inputs) -> dict[str | None, list[str]]:
+    if isinstance(inputs, Mapping):
+        return {
+            split: [globs] if isinstance(globs, str) else list(globs)
+            for split, globs in inputs.items()
+        }
+    by_split: dict[str | None, list[str]] = {}
+    for text in [inputs] if isinstance(inputs, (str, Path)) else inputs:
+        named = re.fullmatch(r"(\w+)=(.+)", str(text))
+        split, pattern = named.groups() if named else (None, str(text))
+        by_split.setdefault(split, []).append(pattern)
+    if not by_split:
+        raise PrepareError("no input was given")
+    return by_split
+
+
+def _match_all(patterns: Sequence[str]):
+    files = {}
+    for pattern in patterns:
+        found = match(_absolute(pattern))
+        if not found:
+            raise PrepareError(f"{pattern}: no file of that name")
+        files.update({file.path: file for file in found})
+    return [files[path] for path in sorted(files)]
+
+
+def _absolute(pattern: str | Path) -> str:
+    pattern = str(pattern)
+    return pattern if "://" in pattern else os.path.abspath(pattern)
+
+
+def _table_files(spec: FeatureSpec, base: Path, given: dict):
+    tables = {}
+    for owner, path in given.items():
+        if owner not in spec.tables:
+            if path:
+                raise PrepareError(
+                    f"--{owner}-table is given, but the spec has no table of {owner}s"
+                )
+            continue
+        named = spec.tables[owner].path
+        if path is None and named is None:
+            raise PrepareError(
+                f"the spec needs a table of {owner}s: give --{owner}-table"
+            )
+        path = path or (named if "://" in named else base / named)
+        tables[owner] = tuple(InputFile(*file) for file in _match_all([path]))
+    return tables
+
+
+def _join_modes(tables, mode: str) -> tuple[tuple[str, str], ...]:
+    def resolve(files: tuple[InputFile, ...]) -> str:
+        if mode != "auto":
+            return mode
+        small = sum(file.size for file in files) <= SIDE_BYTES
+        return "side" if small else "shuffle"
+
+    return tuple((owner, resolve(files)) for owner, files in tables.items())
+
+
+def _layout(layout: str | None, code_table, output_format: str | None) -> str:
+    if output_format == "elwc":
+        if layout not in (None, "user"):
+            raise PrepareError(f"lists of examples need layout 'user', got {layout!r}")
+        return "user"
+    layout = layout or ("code" if code_table else "shuffled")
+    if (layout == "code") != bool(code_table):
+        raise PrepareError(
+            "layout 'code' and a code table go together, "
+            f"got layout {layout!r} and code table {code_table}"
+        )
+    return layout
+
+
+def _code_file(path: str | Path | None) -> InputFile | None:
+    return InputFile(*_match_all([path])[0]) if path else None

@@ -1,0 +1,1 @@
+"""Assets of the Dataflow Flex Template, and its entry point."""

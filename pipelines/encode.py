@@ -1,0 +1,86 @@
+"""Last pass: batches are sampled, encoded and dealt to their shards."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from hgr_tf.features import FeatureEncoding
+from pipelines.codes import CODES, KEY
+from pipelines.elements import Batch
+from pipelines.fields import SPLIT, weight_field
+from pipelines.joining import Joined, Targets, join_side, side_tables
+from pipelines.layouts import places
+from pipelines.observe import targets_of
+from pipelines.payloads import PAYLOADS, Payload
+from pipelines.plan import Plan
+from pipelines.progress import report
+from pipelines.settings import Settings
+from pipelines.shuffling import dealt
+from pipelines.splitting import sample_negatives
+from pipelines.storage import Block, BlockWriter, local_copy, read_block
+from pipelines.tables import side_table
+
+SORT_KEY = "__sort_key__"
+
+
+@lru_cache(maxsize=2)
+def payload(output_format: str, folder: str) -> Payload:
+    """The output format of a run, set up once a worker."""
+    return PAYLOADS[output_format](FeatureEncoding.load(local_copy(folder)))
+
+
+class Encode(beam.DoFn):
+    """Encodes a batch; yields its blocks by destination."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, batch: Batch, plan: Plan, tables: dict[str, Block]):
+        """Yields ((split, shard), Block)."""
+        settings = self._settings
+        rows = read_block(batch.block)
+        joined = join_side(rows, settings, side_tables(settings, tables))
+        codes = side_table(tables[CODES], KEY) if CODES in tables else None
+        splits = rows[SPLIT].to_numpy()
+        blocks = []
+        with BlockWriter(settings.temporary, "encoded") as writer:
+            for split in np.unique(splits[splits >= 0]).tolist():
+                part = joined.take(np.flatnonzero(splits == split))
+                shards = self._encode(part, batch.key, split, plan, codes)
+                for shard, table in shards:
+                    blocks.append(((split, shard), writer.write(table, batch.key)))
+        report(settings.temporary, "encoded", rows.num_rows)
+        yield from blocks  # only now: the file must be whole before it is read
+
+    def _encode(self, joined: Joined, key, split: int, plan: Plan, codes):
+        settings = self._settings
+        joined, targets = _sampled(joined, settings, key, split)
+        rows, num_shards = joined.rows, plan.shards[split]
+        shards, order = places(rows, settings, key, num_shards, codes)
+        table = payload(settings.output_format, plan.encoding).encode(joined, targets)
+        return dealt(table.append_column(SORT_KEY, pa.array(order)), shards)
+
+
+def _sampled(
+    joined: Joined, settings: Settings, key, split: int
+) -> tuple[Joined, Targets]:
+    spec = settings.spec
+    labels = targets_of(joined.rows, spec)
+    weights = None
+    if settings.has_weights:
+        weights = np.ones(len(labels), np.float32)
+        if field := weight_field(spec):
+            weights = joined.rows[field.name].to_numpy()
+    sampling = spec.negatives
+    if sampling and settings.splits[split] in sampling.splits:
+        # Splits of a batch draw apart from each other.
+        kept, factor = sample_negatives(
+            labels, sampling.rate, settings.seed, (*key, split)
+        )
+        at = np.flatnonzero(kept)
+        joined, labels, weights = joined.take(at), labels[at], (weights * factor)[at]
+    return joined, Targets(labels, weights)

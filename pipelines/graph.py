@@ -1,0 +1,189 @@
+"""The Beam graph: three passes over descriptors of files, batches and blocks.
+
+    files -> units -> Ingest -> batches -> Observe -> observation -> MakePlan
+                        |          |                                    |
+                   dead letters    +----------> Encode <----------------+
+                                                  |
+                                  blocks -> GroupByKey -> WriteShard -> Finish
+
+Rows lie in temporary files; what Beam moves is small.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import apache_beam as beam
+from apache_beam.pvalue import AsDict, AsList, AsSingleton
+
+from pipelines import assignment, shuffle_join
+from pipelines.dead_letters import WriteDeadLetters
+from pipelines.elements import COUNTS, REJECTED
+from pipelines.encode import Encode
+from pipelines.finish import Finish
+from pipelines.ingest import Ingest, PlanUnits
+from pipelines.load_tables import LoadCodes, LoadTable
+from pipelines.observe import MergeObservations, Observe
+from pipelines.plan import MakePlan, Plan
+from pipelines.settings import Settings
+from pipelines.shards import WriteShard
+
+
+def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
+    """Adds the whole preparation to a pipeline.
+
+    Returns:
+        One element: the manifest as JSON, once it is written.
+    """
+    side, found, reports = _side_tables(pipeline, settings)
+    tables = AsDict(side)
+    units = (
+        pipeline
+        | "Files" >> beam.Create(range(len(settings.files)))
+        | "SpreadFiles" >> beam.Reshuffle()
+        | "PlanUnits" >> beam.ParDo(PlanUnits(settings))
+        | "SpreadUnits" >> beam.Reshuffle()
+    )
+    read = units | "Ingest" >> beam.ParDo(Ingest(settings), tables).with_outputs(
+        REJECTED, COUNTS, main="batches"
+    )
+    batches = read.batches
+    counts, reports = [*found, read[COUNTS]], [*reports, read[REJECTED]]
+    for owner in settings.shuffled_owners():
+        batches, found, rejected = _joined(batches, settings, owner)
+        counts += found
+        reports += rejected
+    if assignment.is_needed(settings):
+        batches, found = _assigned(batches, settings)
+        counts.append(found)
+    batches = batches | "SpreadBatches" >> beam.Reshuffle()
+
+    counts = _summed(counts)
+    dead_letters = _dead_letters(reports, settings)
+    observation = (
+        batches
+        | "Observe" >> beam.ParDo(Observe(settings), tables)
+        | "MergeObservations" >> beam.CombineGlobally(MergeObservations())
+    )
+    plan = _once(pipeline, "Plan") | "MakePlan" >> beam.ParDo(
+        MakePlan(settings),
+        AsSingleton(observation),
+        tables,
+        AsSingleton(counts),
+        AsList(dead_letters),
+    )
+    blocks = batches | "Encode" >> beam.ParDo(
+        Encode(settings), AsSingleton(plan), tables
+    )
+    shards = (
+        (blocks, plan | "AllShards" >> beam.FlatMap(_empty_shards))
+        | "WithEmpty" >> beam.Flatten()
+        | "GroupByShard" >> beam.GroupByKey()
+        | "WriteShard" >> beam.ParDo(WriteShard(settings), AsSingleton(plan))
+    )
+    return _once(pipeline, "Finish") | "WriteManifest" >> beam.ParDo(
+        Finish(settings), AsSingleton(plan), AsList(shards), AsSingleton(counts)
+    )
+
+
+def _once(pipeline: beam.Pipeline, name: str) -> beam.PCollection:
+    return pipeline | f"{name}Once" >> beam.Create([None])
+
+
+def _side_tables(pipeline: beam.Pipeline, settings: Settings):
+    """Blocks of the tables that workers hold whole; counts and reports of them."""
+    owners = pipeline | "Owners" >> beam.Create(settings.side_owners())
+    loaded = owners | "LoadTable" >> beam.ParDo(LoadTable(settings)).with_outputs(
+        REJECTED, COUNTS, main="tables"
+    )
+    tables = loaded.tables
+    if settings.code_table:
+        codes = (
+            pipeline
+            | "CodeTable" >> beam.Create([settings.code_table])
+            | "LoadCodes" >> beam.ParDo(LoadCodes(settings))
+        )
+        tables = (tables, codes) | "TablesAndCodes" >> beam.Flatten()
+    return tables, [loaded[COUNTS]], [loaded[REJECTED]]
+
+
+def _joined(batches: beam.PCollection, settings: Settings, owner: str):
+    """The batches with the columns of a table; counts and reports of it."""
+    sent = (
+        batches.pipeline
+        | f"Files.{owner}" >> beam.Create(range(len(settings.tables[owner])))
+        | f"PlanTable.{owner}"
+        >> beam.ParDo(shuffle_join.PlanTableUnits(settings, owner))
+        | f"SpreadTable.{owner}" >> beam.Reshuffle()
+        | f"SendTable.{owner}"
+        >> beam.ParDo(shuffle_join.SendTable(settings, owner)).with_outputs(
+            REJECTED, COUNTS, main="blocks"
+        )
+    )
+    log = batches | f"SendLog.{owner}" >> beam.ParDo(
+        shuffle_join.SendLog(settings, owner)
+    )
+    joined = (
+        {"log": log, "table": sent.blocks}
+        | f"Meet.{owner}" >> beam.CoGroupByKey()
+        | f"Join.{owner}"
+        >> beam.ParDo(shuffle_join.Join(settings, owner)).with_outputs(
+            REJECTED, COUNTS, main="batches"
+        )
+    )
+    counts = [sent[COUNTS], joined[COUNTS]]
+    return joined.batches, counts, [sent[REJECTED], joined[REJECTED]]
+
+
+def _assigned(batches: beam.PCollection, settings: Settings):
+    """The batches by what all rows together tell, and counts of it."""
+    decided = (
+        batches
+        | "SendHashes" >> beam.ParDo(assignment.SendHashes(settings))
+        | "GroupHashes" >> beam.GroupByKey()
+        | "Decide"
+        >> beam.ParDo(assignment.Decide(settings)).with_outputs(
+            COUNTS, main="decisions"
+        )
+    )
+    if assignment.changes_rows(settings.spec):
+        keyed = batches | "ByKey" >> beam.Map(lambda batch: (batch.key, batch))
+        batches = (
+            {"batch": keyed, "decisions": decided.decisions}
+            | "MeetDecisions" >> beam.CoGroupByKey()
+            | "Apply" >> beam.ParDo(assignment.Apply(settings))
+        )
+    return batches, decided[COUNTS]
+
+
+def _summed(parts: list[beam.PCollection]) -> beam.PCollection:
+    return (
+        parts
+        | "AllCounts" >> beam.Flatten()
+        | "SumCounts" >> beam.CombineGlobally(_sum_counters)
+    )
+
+
+def _dead_letters(parts: list[beam.PCollection], settings) -> beam.PCollection:
+    return (
+        parts
+        | "AllReports" >> beam.Flatten()
+        | "ByFile" >> beam.Map(lambda r: ((r.source, r.file_index), r))
+        | "GroupByFile" >> beam.GroupByKey()
+        | "WriteDeadLetters" >> beam.ParDo(WriteDeadLetters(settings))
+    )
+
+
+def _sum_counters(counters: Iterable[Counter]) -> Counter:
+    total = Counter()
+    for counter in counters:
+        total.update(counter)
+    return total
+
+
+def _empty_shards(plan: Plan):
+    """A key for every shard, so that one without rows is written too."""
+    for split, shards in plan.shards.items():
+        for shard in range(shards):
+            yield (split, shard), None

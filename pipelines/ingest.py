@@ -1,0 +1,95 @@
+"""First pass: read, check, split; write the good rows, explain the bad ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+
+from pipelines.elements import COUNTS, REJECTED, Batch, make_report
+from pipelines.fields import SPLIT
+from pipelines.joining import join_side, side_tables
+from pipelines.progress import report
+from pipelines.settings import Settings
+from pipelines.shuffle_join import with_origin
+from pipelines.sources import RawBatch, Unit, plan_units, read_unit
+from pipelines.splitting import splits_of
+from pipelines.storage import Block, BlockWriter, File
+from pipelines.validation import UNMATCHED, check_log
+
+
+class PlanUnits(beam.DoFn):
+    """Cuts input files into units, and checks that they have the columns."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, file_index: int):
+        """Yields the units of the file at `file_index`."""
+        spec = self._settings.spec
+        file = self._settings.files[file_index]
+        yield from plan_units(
+            File(file.path, file.size), file_index, spec.format, spec.log_columns()
+        )
+
+
+class Ingest(beam.DoFn):
+    """Reads a unit; yields its good rows in batches."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._read = Metrics.counter("hgr_tf", "rows_read")
+        self._bad = Metrics.counter("hgr_tf", "rows_bad")
+
+    def process(self, unit: Unit, tables: dict[str, Block]):
+        """Yields batches; reports and counts as tagged outputs."""
+        settings = self._settings
+        sides = side_tables(settings, tables)
+        columns = settings.spec.log_columns()
+        batches, rejected, counts = [], [], Counter()
+        with BlockWriter(settings.temporary, "checked") as writer:
+            for index, raw in enumerate(read_unit(unit, columns)):
+                rows, bad = self._check(raw, unit, sides, counts)
+                rejected += bad
+                report(settings.temporary, "read", len(raw.rows) + len(raw.rejected))
+                if bad:
+                    report(settings.temporary, "bad", len(bad))
+                if rows.num_rows:
+                    key = (unit.file_index, unit.index, index)
+                    batches.append(Batch(key, writer.write(rows, key)))
+            reported = make_report("log", unit, counts["rows_read"], rejected, writer)
+        yield from batches  # only now: the file must be whole before it is read
+        yield beam.pvalue.TaggedOutput(REJECTED, reported)
+        counts["rows_bad"] = len(rejected)
+        counts.update(f"bad: {r.reason}" for r in rejected)
+        self._read.inc(counts["rows_read"])
+        self._bad.inc(len(rejected))
+        yield beam.pvalue.TaggedOutput(COUNTS, counts)
+
+    def _check(self, raw: RawBatch, unit: Unit, sides, counts):
+        spec = self._settings.spec
+        rows, checks = check_log(raw, spec)
+        joined = join_side(rows, self._settings, sides)
+        for owner, table in sides.items():
+            unmatched = checks.good & (joined.positions[owner] == table.absent)
+            counts[f"rows_without_{owner}"] += int(unmatched.sum())
+            if spec.tables[owner].unmatched == "reject":
+                id_column = spec.user_id if owner == "user" else spec.item_id
+                checks.reject(id_column, UNMATCHED, unmatched)
+        if self._settings.may_reject_later():
+            rows = with_origin(rows, unit, raw.rows)
+        good = rows.filter(pa.array(checks.good))
+        counts["rows_read"] += len(raw.rows) + len(raw.rejected)
+        counts["rows_good"] += good.num_rows
+        return self._with_split(good, unit), checks.rejected()
+
+    def _with_split(self, rows: pa.Table, unit: Unit) -> pa.Table:
+        given = self._settings.files[unit.file_index].split
+        if given is None:
+            splits = splits_of(rows, self._settings.spec, self._settings.seed)
+        else:
+            splits = np.full(rows.num_rows, given, np.int8)
+        return rows.append_column(SPLIT, pa.array(splits, pa.int8()))

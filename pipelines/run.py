@@ -1,0 +1,191 @@
+"""prepare(): raw logs in, a finished folder of training data out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineResult
+
+from hgr_tf.data.manifest import FILE_NAME, Manifest
+from hgr_tf.features import FeatureSpec
+from pipelines import graph
+from pipelines.configure import TEMPORARY, configure
+from pipelines.errors import PrepareError
+from pipelines.progress import Progress
+from pipelines.settings import Settings
+from pipelines.storage import (
+    delete,
+    delete_folder,
+    exists,
+    join,
+    make_folder,
+    match,
+    matching,
+    read_bytes,
+    write_bytes,
+)
+from pipelines.supervised import run_supervised
+
+_OWN_FILES = (
+    "spec.yaml",
+    "encoding.json",
+    "statistics.json",
+    "statistics.html",
+    "schema.pbtxt",
+    "*-?????-of-?????.*",
+    ".*.tmp",
+)
+
+
+def prepare(
+    spec: FeatureSpec | str | Path,
+    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    output: str | Path,
+    *,
+    runner: str = "FnApiRunner",
+    workers: int = 1,
+    beam_options: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: bool = False,
+    **settings,
+) -> Manifest:
+    """Turns raw logs into training data.
+
+    Args:
+        spec: The feature spec, or the path of its YAML file.
+        inputs: Paths or globs; by name of split when they are split already,
+            as a mapping or as texts "split=glob".
+        output: Folder to write; MANIFEST.json appears in it last.
+        runner: Beam's name of the runner.
+        workers: Processes, where the runner is this machine.
+        beam_options: More options for Beam, such as "--region=europe-west1".
+        overwrite: Whether a finished output may be replaced.
+        progress: Whether to show progress on stderr.
+        **settings: user_table, item_table: path or glob of a table; win over the
+            spec's. join: "side" holds tables in the memory of each worker,
+            "shuffle" does not, "auto" (the default) goes by their size.
+            output_format: "tfrecord" (the default), "elwc" or "parquet".
+            layout: "shuffled" (the default), "user" (a user's rows lie
+            together; the only one of "elwc") or "code", by code_table: a file
+            of the user id column, code_1, code_2, ...; users that share
+            code_prefix levels share a shard. And seed, shard_rows,
+            compression, max_bad_fraction, encoding_from, grow_vocabularies,
+            as in `pipelines.settings.Settings`.
+
+    Returns:
+        The manifest of the finished folder.
+
+    Raises:
+        PrepareError: The run cannot start, or had to stop: what to do about it.
+        SpecError: The spec is wrong.
+
+    Example:
+        >>> prepare("spec.yaml", ["train=logs/*.parquet"], "prepared", seed=1)
+        ... # doctest: +SKIP
+    """
+    run = configure(spec, inputs, output, **settings)
+    clear(run.output, overwrite)
+    try:
+        with Progress(run.temporary, shown=progress):
+            _run_job(run, runner, workers, beam_options)
+    except Exception as error:
+        raise _explained(error) from error
+    finally:
+        if not exists(join(run.output, FILE_NAME)):
+            _remove_results(run.output)
+        delete_folder(join(run.output, TEMPORARY))
+    text = read_bytes(join(run.output, FILE_NAME))
+    return Manifest.model_validate_json(text)
+
+
+def launch(
+    spec: FeatureSpec | str | Path,
+    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    output: str | Path,
+    *,
+    runner: str,
+    beam_options: Sequence[str] = (),
+    overwrite: bool = False,
+    **settings,
+) -> PipelineResult:
+    """Starts a preparation and does not wait for it. Arguments as in `prepare`.
+
+    The job's temporary files, below the output, outlive it; the next run into
+    the folder removes them.
+    """
+    run = configure(spec, inputs, output, **settings)
+    clear(run.output, overwrite)
+    return _start(run, [f"--runner={runner}", *beam_options])
+
+
+def _start(run: Settings, options: list[str]) -> PipelineResult:
+    pipeline = beam.Pipeline(options=PipelineOptions(options))
+    graph.build(pipeline, run)
+    return pipeline.run()
+
+
+def _run_job(run: Settings, runner: str, workers: int, beam_options) -> None:
+    options = [f"--runner={runner}", *beam_options]
+    if runner == "FnApiRunner" and workers > 1:
+        options.append(f"--direct_num_workers={workers}")
+        options.append("--direct_running_mode=multi_processing")
+        run_supervised(run, options)
+    else:
+        _start(run, options).wait_until_finish()
+
+
+def clear(output: str, overwrite: bool) -> None:
+    """Makes room for a run: removes what an earlier one left behind.
+
+    Raises:
+        PrepareError: The folder holds a finished run, and `overwrite` is False;
+            or files that a run would replace, and no sign of an earlier run.
+    """
+    finished = exists(join(output, FILE_NAME))
+    if finished and not overwrite:
+        raise PrepareError(
+            f"{output}: holds a finished run already; --overwrite replaces it"
+        )
+    if finished or match(join(output, TEMPORARY, "**")):
+        # Should this be cut short, the next run knows whose files these are.
+        write_bytes(join(output, TEMPORARY, "cleared"), b"")
+        _remove_results(output)
+    if others := _results(output):
+        raise PrepareError(
+            f"{output}: holds {others[0]}, which is not of a finished run; "
+            "the output needs a folder of its own"
+        )
+    delete(matching(output, "dead_letter-*.jsonl"))
+    delete_folder(join(output, TEMPORARY))
+    make_folder(output)
+
+
+def _results(output: str) -> list[str]:
+    words = matching(join(output, "vocabularies"), "*.txt", ".*.tmp")
+    return [*matching(output, *_OWN_FILES), *words]
+
+
+def _remove_results(output: str) -> None:
+    # The manifest goes first: what is half deleted must not look finished.
+    delete([join(output, FILE_NAME)])
+    delete(_results(output))
+
+
+def _explained(error: Exception) -> BaseException:
+    """What to tell of a failed run: the worker's own words where it has some."""
+    text = str(error)
+    if "KeyboardInterrupt" in text:  # it reached a worker in this process
+        return KeyboardInterrupt()
+    if isinstance(error, PrepareError):
+        text = f"PrepareError: {text}"
+    found = re.findall(r"PrepareError: (.*?)(?: \[while running|$)", text, re.M)
+    if found:
+        return PrepareError(found[0].strip())
+    if isinstance(error, ValueError | OSError):
+        return error
+    lines = [line for line in text.splitlines() if line.strip()] or [repr(error)]
+    return PrepareError(f"the Beam job failed: {lines[-1].strip()}")

@@ -1,0 +1,41 @@
+"""schema.pbtxt: the prepared examples for tools that read TFX schemas."""
+
+from __future__ import annotations
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
+
+
+def schema_text(encoding: FeatureEncoding, has_weights: bool) -> str:
+    """The schema of the encoded examples, as text."""
+    schema = schema_pb2.Schema()
+    for feature in encoding.spec.features():
+        transform = feature.transform
+        added = _add(schema, feature.name, transform.is_categorical)
+        if transform.is_multivalued:
+            added.value_count.max = transform.max_length
+        else:
+            _one_value(added)
+        if transform.is_categorical:
+            added.int_domain.name = feature.name
+            added.int_domain.min = 0
+            added.int_domain.max = encoding.num_ids(feature.name) - 1
+            added.int_domain.is_categorical = True
+    reserved = {LABEL: False, USER: True, ITEM: True}
+    reserved |= {WEIGHT: False} if has_weights else {}
+    reserved |= {TIME: True} if encoding.spec.time else {}
+    for name, is_int in reserved.items():
+        _one_value(_add(schema, name, is_int))
+    return text_format.MessageToString(schema)
+
+
+def _add(schema, name: str, is_int: bool):
+    kind = schema_pb2.INT if is_int else schema_pb2.FLOAT
+    return schema.feature.add(name=name, type=kind)
+
+
+def _one_value(feature) -> None:
+    feature.presence.min_fraction = 1.0
+    feature.shape.dim.add(size=1)

@@ -1,0 +1,91 @@
+"""Settings of a run: everything that its workers need to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from hgr_tf.features import FeatureSpec
+
+OutputFormat = Literal["tfrecord", "elwc", "parquet"]
+Layout = Literal["shuffled", "user", "code"]
+Join = Literal["auto", "side", "shuffle"]
+
+_PARTITION_BYTES = 16 << 20
+_FEWEST_PARTITIONS, _MOST_PARTITIONS = 16, 1_024
+
+
+class InputFile(NamedTuple):
+    """An input file: path, bytes, and its split when inputs are given by split."""
+
+    path: str
+    size: int
+    split: int | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A run, checked; small enough to travel to every worker.
+
+    Attributes:
+        spec: The feature spec.
+        files: Files of the log, by path within a split.
+        tables: Files of each owner's table.
+        splits: Names of the splits, in order.
+        output: Folder of the result.
+        temporary: Folder below it, for this run alone.
+        seed: Of everything that is random.
+        shard_rows: Rows a shard, about.
+        compression: Level of gzip (ISA-L's), 0 to 3.
+        output_format: Of the shards.
+        layout: Order of the rows.
+        join: How each owner's table is joined: "side" or "shuffle".
+        max_bad_fraction: Share of bad rows past which the run fails.
+        encoding_from: Prepared folder whose encoding is taken over.
+        grow_vocabularies: Whether new values are appended to it.
+        code_table: File of user codes, for the layout "code".
+        code_prefix: Codes that share so many levels share a shard.
+    """
+
+    spec: FeatureSpec
+    files: tuple[InputFile, ...]
+    tables: dict[str, tuple[InputFile, ...]]
+    splits: tuple[str, ...]
+    output: str
+    temporary: str
+    seed: int = 0
+    shard_rows: int = 100_000
+    compression: int = 1
+    output_format: OutputFormat = "tfrecord"
+    layout: Layout = "shuffled"
+    join: tuple[tuple[str, str], ...] = ()
+    max_bad_fraction: float = 0.01
+    encoding_from: str | None = None
+    grow_vocabularies: bool = False
+    code_table: InputFile | None = None
+    code_prefix: int = 1
+
+    def side_owners(self) -> tuple[str, ...]:
+        """Owners whose table each worker holds whole."""
+        return tuple(owner for owner, how in self.join if how == "side")
+
+    def shuffled_owners(self) -> tuple[str, ...]:
+        """Owners whose table is joined by shuffling log and table."""
+        return tuple(owner for owner, how in self.join if how == "shuffle")
+
+    def may_reject_later(self) -> bool:
+        """Whether good rows may turn out bad once tables are joined by shuffling."""
+        tables = self.spec.tables
+        return any(tables[o].unmatched == "reject" for o in self.shuffled_owners())
+
+    @property
+    def partitions(self) -> int:
+        """Partitions of the log where rows that belong together meet."""
+        # A batch goes to each of them: past a limit they grow, not their number.
+        partitions = sum(file.size for file in self.files) // _PARTITION_BYTES
+        return min(max(_FEWEST_PARTITIONS, partitions), _MOST_PARTITIONS)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether examples carry weights."""
+        return bool(self.spec.weight or self.spec.negatives)

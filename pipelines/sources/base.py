@@ -1,0 +1,80 @@
+"""What every format gives: units of work, and batches of raw columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from hgr_tf.features import Format
+
+BATCH_ROWS = 65_536
+"""Rows that are processed at once, at most."""
+
+
+class Unit(NamedTuple):
+    """A part of a file that one worker reads.
+
+    Attributes:
+        path: Of the file.
+        format: Resolved: never "auto".
+        file_index: Position of the file among the inputs.
+        index: Position of the unit in its file.
+        start: Where it starts, and
+        end: where it ends: row groups of Parquet, bytes of the others.
+        columns: Column names of delimited text.
+    """
+
+    path: str
+    format: Format
+    file_index: int
+    index: int = 0
+    start: int = 0
+    end: int | None = None
+    columns: tuple[str, ...] = ()
+
+
+class Rejected(NamedTuple):
+    """A row that cannot be used.
+
+    Attributes:
+        row: Position in its unit, counted from 0.
+        column: The column at fault; empty when it is the row as a whole.
+        reason: What is wrong with it.
+        raw: The row as it came: text as it is, typed rows as JSON.
+    """
+
+    row: int
+    column: str
+    reason: str
+    raw: str
+
+
+@dataclass
+class RawBatch:
+    """Rows as a format gives them, before any check against the spec.
+
+    Attributes:
+        columns: By name; only those asked for.
+        rows: `[n]` int64: position of each row in its unit.
+        raw: Text of the i-th row of this batch, for the dead letters.
+        rejected: Rows that could not even be parsed; not among `columns`.
+    """
+
+    columns: dict[str, pa.Array]
+    rows: np.ndarray
+    raw: Callable[[int], str]
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def raw_json(table: pa.Table) -> Callable[[int], str]:
+    """The rows of a typed table as JSON."""
+
+    def raw(index: int) -> str:
+        return json.dumps(table.slice(index, 1).to_pylist()[0], default=str)
+
+    return raw

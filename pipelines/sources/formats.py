@@ -1,0 +1,91 @@
+"""The formats by name, and which one a file has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from hgr_tf.features import Format
+from pipelines.errors import PrepareError
+from pipelines.sources import avro, csv, jsonl, parquet
+from pipelines.sources.base import RawBatch, Unit
+from pipelines.storage import File, is_compressed
+
+_MODULES = {"parquet": parquet, "csv": csv, "jsonl": jsonl, "avro": avro}
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".dat": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".ndjson": "jsonl",
+    ".avro": "avro",
+}
+
+
+def resolve(path: str, format_: Format) -> Format:
+    """The format of a file, by its suffix when the spec says "auto".
+
+    Raises:
+        PrepareError: The suffix says nothing.
+    """
+    if format_.type != "auto":
+        return format_
+    suffixes = [s.lower() for s in PurePosixPath(path).suffixes]
+    named = [_SUFFIXES[s] for s in suffixes if s in _SUFFIXES]
+    if not named or not (is_compressed(path) or suffixes[-1] in _SUFFIXES):
+        raise PrepareError(
+            f"{path}: cannot tell its format by its name; expected one of "
+            f"{sorted(_SUFFIXES)}, or `format.type` in the spec"
+        )
+    return format_.model_copy(update={"type": named[-1]})
+
+
+def plan_units(
+    file: File, file_index: int, format_: Format, needed: list[str]
+) -> list[Unit]:
+    """The units of a file, whose columns are checked.
+
+    Raises:
+        PrepareError: The file cannot be read, or lacks a needed column.
+    """
+    units, names = _plan(file, file_index, format_)
+    lacking = [column for column in needed if column not in names]
+    # A row of JSON may leave a column out, so there are no names to check.
+    if names and lacking:
+        raise PrepareError(f"{file.path}: no column {lacking}; it has {names}")
+    return units
+
+
+def column_names(file: File, format_: Format) -> list[str]:
+    """Names of a file's columns; none for JSON, whose rows differ."""
+    return _plan(file, 0, format_)[1]
+
+
+def _plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
+    format_ = resolve(file.path, format_)
+    try:
+        return _MODULES[format_.type].plan(file, file_index, format_)
+    except Exception as error:  # damaged bytes make decoders raise anything
+        raise _unreadable(file.path, error) from error
+
+
+def read_unit(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
+    """The rows of a unit, in batches of raw columns.
+
+    Raises:
+        PrepareError: The file cannot be read on: cut short, damaged, ...
+    """
+    try:
+        yield from _MODULES[unit.format.type].read(unit, columns)
+    except Exception as error:
+        raise _unreadable(unit.path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> PrepareError:
+    if isinstance(error, PrepareError):
+        return error
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return PrepareError(f"{path}: cannot be read: {reason}")

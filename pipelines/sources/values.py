@@ -1,0 +1,112 @@
+"""Rows of Python values, as JSON and Avro give them, become columns."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.sources.base import RawBatch, Rejected
+
+NOT_SCALAR = "neither a value nor a list of values"
+_EXACT_INTEGERS = 2**53
+_JSON_NUMBERS = (bool, int, float)
+_ODD = (pa.ArrowException, OverflowError, TypeError, ValueError)
+
+
+def batches_of_values(
+    rows: list[tuple],
+    columns: list[str],
+    positions: np.ndarray,
+    raw: Callable[[int], str],
+    rejected: list[Rejected],
+) -> Iterator[RawBatch]:
+    """Batches in each of which a column holds either values or lists.
+
+    Args:
+        rows: `[n]` tuples of the columns' values.
+        columns: Their names.
+        positions: `[n]` position of each row in its unit.
+        raw: Text of the i-th row.
+        rejected: Rows that could not be decoded.
+    """
+    try:
+        yield RawBatch(_columns(rows, columns), positions, raw, rejected)
+    except _ODD:
+        yield from _batches_by_shape(rows, columns, positions, raw, rejected)
+
+
+def _batches_by_shape(rows, columns, positions, raw, rejected) -> Iterator[RawBatch]:
+    groups, nested = _by_shape(rows)
+    faults = [
+        Rejected(int(positions[i]), columns[column], NOT_SCALAR, raw(i))
+        for i, column in nested
+    ]
+    yield RawBatch(_columns([], columns), positions[:0], raw, rejected + faults)
+    for at in groups:
+        arrays = [_array([rows[i][c] for i in at]) for c in range(len(columns))]
+        yield RawBatch(
+            columns=dict(zip(columns, arrays, strict=True)),
+            rows=positions[at],
+            raw=lambda i, at=at: raw(at[i]),
+        )
+
+
+def _columns(rows: list[tuple], names: list[str]) -> dict[str, pa.Array]:
+    values = zip(*rows, strict=True) if rows else [()] * len(names)
+    return {name: _typed(column) for name, column in zip(names, values, strict=True)}
+
+
+def _typed(values: Sequence) -> pa.Array:
+    """One type for all values; raises one of `_ODD` if that would change any."""
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {list}:
+        elements = itertools.chain.from_iterable(v for v in values if v)
+        kinds = set(map(type, elements)) - {type(None)}
+    if len(kinds) > 1 or kinds & {dict, list}:
+        raise TypeError("values of several types")
+    return pa.array(values)
+
+
+def _by_shape(rows: list[tuple]) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """Rows by which of their columns hold lists; and (row, column) at fault."""
+    groups, nested = defaultdict(list), []
+    for i, row in enumerate(rows):
+        faults = [c for c, value in enumerate(row) if _is_nested(value)]
+        if faults:
+            nested.append((i, faults[0]))
+        else:
+            groups[tuple(isinstance(value, list) for value in row)].append(i)
+    return list(groups.values()), nested
+
+
+def _is_nested(value) -> bool:
+    elements = value if isinstance(value, list) else [value]
+    return any(isinstance(element, list | dict) for element in elements)
+
+
+def _array(values: list) -> pa.Array:
+    try:
+        return _typed(values)
+    except _ODD:
+        return _texts(values)
+
+
+def _texts(values: list) -> pa.Array:
+    if any(isinstance(value, list) for value in values):
+        lists = [[_bytes(element) for element in value] for value in values]
+        return pa.array(lists, pa.list_(pa.binary()))
+    return pa.array([_bytes(value) for value in values], pa.binary())
+
+
+def _bytes(value) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGERS:
+        value = int(value)  # as Arrow writes it
+    text = json.dumps(value) if isinstance(value, _JSON_NUMBERS) else str(value)
+    return text.encode("utf-8", "backslashreplace")

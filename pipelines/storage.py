@@ -1,0 +1,225 @@
+"""Files, wherever Beam can reach them: local folders, gs://, ...
+
+The pipeline moves its rows through temporary files and lets Beam shuffle only
+their descriptors: memory stays flat on every runner, in-memory ones included.
+"""
+
+from __future__ import annotations
+
+import bz2
+import fnmatch
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pyarrow as pa
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from isal import igzip
+
+_RAW = CompressionTypes.UNCOMPRESSED
+_DECOMPRESSORS = {
+    ".gz": lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),
+    ".bz2": bz2.BZ2File,
+}
+_IPC = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+class File(NamedTuple):
+    """A file that exists: its path and size in bytes."""
+
+    path: str
+    size: int
+
+
+class Block(NamedTuple):
+    """A table stored inside a temporary file.
+
+    Attributes:
+        order: Sorts the blocks of one destination, whatever order they come in.
+    """
+
+    path: str
+    offset: int
+    length: int
+    rows: int
+    order: tuple[int, ...]
+
+
+def join(folder: str, *parts: str) -> str:
+    """Path of something below a folder."""
+    return FileSystems.join(folder, *parts)
+
+
+def match(pattern: str) -> list[File]:
+    """The files that a glob pattern names, by path."""
+    found = FileSystems.match([pattern])[0].metadata_list
+    return sorted(File(m.path, m.size_in_bytes) for m in found)
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder at `path`."""
+    return FileSystems.exists(path)
+
+
+def open_read(path: str, decompress: bool = False):
+    """Opens a file for reading bytes; `decompress` goes by its suffix."""
+    file = FileSystems.open(path, compression_type=_RAW)
+    # Not Beam's decompression, which takes a file cut short for a whole one.
+    if decompress and is_compressed(path):
+        return _DECOMPRESSORS[_suffix(path)](file)
+    return file
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the file's suffix says that it is compressed."""
+    return _suffix(path) in _DECOMPRESSORS
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole content of a file."""
+    with open_read(path) as file:
+        return file.read()
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Writes a file that appears whole or not at all."""
+    with AtomicFile(path) as file:
+        file.write(data)
+
+
+class AtomicFile:
+    """A file written under a temporary name and renamed when all went well.
+
+    An interrupted or repeated attempt leaves the final name alone or whole.
+    """
+
+    def __init__(self, path: str):
+        folder, name = FileSystems.split(path)
+        make_folder(folder)
+        self._path = path
+        self._temporary = join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+        self._file = FileSystems.create(self._temporary, compression_type=_RAW)
+
+    def __enter__(self):
+        return self._file
+
+    def __exit__(self, error, *_):
+        self._file.close()
+        if error:
+            delete([self._temporary])
+        else:
+            FileSystems.rename([self._temporary], [self._path])
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder; no error if it is there (another worker may be first)."""
+    if FileSystems.exists(path):
+        return
+    try:
+        FileSystems.mkdirs(path)
+    except OSError:
+        if not FileSystems.exists(path):
+            raise
+
+
+def delete(paths: list[str]) -> None:
+    """Deletes files and folders; those already gone are fine."""
+    present = [p for p in paths if FileSystems.exists(p)]
+    if present:
+        FileSystems.delete(present)
+
+
+def delete_folder(path: str) -> None:
+    """Deletes a folder and all that is in it; fine if there is none."""
+    if "://" in path:  # object stores have no folders, only names
+        delete([file.path for file in match(join(path, "**"))])
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def matching(folder: str, *patterns: str) -> list[str]:
+    """The files of a folder whose names match any pattern."""
+    names = {
+        file.path: FileSystems.split(file.path)[1] for file in match(join(folder, "*"))
+    }
+    return [
+        path
+        for path, name in names.items()
+        if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+    ]
+
+
+def upload_folder(local: str, target: str) -> None:
+    """Copies the files of a local folder, subfolders included."""
+    for path in sorted(p for p in Path(local).rglob("*") if p.is_file()):
+        relative = path.relative_to(local).parts
+        write_bytes(join(target, *relative), path.read_bytes())
+
+
+@lru_cache(maxsize=8)
+def local_copy(folder: str) -> str:
+    """A local folder with the encoding in `folder`, which no longer changes."""
+    if "://" not in folder:
+        return folder
+    local = tempfile.mkdtemp(prefix="hgr_tf_")
+    for pattern in ("spec.yaml", "encoding.json", "vocabularies/*"):
+        for file in match(join(folder, pattern)):
+            target = Path(local, file.path[len(folder) :].lstrip("/"))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(read_bytes(file.path))
+    return local
+
+
+class BlockWriter:
+    """Writes tables one after another into one temporary file.
+
+    Every attempt has a file of its own, so a bundle that Beam retries never
+    mixes with its first try.
+    """
+
+    def __init__(self, folder: str, stage: str):
+        make_folder(join(folder, stage))
+        self._path = join(folder, stage, uuid.uuid4().hex)
+        self._file = FileSystems.create(self._path, compression_type=_RAW)
+        self._offset = 0
+
+    def write(self, table: pa.Table, order: tuple[int, ...]) -> Block:
+        """Appends a table and says where it lies."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema, options=_IPC) as writer:
+            writer.write_table(table)
+        data = sink.getvalue()
+        self._file.write(memoryview(data))
+        block = Block(self._path, self._offset, len(data), table.num_rows, order)
+        self._offset += len(data)
+        return block
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+
+def read_block(block: Block) -> pa.Table:
+    """The table of a block."""
+    with open_read(block.path) as file:
+        file.seek(block.offset)
+        data = file.read(block.length)
+    with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
+        return reader.read_all()
+
+
+def read_blocks(blocks: list[Block]) -> Iterator[pa.Table]:
+    """The tables of blocks, in their order."""
+    for block in sorted(blocks, key=lambda b: b.order):
+        yield read_block(block)

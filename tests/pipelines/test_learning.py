@@ -1,0 +1,48 @@
+"""Vocabularies, boundaries and moments of what was seen."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from hgr_tf.features import Categorical, Feature, Numeric
+from pipelines.learning import mean_and_deviation, quantiles, vocabulary
+from pipelines.observation import ColumnSummary, summarize
+
+WORDS = pa.array(["b", "a", "c", "c", "c", "b", "a", "rare", "two\nlines", None])
+
+
+def summary_of(values, transform):
+    feature = Feature(
+        name="x", owner="context", column="x", from_table=False, transform=transform
+    )
+    name = f"/{transform.dtype}:x"
+    return summarize(feature, pa.table({name: values}))
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, ("c", "a", "b", "rare")),
+        ({"min_count": 2}, ("c", "a", "b")),
+        ({"max_size": 2}, ("c", "a")),
+    ],
+)
+def test_vocabulary_falls_in_frequency_within_its_limits(limits, expected):
+    transform = Categorical(**limits)
+    assert vocabulary(transform, summary_of(WORDS, transform)) == expected
+
+
+def test_known_values_keep_their_place_and_count_towards_the_size():
+    transform = Categorical(max_size=3)
+    summary = summary_of(WORDS, transform)
+    assert vocabulary(transform, summary, ("old", "b")) == ("old", "b", "c")
+
+
+def test_quantiles_and_moments_equal_those_of_numpy():
+    values = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    parts = [summary_of(pa.array(v), Numeric()) for v in np.split(values, 4)]
+    summary = sum(parts, ColumnSummary())
+    expected = np.quantile(values, [0.25, 0.5, 0.75], method="inverted_cdf")
+    assert quantiles(summary, 4) == tuple(expected.tolist())
+    wide = values.astype(np.float64)
+    assert mean_and_deviation(summary) == pytest.approx((wide.mean(), wide.std()))

@@ -1,0 +1,105 @@
+"""What is refused before anything is read, deleted or written."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hgr_tf.features import FeatureSpec, SpecError
+from pipelines.errors import PrepareError
+from tests.pipelines.conftest import SPEC, examples
+
+ROWS = [{"user": f"u{i % 3}", "item": i % 5, "click": i % 2} for i in range(20)]
+
+
+def write_log(path, rows=ROWS):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_output_that_holds_the_log_is_refused(run, tmp_path, spec, overwrite):
+    log = write_log(tmp_path / "out" / "log-00000-of-00001.jsonl")
+    with pytest.raises(PrepareError, match="needs a folder of its own"):
+        run(spec, [log], overwrite=overwrite)
+    assert len(Path(log).read_text().splitlines()) == len(ROWS)
+
+
+def test_an_output_that_holds_the_spec_is_refused(run, tmp_path):
+    log = write_log(tmp_path / "log.jsonl")
+    path = tmp_path / "out" / "spec.yaml"
+    path.parent.mkdir()
+    path.write_text(SPEC)
+    with pytest.raises(PrepareError, match=r"holds .*spec\.yaml"):
+        run(path, [log])
+    assert path.read_text() == SPEC
+
+
+def test_a_run_does_not_replace_the_encoding_it_takes_over(run, tmp_path, spec):
+    log = write_log(tmp_path / "log.jsonl")
+    folder, _ = run(spec, [log])
+    with pytest.raises(PrepareError, match="needs a folder of its own"):
+        run(spec, [log], overwrite=True, encoding_from=folder)
+    assert (folder / "MANIFEST.json").exists()
+
+
+@pytest.mark.parametrize("name", ["part-00000-of-00001.csv", "vocabularies/a.txt"])
+def test_files_that_no_run_left_are_not_replaced(run, tmp_path, spec, name):
+    log = write_log(tmp_path / "log.jsonl")
+    theirs = tmp_path / "out" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("mine")
+    with pytest.raises(PrepareError, match="not of a finished run"):
+        run(spec, [log], overwrite=True)
+    assert theirs.read_text() == "mine"
+
+
+def test_a_failed_run_leaves_dead_letters_alone(run, tmp_path, spec):
+    log = write_log(tmp_path / "log.jsonl", [*ROWS, {"user": "u"}])
+    with pytest.raises(PrepareError, match="are bad"):
+        run(spec, [log])
+    (left,) = (tmp_path / "out").rglob("*")
+    assert left.name == "dead_letter-log-00000.jsonl"
+
+
+def test_without_training_rows_an_encoding_is_needed(run, tmp_path, spec):
+    log = write_log(tmp_path / "log.jsonl")
+    with pytest.raises(PrepareError, match="no input is given for 'train'"):
+        run(spec, [f"val={log}"])
+    first, _ = run(spec, [log], name="first")
+    folder, _ = run(spec, [f"val={log}"], encoding_from=first)
+    assert examples(folder, "val") == examples(first, "train")
+
+
+def test_a_training_split_without_rows_fails(run, tmp_path):
+    rows = [row | {"when": 86_400} for row in ROWS]
+    log = write_log(tmp_path / "log.jsonl", rows)
+    split = "time: when\nsplit: {by: time, starts: {val: 1}}\n"
+    with pytest.raises(PrepareError, match=r"no row is in 'train'.*'val': 20"):
+        run(FeatureSpec.from_yaml(SPEC + split), [log])
+
+
+def test_an_encoding_in_which_ids_mean_something_else_is_refused(run, tmp_path, spec):
+    log = write_log(tmp_path / "log.jsonl")
+    first, _ = run(spec, [log], name="first")
+    changed = SPEC.replace(
+        "type: categorical}, age", "type: categorical, oov_buckets: 5}, age"
+    )
+    with pytest.raises(PrepareError, match=r"'user' is .* cannot be taken over"):
+        run(FeatureSpec.from_yaml(changed), [log], encoding_from=first)
+    with pytest.raises(PrepareError, match="not a finished output"):
+        run(spec, [log], encoding_from=tmp_path)
+
+
+def test_unknown_splits_of_negatives_are_refused(run, tmp_path):
+    log = write_log(tmp_path / "log.jsonl")
+    negatives = "negatives: {rate: 0.5, splits: [training]}\n"
+    with pytest.raises(PrepareError, match=r"got \['training'\]"):
+        run(FeatureSpec.from_yaml(SPEC + negatives), [log])
+
+
+def test_the_first_split_by_time_has_no_start():
+    split = "time: when\nsplit: {by: time, starts: {train: 0, val: 1}}\n"
+    with pytest.raises(SpecError, match="'train' is what comes before"):
+        FeatureSpec.from_yaml(SPEC + split)

@@ -1,0 +1,391 @@
+"""prepare() from logs to a finished folder."""
+
+import csv
+import hashlib
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from hgr_tf.data.manifest import Manifest, ManifestError
+from hgr_tf.features import FeatureEncoding, FeatureSpec
+from pipelines.errors import PrepareError
+from pipelines.fingerprint import fingerprint64
+from tests.pipelines.conftest import dead_letters, examples, read_records
+
+TABLED = """
+name: tabled
+user_id: user
+item_id: item
+label: {column: rating, min: 1, max: 5, positive_at_least: 4}
+weight: weight
+missing_values: ["?"]
+user:
+  user: {type: categorical}
+  age: {type: numeric, log1p: true, default: 30}
+  city: {type: categorical, min_count: 2, oov_buckets: 3}
+item:
+  item: {type: categorical, dtype: int64}
+  genres: {type: multi_categorical, delimiter: "|", max_length: 2}
+  price: {type: bucketized, num_buckets: 3}
+tables:
+  user: {key: id}
+  item: {key: id}
+"""
+
+
+def write_csv(path, header, rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+@pytest.fixture
+def tabled(tmp_path):
+    """A log with both tables; a user and an item are in no table."""
+    rng = np.random.default_rng(1)
+    rows = [
+        [f"u{rng.integers(12)}", rng.integers(9), rng.integers(1, 6), rng.random()]
+        for _ in range(300)
+    ]
+    log = write_csv(tmp_path / "log.csv", ["user", "item", "rating", "weight"], rows)
+    users = [[f"u{i}", "?" if i == 3 else 20 + i, "xyz"[i % 3]] for i in range(11)]
+    user_table = write_csv(tmp_path / "users.csv", ["id", "age", "city"], users)
+    items = [[i, "|".join("abc"[: i % 4]), i / 2] for i in range(8)]
+    item_table = write_csv(
+        tmp_path / "items.csv", ["id", "genres", "price"], [*items, [0, "again", 9]]
+    )
+    return rows, {
+        "spec": FeatureSpec.from_yaml(TABLED),
+        "inputs": [log],
+        "user_table": user_table,
+        "item_table": item_table,
+    }
+
+
+def records(folder, split="train"):
+    manifest = Manifest.load(folder)
+    shards = manifest.splits[split].shards
+    return sorted(r for s in shards for r in read_records(folder / s.file))
+
+
+def test_examples_hold_the_encoded_rows_of_the_log(run, tabled):
+    rows, arguments = tabled
+    folder, manifest = run(**arguments)
+    encoding = FeatureEncoding.load(folder)
+    assert manifest.splits["train"].rows == len(rows)
+    assert manifest.counters["item_table_repeated_keys"] == 1
+    got = sorted(
+        (e["__user__"], e["__item__"], e["__label__"], round(e["__weight__"], 6))
+        for e in examples(folder, "train")
+    )
+    users = fingerprint64(pa.array([r[0] for r in rows])).view(np.int64).tolist()
+    assert got == sorted(
+        (u, r[1], float(r[2] >= 4), round(float(np.float32(r[3])), 6))
+        for u, r in zip(users, rows, strict=True)
+    )
+    by_item = {e["__item__"]: e for e in examples(folder, "train")}
+    genres = encoding.vocabularies["genres"]
+    first = encoding.first_vocabulary_id("genres")
+    assert by_item[3]["genres"] == [first + genres.index(g) for g in "ab"]
+    assert by_item[1]["genres"] == first + genres.index("a")
+    assert by_item[0]["genres"] == [] and by_item[8]["genres"] == []
+    assert by_item[8]["price"] == 0
+    assert manifest.counters["rows_without_item"] == sum(r[1] == 8 for r in rows)
+    ages = {u: 20 + i for i, u in enumerate(f"u{j}" for j in range(11))} | {"u3": 30}
+    logged = np.log1p([ages.get(r[0], 30) for r in rows])
+    assert encoding.moments["age"] == pytest.approx((logged.mean(), logged.std()))
+
+
+def test_records_are_what_tf_train_example_writes(run, tabled):
+    folder, _ = run(**tabled[1])
+    for record in records(folder):
+        message = tf.train.Example.FromString(record)
+        assert message.SerializeToString(deterministic=True) == record
+
+
+def test_join_by_shuffling_gives_the_same_examples(run, tabled):
+    side, by_side = run(**tabled[1], name="side", join="side")
+    shuffled, by_shuffle = run(**tabled[1], name="shuffled", join="shuffle")
+    assert records(side) == records(shuffled)
+    assert by_side.counters == by_shuffle.counters
+    assert _without_floats(side) == _without_floats(shuffled)
+
+
+def _without_floats(folder):
+    # Sums of floats may differ in their last digit with the order of rows.
+    text = (folder / "statistics.json").read_text()
+    return json.loads(text, parse_float=lambda digits: round(float(digits), 9))
+
+
+@pytest.mark.parametrize("join", ["side", "shuffle"])
+def test_unmatched_rows_may_be_rejected(run, tabled, join):
+    rows, arguments = tabled
+    tables = {"user": {"key": "id"}, "item": {"key": "id", "unmatched": "reject"}}
+    spec = arguments["spec"].model_dump() | {"tables": tables}
+    arguments = arguments | {"spec": FeatureSpec.model_validate(spec)}
+    folder, manifest = run(**arguments, join=join, max_bad_fraction=1)
+    bad = [i for i, row in enumerate(rows, start=1) if row[1] == 8]
+    letters = dead_letters(folder)
+    assert [letter["row"] for letter in letters] == bad
+    assert {(x["column"], x["reason"]) for x in letters} == {
+        ("item", "id is not in the table")
+    }
+    assert manifest.counters["rows_bad"] == len(bad)
+    assert manifest.splits["train"].rows == len(rows) - len(bad)
+
+
+@pytest.mark.parametrize("join", ["side", "shuffle"])
+def test_bad_rows_of_a_table_are_counted_and_explained(run, tabled, tmp_path, join):
+    items = write_csv(
+        tmp_path / "bad.csv", ["id", "genres", "price"], [[1, "a", 2], ["x", "b", 3]]
+    )
+    arguments = tabled[1] | {"item_table": items}
+    folder, manifest = run(**arguments, join=join)
+    assert manifest.counters["item_table_bad"] == 1
+    assert manifest.counters["user_table_bad"] == manifest.counters["rows_bad"] == 0
+    (letter,) = dead_letters(folder)
+    assert (letter["file"], letter["row"], letter["column"]) == (items, 2, "id")
+
+
+def test_rerun_gives_the_same_bytes(run, tabled):
+    _, first = run(**tabled[1], name="one", shard_rows=70, seed=3)
+    _, second = run(**tabled[1], name="two", shard_rows=70, seed=3)
+    _, other = run(**tabled[1], name="three", shard_rows=70, seed=4)
+    assert len(first.splits["train"].shards) == 5
+    assert first.splits == second.splits != other.splits
+
+
+def test_manifest_tells_sizes_and_hashes(run, tabled):
+    folder, manifest = run(**tabled[1])
+    for shard in manifest.splits["train"].shards:
+        data = (folder / shard.file).read_bytes()
+        assert shard.bytes == len(data)
+        assert shard.sha256 == hashlib.sha256(data).hexdigest()
+    manifest.check_spec(tabled[1]["spec"])
+    assert manifest.check_shards(folder, "train")
+    (folder / shard.file).write_bytes(data[:-1] + b"!")
+    with pytest.raises(ManifestError, match="altered"):
+        manifest.check_shards(folder, "train")
+    with pytest.raises(ManifestError, match="holds 'tfrecord', expected 'parquet'"):
+        manifest.check_shards(folder, "train", output_format="parquet")
+    (folder / shard.file).unlink()
+    with pytest.raises(ManifestError, match=r"missing, but MANIFEST\.json lists it"):
+        manifest.check_shards(folder, "train")
+    path = folder / "MANIFEST.json"
+    path.write_text(
+        path.read_text().replace('"format_version": 1', '"format_version": 2')
+    )
+    with pytest.raises(ManifestError, match="format_version"):
+        Manifest.load(folder)
+
+
+def test_finished_output_is_refused_unless_overwritten(run, tabled):
+    folder, first = run(**tabled[1])
+    with pytest.raises(PrepareError, match="--overwrite replaces it"):
+        run(**tabled[1])
+    (folder / "train-00007-of-00009.tfrecord.gz").write_bytes(b"stale")
+    (folder / "notes.md").write_text("mine")
+    _, again = run(**tabled[1], overwrite=True)
+    assert again == first
+    assert not (folder / "train-00007-of-00009.tfrecord.gz").exists()
+    assert (folder / "notes.md").exists()
+    assert not list(folder.glob(".*"))
+
+
+def test_bad_rows_are_explained_and_counted(run, tmp_path, spec):
+    log = tmp_path / "log.csv"
+    log.write_bytes(
+        b"user,item,click,age,tags,hour,city\n"
+        b"u1,1,1,20,a|b,3,x\n"
+        b",1,1,20,,3,x\n"
+        b"u1,one,1,20,,3,x\n"
+        b"u1,1,2,20,,3,x\n"
+        b"u1,1,,20,,3,x\n"
+        b"u1,1,1,inf,,3,x\n"
+        b"u1,1,1,old,,3,x\n"
+        b"u1,1,1,20,,3\n"
+        b"u\xff,1,1,20,,3,x\n"
+        b"u2,1,0,,,,\n"
+    )
+    folder, manifest = run(spec, [str(log)], max_bad_fraction=0.9)
+    letters = dead_letters(folder)
+    assert [(x["row"], x["column"], x["reason"]) for x in letters] == [
+        (2, "user", "missing"),
+        (3, "item", "not an integer"),
+        (4, "click", "label outside its range"),
+        (5, "click", "missing"),
+        (6, "age", "non-finite number"),
+        (7, "age", "not a number"),
+        (8, "", "wrong number of columns"),
+        (9, "user", "undecodable text"),
+    ]
+    assert letters[3]["raw"] == "u1,1,,20,,3,x" and letters[3]["file"] == str(log)
+    counters = manifest.counters
+    assert counters["rows_read"] == counters["rows_good"] + counters["rows_bad"] == 10
+    assert counters["bad: missing"] == 2
+
+
+def test_too_many_bad_rows_fail_and_leave_nothing_finished(run, tmp_path, spec):
+    log = tmp_path / "log.jsonl"
+    good = {"user": "u", "item": 1, "click": 1}
+    lines = [json.dumps(good)] * 97 + ["{"] * 3
+    log.write_text("\n".join(lines))
+    message = r"3 of 100 rows are bad \(3.00%\).*see dead_letter-\*.jsonl in .*/out$"
+    with pytest.raises(PrepareError, match=message):
+        run(spec, [str(log)])
+    folder = tmp_path / "out"
+    assert not (folder / "MANIFEST.json").exists()
+    assert len(dead_letters(folder)) == 3
+    with pytest.raises(ManifestError, match="not a finished output"):
+        Manifest.load(folder)
+    _, manifest = run(spec, [str(log)], max_bad_fraction=0.03)
+    assert manifest.counters["rows_bad"] == 3
+
+
+def test_vocabularies_are_reused_and_grow(run, tmp_path, spec):
+    def write(day, items):
+        path = tmp_path / f"{day}.parquet"
+        rows = [{"user": "u", "item": i, "click": i % 2} for i in items]
+        columns = {"age": pa.nulls(len(rows)), "tags": pa.nulls(len(rows))}
+        columns |= {"hour": pa.nulls(len(rows)), "city": pa.nulls(len(rows))}
+        table = pa.Table.from_pylist(rows)
+        for name, column in columns.items():
+            table = table.append_column(name, column)
+        pq.write_table(table, path)
+        return [str(path)]
+
+    first, _ = run(spec, write("monday", [5, 5, 7]), name="monday")
+    tuesday = write("tuesday", [9, 9, 9, 7, 3])
+    same, _ = run(spec, tuesday, name="same", encoding_from=str(first))
+    grown, _ = run(
+        spec, tuesday, name="grown", encoding_from=str(first), grow_vocabularies=True
+    )
+    words = {
+        f.name: FeatureEncoding.load(f).vocabularies["item"]
+        for f in (first, same, grown)
+    }
+    assert words == {
+        "monday": ("5", "7"),
+        "same": ("5", "7"),
+        "grown": ("5", "7", "9", "3"),
+    }
+    counts = (grown / "vocabularies" / "item.counts.txt").read_text().split()
+    assert counts == ["0", "1", "3", "1"]
+    assert sorted(e["item"] for e in examples(same, "train")) == [1, 1, 1, 1, 3]
+
+
+def _user(example):
+    return example.features.feature["__user__"].int64_list.value[0]
+
+
+class TestLayoutsAndFormats:
+    def test_rows_of_a_user_lie_together(self, run, tabled):
+        folder, manifest = run(**tabled[1], layout="user", shard_rows=60)
+        seen = set()
+        for shard in manifest.splits["train"].shards:
+            users = [
+                tf.train.Example.FromString(r)
+                .features.feature["__user__"]
+                .int64_list.value[0]
+                for r in read_records(folder / shard.file)
+            ]
+            runs = [u for i, u in enumerate(users) if i == 0 or users[i - 1] != u]
+            assert len(runs) == len(set(runs)) and not seen & set(runs)
+            seen |= set(runs)
+        assert len(seen) == 12
+
+    def test_rows_of_a_code_lie_together(self, run, tabled, tmp_path):
+        codes = [[f"u{i}", i % 2, i % 3] for i in range(10)]
+        path = write_csv(tmp_path / "codes.csv", ["user", "code_1", "code_2"], codes)
+        folder, manifest = run(**tabled[1], code_table=path, shard_rows=100)
+        names = {
+            int(fingerprint64(pa.array([u])).view(np.int64)[0]): tuple(c)
+            for u, *c in codes
+        }
+        shards_of_prefix = {}
+        for shard in manifest.splits["train"].shards:
+            rows = map(tf.train.Example.FromString, read_records(folder / shard.file))
+            paths = [names.get(_user(example), (-1, -1)) for example in rows]
+            assert paths == sorted(paths)
+            for path in paths:
+                shards_of_prefix.setdefault(path[0], set()).add(shard.file)
+        assert all(len(files) == 1 for files in shards_of_prefix.values())
+
+    def test_parquet_holds_the_same_values(self, run, tabled):
+        as_examples, _ = run(**tabled[1], name="examples")
+        folder, manifest = run(**tabled[1], name="parquet", output_format="parquet")
+        assert manifest.output_format == "parquet"
+        rows = [
+            row
+            for shard in manifest.splits["train"].shards
+            for row in pq.read_table(folder / shard.file).to_pylist()
+        ]
+        expected = examples(as_examples, "train")
+        for row in expected:
+            if isinstance(row["genres"], int):
+                row["genres"] = [row["genres"]]
+        assert rows == expected
+
+    def test_lists_are_parsed_by_tensorflow_ranking(self, run, tabled):
+        tfr = pytest.importorskip("tensorflow_ranking", reason="needs TF 2.15")
+        as_examples, _ = run(**tabled[1], name="examples")
+        folder, manifest = run(**tabled[1], name="lists", output_format="elwc")
+        (shard,) = manifest.splits["train"].shards
+        parsed = tfr.data.parse_from_example_list(
+            read_records(folder / shard.file),
+            context_feature_spec={
+                "__user__": tf.io.FixedLenFeature([1], tf.int64),
+                "age": tf.io.FixedLenFeature([1], tf.float32),
+            },
+            example_feature_spec={
+                "__item__": tf.io.FixedLenFeature([1], tf.int64, [-1]),
+                "__label__": tf.io.FixedLenFeature([1], tf.float32, [-1.0]),
+                "price": tf.io.FixedLenFeature([1], tf.int64, [-1]),
+            },
+        )
+        got = sorted(
+            (int(user), float(age), int(item), float(label), int(price))
+            for user, age, items, labels, prices in zip(
+                parsed["__user__"][:, 0].numpy(),
+                parsed["age"][:, 0].numpy(),
+                parsed["__item__"][..., 0].numpy(),
+                parsed["__label__"][..., 0].numpy(),
+                parsed["price"][..., 0].numpy(),
+                strict=True,
+            )
+            for item, label, price in zip(items, labels, prices, strict=True)
+            if item >= 0
+        )
+        keys = ("__user__", "age", "__item__", "__label__", "price")
+        assert got == sorted(
+            tuple(e[k] for k in keys) for e in examples(as_examples, "train")
+        )
+        assert parsed["__user__"].shape[0] == 12
+        assert shard.rows == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inputs": ["nowhere-*.csv"]}, "no file of that name"),
+        ({"inputs": []}, "no input was given"),
+        ({"user_table": None}, "give --user-table"),
+        ({"layout": "code"}, "code table go together"),
+        ({"layout": "shuffled", "output_format": "elwc"}, "need layout 'user'"),
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_runs(run, tabled, change, message):
+    with pytest.raises(PrepareError, match=message):
+        run(**(tabled[1] | change))
+
+
+def test_a_column_that_the_log_lacks_is_named(run, tabled, tmp_path):
+    log = write_csv(tmp_path / "other.csv", ["user", "item"], [["u1", 1]])
+    with pytest.raises(
+        PrepareError, match=r"other.csv: no column \['rating', 'weight'\]"
+    ):
+        run(**(tabled[1] | {"inputs": [log]}))

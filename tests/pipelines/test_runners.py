@@ -1,0 +1,186 @@
+"""The same bytes on every runner; nothing that looks finished after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hgr_tf.data.manifest import Manifest
+from hgr_tf.features import FeatureSpec
+from pipelines.portable import local_cluster
+from pipelines.run import prepare
+
+SPEC = """
+name: runners
+user_id: user
+item_id: item
+label: click
+duplicates: count
+split: {by: random, fractions: {train: 0.8, val: 0.2}}
+user: {user: {type: categorical, dtype: int64}, age: {type: numeric}}
+item: {item: {type: categorical, dtype: int64}}
+context: {speed: {type: numeric}}
+tables: {user: {key: user}}
+"""
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A log of a few row groups, a bad row, a table and the spec."""
+    folder = tmp_path_factory.mktemp("log")
+    rng = np.random.default_rng(0)
+    n = 20_000
+    speed = rng.normal(size=n)
+    speed[77] = np.nan
+    table = pa.table(
+        {
+            "user": rng.integers(0, 500, n),
+            "item": rng.zipf(1.5, n) % 3_000,
+            "click": rng.integers(0, 2, n),
+            "speed": speed,
+        }
+    )
+    pq.write_table(table, folder / "log.parquet", row_group_size=3_000)
+    users = pa.table({"user": np.arange(490), "age": rng.integers(10, 90, 490)})
+    pq.write_table(users, folder / "users.parquet")
+    (folder / "spec.yaml").write_text(SPEC)
+    return folder
+
+
+def run_on(log, folder, **arguments):
+    return prepare(
+        FeatureSpec.load(log / "spec.yaml"),
+        [str(log / "log.parquet")],
+        folder,
+        user_table=log / "users.parquet",
+        shard_rows=5_000,
+        **arguments,
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(log, tmp_path_factory):
+    return run_on(log, tmp_path_factory.mktemp("expected") / "out")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"workers": 2},
+        {
+            "beam_options": [
+                "--direct_running_mode=multi_threading",
+                "--direct_num_workers=2",
+            ]
+        },
+    ],
+    ids=["processes", "threads"],
+)
+def test_local_runners_write_the_same_manifest(log, tmp_path, expected, arguments):
+    assert run_on(log, tmp_path / "out", **arguments) == expected
+    assert expected.counters["rows_bad"] == 1
+
+
+@pytest.mark.slow
+def test_portable_workers_install_the_package_and_write_the_same(
+    log, tmp_path, expected, monkeypatch
+):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    monkeypatch.chdir(root)  # where setup.py is
+    with local_cluster() as options:
+        manifest = run_on(
+            log,
+            tmp_path / "out",
+            runner="PortableRunner",
+            beam_options=[*options, "--setup_file=./setup.py"],
+        )
+    assert manifest == expected
+
+
+def start(log, folder, *options):
+    """`hgr-tf prepare` in a process group of its own, once it has read rows."""
+    command = [sys.executable, "-m", "hgr_tf.cli.main", "prepare"]
+    command += [f"--spec={log}/spec.yaml", f"--input={log}/log.parquet"]
+    command += [f"--user-table={log}/users.parquet", f"--output={folder}"]
+    process = subprocess.Popen(
+        [*command, "--shard-rows=5000", *options],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        # A shell's background job ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )
+    wait_until(lambda: list(folder.glob(".unfinished/*/progress/read-*")), process)
+    return process
+
+
+def wait_until(condition, process, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def workers_of(process):
+    """Process ids of the workers of a job that runs in a child's session."""
+    command = ["ps", "-ww", "-eo", "pid=,ppid=,sid=,args="]
+    listed = subprocess.run(command, capture_output=True, text=True).stdout
+    rows = [line.split(maxsplit=3) for line in listed.splitlines()]
+    sessions = {sid for _, parent, sid, _ in rows if int(parent) == process.pid}
+    return [
+        int(pid)
+        for pid, _, sid, program in rows
+        if sid in sessions
+        and "sdk_worker_main" in program
+        and not program.startswith("/bin/sh")
+    ]
+
+
+def test_killed_job_leaves_nothing_finished_and_a_rerun_succeeds(
+    log, tmp_path, expected
+):
+    folder = tmp_path / "out"
+    process = start(log, folder)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert not (folder / "MANIFEST.json").exists()
+    assert (folder / ".unfinished").exists()
+    assert run_on(log, folder) == expected
+    assert not (folder / ".unfinished").exists()
+
+
+def test_killed_worker_fails_the_job_in_one_line_and_a_rerun_succeeds(
+    log, tmp_path, expected
+):
+    folder = tmp_path / "out"
+    process = start(log, folder, "--workers=2")
+    wait_until(lambda: workers_of(process), process)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in errors and "hgr-tf: " in errors.splitlines()[-1]
+    assert not (folder / "MANIFEST.json").exists()
+    assert "a worker process died" in errors
+    assert run_on(log, folder) == expected
+
+
+def test_interrupt_leaves_no_trace(log, tmp_path):
+    folder = tmp_path / "out"
+    process = start(log, folder)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert not (folder / "MANIFEST.json").exists()
+    assert not (folder / ".unfinished").exists()
+    with pytest.raises(ValueError, match="not a finished output"):
+        Manifest.load(folder)

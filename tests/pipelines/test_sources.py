@@ -1,0 +1,352 @@
+"""Any file, however broken: never a crash, never a lost row."""
+
+import gzip
+import json
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hgr_tf.features import FeatureSpec, Format
+from pipelines.errors import PrepareError
+from pipelines.sources import avro, lines, plan_units, read_unit
+from pipelines.sources.base import BATCH_ROWS
+from pipelines.storage import match
+from pipelines.validation import check_log
+from tests.pipelines.conftest import SPEC
+
+fuzz = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def read_all(path, format_=None, columns=("a", "b")):
+    """Rows as dicts with their position, and the rejected ones."""
+    rows, rejected = [], []
+    for unit in plan_units(match(str(path))[0], 0, format_ or Format(), list(columns)):
+        for batch in read_unit(unit, list(columns)):
+            values = [batch.columns[c].to_pylist() for c in columns]
+            rows += zip(batch.rows.tolist(), *values, strict=True)
+            rejected += batch.rejected
+    return rows, rejected
+
+
+def csv_file(tmp_path, data, name="log.csv"):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+class TestCsv:
+    def test_rows_keep_their_position_among_broken_ones(self, tmp_path):
+        path = csv_file(tmp_path, b"a,b\n1,2\n3\n\n4,5\n6,7,8\n9,\n")
+        rows, rejected = read_all(path)
+        assert rows == [(0, b"1", b"2"), (2, b"4", b"5"), (4, b"9", b"")]
+        assert [(r.row, r.reason, r.raw) for r in rejected] == [
+            (1, "wrong number of columns", "3"),
+            (3, "wrong number of columns", "6,7,8"),
+        ]
+
+    @pytest.mark.parametrize("where", ["first", "middle", "last"])
+    def test_an_open_quote_costs_its_own_line_only(self, tmp_path, where):
+        good = [f"{i},x" for i in range(1000)]
+        at = {"first": 0, "middle": 500, "last": 1000}[where]
+        broken = [*good[:at], '1,"open', *good[at:]]
+        path = csv_file(tmp_path, "\n".join(["a,b", *broken]).encode())
+        rows, rejected = read_all(path)
+        assert [r[0] for r in rows] == [i for i in range(1001) if i != at]
+        assert [(r.row, r.raw) for r in rejected] == [(at, '1,"open')]
+
+    def test_quoted_delimiters_quotes_and_windows_line_ends(self, tmp_path):
+        path = csv_file(
+            tmp_path, b'\xef\xbb\xbfa,b\r\n"x,y","say ""hi"""\r\n\r\n1,2\r\n'
+        )
+        rows, rejected = read_all(path)
+        assert rows == [(0, b"x,y", b'say "hi"'), (1, b"1", b"2")]
+        assert not rejected
+
+    def test_newlines_in_values_when_the_format_says_so(self, tmp_path):
+        path = csv_file(tmp_path, b'a,b\n1,"two\nlines"\n3,4\n')
+        rows, _ = read_all(path, Format(newlines_in_values=True))
+        assert rows == [(0, b"1", b"two\nlines"), (1, b"3", b"4")]
+
+    def test_delimiter_of_several_characters_and_latin_1(self, tmp_path):
+        path = csv_file(tmp_path, "1::Amélie::x\n2::y\n".encode("latin-1"), "log.dat")
+        format_ = Format(
+            delimiter="::", header=False, columns=("a", "b", "c"), encoding="latin-1"
+        )
+        rows, rejected = read_all(path, format_)
+        assert rows == [(0, b"1", "Amélie".encode())]
+        assert [r.raw for r in rejected] == ["2::y"]
+
+    def test_units_share_out_every_line_once(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(lines, "UNIT_BYTES", 50)
+        monkeypatch.setattr(lines, "BLOCK_BYTES", 16)
+        values = [str(i) * (i % 40) for i in range(100)]
+        path = csv_file(
+            tmp_path, "\n".join(["a,b", *(f"{v},1" for v in values)]).encode()
+        )
+        assert len(plan_units(match(str(path))[0], 0, Format(), [])) > 10
+        rows, _ = read_all(path)
+        assert [r[1].decode() for r in rows] == values
+
+    def test_gzip(self, tmp_path):
+        path = csv_file(tmp_path, gzip.compress(b"a,b\n1,2\n"), "log.csv.gz")
+        assert read_all(path) == ([(0, b"1", b"2")], [])
+
+    def test_truncated_gzip_is_an_error_that_names_the_file(self, tmp_path):
+        whole = gzip.compress(b"a,b\n" + np.random.default_rng(0).bytes(9999))
+        path = csv_file(tmp_path, whole[:5000], "log.csv.gz")
+        with pytest.raises(PrepareError, match=r"log\.csv\.gz: cannot be read"):
+            read_all(path)
+
+    def test_damaged_gzip_is_an_error_that_names_the_file(self, tmp_path):
+        data = bytearray(gzip.compress(b"a,b\n" + b"1,2\n" * 9999))
+        data[15:25] = b"\xff" * 10
+        path = csv_file(tmp_path, bytes(data), "log.csv.gz")
+        with pytest.raises(PrepareError, match=r"log\.csv\.gz: cannot be read"):
+            read_all(path)
+
+    @fuzz
+    @given(
+        body=st.lists(
+            st.text(alphabet='a1,"\n\r\x00\x1f é', max_size=12) | st.just("1,2"),
+            max_size=30,
+        ),
+        undecodable=st.booleans(),
+        newlines=st.booleans(),
+        delimiter=st.sampled_from([",", ",,"]),
+    )
+    def test_no_line_is_ever_lost(
+        self, tmp_path, body, undecodable, newlines, delimiter
+    ):
+        data = "\n".join(body).encode() + (b"\n\xff,\xfe" if undecodable else b"")
+        path = csv_file(tmp_path, data)
+        format_ = Format(
+            header=False,
+            columns=("a", "b"),
+            newlines_in_values=newlines,
+            delimiter=delimiter,
+        )
+        rows, rejected = read_all(path, format_)
+        quote = '"' if newlines else ""
+        starts, _ = lines.split_lines(data, quote)
+        positions = sorted([r[0] for r in rows] + [r.row for r in rejected])
+        assert positions == list(range(len(starts) if data else 0))
+
+
+class TestJsonLines:
+    def write(self, tmp_path, *rows):
+        path = tmp_path / "log.jsonl"
+        path.write_bytes(b"".join(row + b"\n" for row in rows))
+        return path
+
+    def test_broken_lines_are_singled_out(self, tmp_path):
+        good = [b'{"a": %d, "b": "x"}' % i for i in range(500)]
+        bad = [b"{", b"[1]", b'{"a": {"c": 1}}', b'{"a": 1}{"a": 2}', b'{"a": "\xff"}']
+        rows, rejected = read_all(self.write(tmp_path, *good[:250], *bad, *good[250:]))
+        assert sorted(r[0] for r in rows) == [*range(250), *range(255, 505)]
+        assert [(r.row, r.reason) for r in rejected] == [
+            (250, "malformed JSON object"),
+            (251, "malformed JSON object"),
+            (253, "malformed JSON object"),
+            (254, "malformed JSON object"),
+            (252, "neither a value nor a list of values"),
+        ]
+
+    def test_text_that_looks_like_a_time_stays_text(self, tmp_path):
+        path = self.write(tmp_path, b'{"a": "2022-04-10"}', b'{"a": "x", "b": 1}')
+        rows, _ = read_all(path)
+        assert rows == [(0, "2022-04-10", None), (1, "x", 1)]
+
+    def test_large_integers_beside_fractions_keep_their_digits(self, tmp_path):
+        path = self.write(tmp_path, b'{"a": 9007199254740993}', b'{"a": 0.5}')
+        rows, _ = read_all(path)
+        assert [r[1] for r in rows] == [b"9007199254740993", b"0.5"]
+
+    @fuzz
+    @given(
+        rows=st.lists(
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                lambda inner: (
+                    st.lists(inner, max_size=3)
+                    | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+                ),
+                max_leaves=4,
+            ).map(json.dumps)
+            | st.text(alphabet='{}[]":,a1e.-', max_size=8),
+            max_size=100,
+        )
+    )
+    def test_no_line_is_ever_lost(self, tmp_path, rows):
+        lines_ = [row.encode("utf-8", "surrogatepass") for row in rows if row]
+        got, rejected = read_all(self.write(tmp_path, *lines_))
+        positions = sorted([r[0] for r in got] + [r.row for r in rejected])
+        assert positions == list(range(len(lines_)))
+
+
+class TestAvro:
+    SCHEMA = fastavro.parse_schema(
+        {
+            "type": "record",
+            "name": "row",
+            "fields": [
+                {"name": "a", "type": ["null", "long", "double", "string", "bytes"]},
+                {"name": "b", "type": ["null", {"type": "array", "items": "string"}]},
+            ],
+        }
+    )
+
+    @fuzz
+    @given(
+        rows=st.lists(
+            st.fixed_dictionaries(
+                {
+                    "a": st.none()
+                    | st.integers(-(2**63), 2**63 - 1)
+                    | st.floats()
+                    | st.text()
+                    | st.binary(),
+                    "b": st.none() | st.lists(st.text(), max_size=3),
+                }
+            ),
+            max_size=50,
+        )
+    )
+    def test_every_record_comes_back(self, tmp_path, rows):
+        path = tmp_path / "log.avro"
+        with path.open("wb") as file:
+            fastavro.writer(file, self.SCHEMA, rows, sync_interval=100)
+        got, rejected = read_all(path)
+        assert sorted(r[0] for r in got) == list(range(len(rows))) and not rejected
+        for at, _, tags in got:
+            tags = tags and [t if isinstance(t, str) else t.decode() for t in tags]
+            assert tags == rows[at]["b"]
+
+    def write(self, path, rows):
+        values = [{"a": i, "b": [str(i)]} for i in range(rows)]
+        with path.open("wb") as file:
+            fastavro.writer(file, self.SCHEMA, values, sync_interval=64)
+        return path
+
+    def test_units_share_out_every_record_once(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(avro, "_UNIT_BYTES", 500)
+        path = self.write(tmp_path / "log.avro", 300)
+        units = plan_units(match(str(path))[0], 0, Format(), [])
+        assert len(units) > 5
+        rows, _ = read_all(path)
+        assert [r[1] for r in rows] == list(range(300))
+
+    def test_times_stay_times_beside_a_column_of_several_types(self, tmp_path):
+        when = {"type": "long", "logicalType": "timestamp-millis"}
+        fields = [
+            {"name": "a", "type": when},
+            {"name": "b", "type": ["long", "double"]},
+        ]
+        schema = {"type": "record", "name": "row", "fields": fields}
+        path = tmp_path / "log.avro"
+        with path.open("wb") as file:
+            fastavro.writer(file, schema, [{"a": 5000, "b": 1}, {"a": 7000, "b": 0.5}])
+        rows, _ = read_all(path)
+        assert [r[1].timestamp() for r in rows] == [5, 7]
+
+    @fuzz
+    @given(data=st.data())
+    def test_a_file_cut_short_is_never_taken_for_a_whole_one(self, tmp_path, data):
+        whole = self.write(tmp_path / "whole.avro", 40)
+        with whole.open("rb") as file:
+            blocks = [(b.offset, b.num_records) for b in fastavro.block_reader(file)]
+        content = whole.read_bytes()
+        size = data.draw(st.integers(0, len(content) - 1))
+        path = tmp_path / "log.avro"
+        path.write_bytes(content[:size])
+        if size in dict(blocks):  # cannot be told from a shorter file
+            rows, _ = read_all(path)
+            assert len(rows) == sum(n for offset, n in blocks if offset < size)
+        else:
+            with pytest.raises(PrepareError, match=r"log\.avro: cannot be read"):
+                read_all(path)
+
+    @fuzz
+    @given(data=st.data())
+    def test_damaged_bytes_give_rows_or_an_error_that_names_the_file(
+        self, tmp_path, data
+    ):
+        path = self.write(tmp_path / "log.avro", 40)
+        content = bytearray(path.read_bytes())
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] ^= data.draw(st.integers(1, 255))
+        path.write_bytes(content)
+        try:
+            read_all(path)
+        except PrepareError as error:
+            assert str(path) in str(error)
+
+
+class TestParquet:
+    def test_row_groups_are_units(self, tmp_path):
+        path = tmp_path / "log.parquet"
+        table = pa.table({"a": range(10), "b": [str(i) for i in range(10)]})
+        pq.write_table(table, path, row_group_size=4)
+        units = plan_units(match(str(path))[0], 0, Format(), ["a"])
+        assert [(u.start, u.end) for u in units] == [(0, 1), (1, 2), (2, 3)]
+        rows, _ = read_all(path)
+        assert [r[1] for r in rows] == list(range(10))
+
+    def test_large_row_groups_come_in_batches(self, tmp_path):
+        path = tmp_path / "log.parquet"
+        pq.write_table(pa.table({"a": np.zeros(BATCH_ROWS + 1)}), path)
+        (unit,) = plan_units(match(str(path))[0], 0, Format(), ["a"])
+        sizes = [len(batch.rows) for batch in read_unit(unit, ["a"])]
+        assert sizes == [BATCH_ROWS, 1]
+
+    def test_not_parquet(self, tmp_path):
+        path = csv_file(tmp_path, b"PAR1 but no more", "log.parquet")
+        with pytest.raises(PrepareError, match=r"log\.parquet: cannot be read"):
+            read_all(path)
+
+
+def test_a_column_that_is_lacking_is_named(tmp_path):
+    path = csv_file(tmp_path, b"a,c\n1,2\n")
+    with pytest.raises(PrepareError, match=r"no column \['b'\]; it has \['a', 'c'\]"):
+        read_all(path)
+
+
+def test_a_name_that_tells_no_format(tmp_path):
+    path = csv_file(tmp_path, b"a,b\n", "log.xyz")
+    with pytest.raises(PrepareError, match="cannot tell its format"):
+        read_all(path)
+
+
+@fuzz
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries(
+            {
+                name: st.none()
+                | st.sampled_from(["1", "0", "", "2.5", "nan", "1e99", "x"])
+                for name in ("user", "item", "click", "age", "tags", "hour", "city")
+            }
+        ),
+        min_size=1,
+        max_size=20,
+    )
+)
+def test_every_row_is_good_or_explained(tmp_path, rows):
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    spec = FeatureSpec.from_yaml(SPEC)
+    good = bad = 0
+    for unit in plan_units(match(str(path))[0], 0, spec.format, spec.log_columns()):
+        for batch in read_unit(unit, spec.log_columns()):
+            _, checks = check_log(batch, spec)
+            good += int(checks.good.sum())
+            bad += len(checks.rejected())
+    assert good + bad == len(rows)
