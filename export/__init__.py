@@ -1,0 +1,24 @@
+"""Export of a trained ranker for TensorFlow Serving, and its local stand-ins.
+
+Nothing is imported before it is used, so that the server process loads
+neither Keras nor hgr_tf.
+"""
+
+import importlib
+
+_HOMES = {
+    "export_for_serving": "export.exporter",
+    "verify": "export.verification",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'export' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,182 @@
+"""Client: scores through a server of TensorFlow Serving's protocol."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import grpc
+import numpy as np
+import tenacity
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from export.tensor_protos import to_array, to_proto
+
+RETRIABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED})
+"""Codes after which the same request may succeed: the server is starting,
+changing versions or has full queues. The others say that it would not."""
+
+_FIRST_WAIT_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 2.0
+_MAX_MESSAGE_BYTES = 64 << 20
+
+
+class Client:
+    """Scores raw values on a server.
+
+    Args:
+        address: host:port of its gRPC service.
+        model: Name of the model there.
+        timeout_seconds: Deadline of a call, its retries included.
+        attempts: Tries of a call, at most. Between them it waits a random
+            time that doubles on average.
+        batch_rows: Rows or candidates of one request, at most.
+
+    Example:
+        >>> with Client("127.0.0.1:8500", "ranker") as client:
+        ...     scores = client.rank({"user": 7}, {"item": candidates})
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        *,
+        timeout_seconds: float = 5.0,
+        attempts: int = 5,
+        batch_rows: int = 1000,
+    ):
+        for name, value in (
+            ("timeout_seconds", timeout_seconds),
+            ("attempts", attempts),
+            ("batch_rows", batch_rows),
+        ):
+            if value <= 0:
+                raise ValueError(f"`{name}` must be positive, got {value}")
+        self._model = model
+        self._timeout = timeout_seconds
+        self._attempts = attempts
+        self._batch_rows = batch_rows
+        self._channel = grpc.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+                ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+            ],
+        )
+        self._predictions = prediction_service_pb2_grpc.PredictionServiceStub(
+            self._channel
+        )
+        self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
+    def predict(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
+        """Runs a signature once.
+
+        Args:
+            inputs: Raw tensors by input name; see the signature's metadata.
+            signature: Its name.
+
+        Returns:
+            Outputs by name.
+
+        Raises:
+            grpc.RpcError: The server refused, or did not answer in time.
+        """
+        request = predict_pb2.PredictRequest(model_spec=self._spec(signature))
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(to_proto(_as_tensor(array)))
+        response = self._call(self._predictions.Predict, request)
+        return {k: to_array(proto, k) for k, proto in response.outputs.items()}
+
+    def probabilities(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Scores raw rows [rows] by feature name in batches; [rows] float32."""
+        rows = len(next(iter(inputs.values())))
+        parts = [np.zeros(0, np.float32)]
+        for low in range(0, rows, self._batch_rows):
+            part = {k: v[low : low + self._batch_rows] for k, v in inputs.items()}
+            parts.append(self.predict(part)["probabilities"])
+        return np.concatenate(parts)
+
+    def rank(
+        self, request: Mapping[str, object], items: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Scores the candidates of one request in batches.
+
+        Args:
+            request: Its user and context features, a value each.
+            items: Features of the candidates, [candidates] each.
+
+        Returns:
+            [candidates] float32 probabilities, in order.
+        """
+        shared = {k: np.asarray([v]) for k, v in request.items()}
+        candidates = len(next(iter(items.values())))
+        parts = [np.zeros(0, np.float32)]
+        for low in range(0, candidates, self._batch_rows):
+            part = {
+                k: np.asarray(v)[None, low : low + self._batch_rows]
+                for k, v in items.items()
+            }
+            scores = self.predict({**shared, **part}, "rank")["probabilities"][0]
+            # A server that batches requests pads them to the longest.
+            parts.append(scores[: min(self._batch_rows, candidates - low)])
+        return np.concatenate(parts)
+
+    def versions(self) -> list[int]:
+        """The versions that the server has available, newest first."""
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec(""))
+        response = self._call(self._models.GetModelStatus, request)
+        available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+        found = [
+            s.version for s in response.model_version_status if s.state == available
+        ]
+        return sorted(found, reverse=True)
+
+    def _spec(self, signature: str) -> model_pb2.ModelSpec:
+        return model_pb2.ModelSpec(name=self._model, signature_name=signature)
+
+    def _call(self, method: Callable, request):
+        deadline = time.monotonic() + self._timeout
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_retriable),
+            wait=tenacity.wait_random_exponential(
+                _FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS
+            ),
+            stop=tenacity.stop_after_attempt(self._attempts)
+            | tenacity.stop_before_delay(self._timeout),
+            reraise=True,
+        )
+        return retrying(
+            lambda: method(request, timeout=max(0.0, deadline - time.monotonic()))
+        )
+
+
+def is_retriable(error: BaseException) -> bool:
+    """Whether the same call may succeed a little later."""
+    return isinstance(error, grpc.RpcError) and error.code() in RETRIABLE
+
+
+def _as_tensor(values) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind in "SU":
+        return array.astype(object)
+    # Python's floats; what an export takes is float32.
+    return array.astype(np.float32) if array.dtype == np.float64 else array

@@ -1,0 +1,83 @@
+"""Cuts a functional ranker where the request's part meets the items' part."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping
+
+import tensorflow as tf
+
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.models.functional_graph import frontier, run_graph
+
+
+def is_functional(ranker: tf.keras.Model) -> bool:
+    """Whether a model's graph of layers is known, so that it can be cut."""
+    return bool(getattr(ranker, "inputs", None))
+
+
+def input_tensors(ranker: tf.keras.Model) -> dict[str, object]:
+    """The symbolic inputs of a functional ranker, by name."""
+    if isinstance(ranker.input, Mapping):
+        return dict(ranker.input)
+    return dict(zip(ranker.input_names, ranker.inputs, strict=True))
+
+
+def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str]:
+    """Names of the features that a ranker takes.
+
+    Raises:
+        ValueError: The ranker has an input that is no feature of the spec.
+    """
+    names = [f.name for f in encoding.spec.features()]
+    if not is_functional(ranker):
+        return names
+    inputs = set(input_tensors(ranker))
+    if inputs - set(names):
+        raise ValueError(
+            "the ranker's inputs must be features of the spec "
+            f"{encoding.spec.name!r}, got {sorted(inputs - set(names))}"
+        )
+    return [name for name in names if name in inputs]
+
+
+def score_items(
+    ranker: tf.keras.Model, shared: Collection[str]
+) -> Callable[[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor], tf.Tensor]:
+    """Returns a function that scores N items for each of B requests.
+
+    What depends on the `shared` inputs only runs once a request; its outputs
+    are repeated N times, and the rest of the ranker runs on B * N rows.
+
+    Args:
+        ranker: Model over a dict of inputs, giving [rows, 1]. One that is not
+            functional cannot be cut: its requests' inputs are repeated.
+        shared: Names of the inputs that a request has once.
+
+    Returns:
+        f(requests, items, n): encoded features [B, ...] of the requests and
+        [B * N, ...] of their items, a request's items together; n is the
+        scalar N. Gives logits [B * N, 1].
+    """
+    if not is_functional(ranker):
+        return functools.partial(_score_repeated, ranker)
+    inputs = input_tensors(ranker)
+    shared_inputs = {k: v for k, v in inputs.items() if k in shared}
+    item_inputs = {k: v for k, v in inputs.items() if k not in shared}
+    output = ranker.outputs[0]
+    boundary = frontier(output, inside=shared_inputs.values())
+
+    def score(requests, items, n):
+        known = {id(v): requests[k] for k, v in shared_inputs.items()}
+        crossing = run_graph(boundary, known)
+        known = {id(v): items[k] for k, v in item_inputs.items()}
+        for symbolic, tensor in zip(boundary, crossing, strict=True):
+            known[id(symbolic)] = tf.repeat(tensor, n, axis=0)
+        return run_graph([output], known)[0]
+
+    return score
+
+
+def _score_repeated(ranker, requests, items, n):
+    repeated = {name: tf.repeat(tensor, n, axis=0) for name, tensor in requests.items()}
+    return ranker({**repeated, **items}, training=False)

@@ -1,0 +1,102 @@
+"""export_for_serving: from a trained model to a published version."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import tensorflow as tf
+
+from export.cut import feature_names
+from export.options import SIGNATURES, ExportOptions, TableDtype
+from export.replay import replay
+from export.verification import verify
+from export.versions import (
+    check_free,
+    check_keep,
+    next_version,
+    prune,
+    publish,
+    remove_stale,
+    staging_folder,
+)
+from export.warmup import check_records, write_warmup
+from export.writer import gives_logits, ranker_of, write
+from hgr_tf.features import FeatureEncoding
+
+
+def export_for_serving(
+    model: tf.keras.Model,
+    base_path: str | Path,
+    version: int | None = None,
+    *,
+    encoding: FeatureEncoding | None = None,
+    signatures: Collection[str] | None = None,
+    warmup: int = 30,
+    table_dtype: TableDtype | None = None,
+    with_logits: bool = False,
+    keep: int | None = None,
+    seed: int = 0,
+) -> Path:
+    """Publishes the ranker of a model as base_path/<version>/.
+
+    What is saved is the ranker alone with the preprocessing of raw values;
+    nothing that only training needs, which is verified, and every warm-up
+    record is answered by a fresh process, before the version appears.
+
+    Args:
+        model: A `HierarchicalGroupwiseRanker`, a TFRS model with a `ranker`,
+            or a ranker: a Keras model over a dict of encoded features, giving
+            logits [B, 1]; probabilities if it says `from_logits = False`.
+        base_path: Folder of the model's versions.
+        version: A positive integer; by default one past the newest.
+        encoding: How raw values are encoded. Without it the signatures take
+            the ranker's own inputs, and there is no `rank` and no warm-up.
+        signatures: Which of `SIGNATURES` to write; by default all that can be.
+        warmup: Number of warm-up records that a server replays, at most 1,000.
+        table_dtype: "bfloat16", "float16" or "int8" store the embedding tables
+            smaller; see `export.low_precision.score_change`.
+        with_logits: Whether to give logits beside the probabilities.
+        keep: How many versions to keep, this one included; all by default.
+        seed: Of the warm-up values.
+
+    Returns:
+        The published folder.
+
+    Raises:
+        ValueError: An argument is wrong, the ranker's inputs are not features
+            of the spec, or the version is taken.
+        VerificationError: What was written holds more than the ranker.
+        ReplayError: What was written does not run in a fresh process.
+        In each case nothing is published.
+
+    Example:
+        >>> export_for_serving(model, "models/ranker", encoding=data.encoding)
+        PosixPath('models/ranker/1')
+    """
+    check_records(warmup)
+    check_keep(keep)
+    if signatures is None:
+        signatures = [n for n in SIGNATURES if encoding is not None or n != "rank"]
+    options = ExportOptions(
+        tuple(signatures), with_logits, table_dtype, gives_logits(model)
+    )
+    ranker = ranker_of(model)
+    version = next_version(base_path) if version is None else version
+    check_free(base_path, version)
+    remove_stale(base_path)
+    staged = staging_folder(base_path)
+    try:
+        write(ranker, staged, encoding, options)
+        if encoding is not None:
+            names = feature_names(ranker, encoding)
+            write_warmup(staged, encoding, names, options.signatures, warmup, seed)
+        verify(staged, model, encoding).raise_if_leaking()
+        replay(staged)
+        published = publish(staged, base_path, version)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    if keep is not None:
+        prune(base_path, keep)
+    return published

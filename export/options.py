@@ -1,0 +1,87 @@
+"""ExportOptions: how a version was exported, kept beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from hgr_tf.features import FeatureSpec
+
+SIGNATURES = ("serving_default", "examples", "regress", "classify", "rank")
+"""Every signature there is. All but `serving_default` and `rank` take
+serialized tf.Examples."""
+
+TableDtype = Literal["bfloat16", "float16", "int8"]
+FILE = Path("assets.extra") / "export.json"
+SPEC_FILE = Path("assets.extra") / "spec.yaml"
+"""The feature spec, with the features that the model takes; for tools that make
+requests of log rows. TensorFlow Serving ignores it."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a ranker is written.
+
+    Attributes:
+        signatures: Which of `SIGNATURES`.
+        with_logits: Whether logits are given beside the probabilities.
+        table_dtype: What embedding tables are stored as; None for float32.
+        from_logits: Whether the ranker gives logits or probabilities.
+    """
+
+    signatures: tuple[str, ...] = SIGNATURES
+    with_logits: bool = False
+    table_dtype: TableDtype | None = None
+    from_logits: bool = True
+
+    def __post_init__(self):
+        unknown = sorted(set(self.signatures) - set(SIGNATURES))
+        if unknown or not self.signatures:
+            raise ValueError(
+                f"`signatures` must be some of {SIGNATURES}, got {self.signatures}"
+            )
+        if self.table_dtype not in (None, "bfloat16", "float16", "int8"):
+            raise ValueError(
+                "`table_dtype` must be 'bfloat16', 'float16', 'int8' or None, "
+                f"got {self.table_dtype!r}"
+            )
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the options into a SavedModel's assets.extra."""
+        path = Path(folder) / FILE
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ExportOptions:
+        """Reads what `save` wrote; the defaults where there is none."""
+        path = Path(folder) / FILE
+        if not path.exists():
+            return cls()
+        options = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**options, "signatures": tuple(options["signatures"])})
+
+
+def save_spec(spec: FeatureSpec, names: Collection[str], folder: str | Path) -> None:
+    """Writes the part of a spec that a model takes into its assets.extra."""
+    sections = {
+        owner: {k: v for k, v in getattr(spec, owner).items() if k in names}
+        for owner in ("user", "item", "context")
+    }
+    text = spec.model_copy(update=sections).to_yaml()
+    (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
+
+
+def load_spec(folder: str | Path) -> FeatureSpec:
+    """Reads what `save_spec` wrote.
+
+    Raises:
+        ValueError: The version was exported without a feature encoding.
+    """
+    path = Path(folder) / SPEC_FILE
+    if not path.exists():
+        raise ValueError(f"{folder}: exported without an encoding: takes no raw rows")
+    return FeatureSpec.load(path)

@@ -1,0 +1,130 @@
+"""Rows of log files as the raw tensors of a serving request.
+
+Files are read and typed by the pipeline's own code, so that a row means here
+what it meant in training. Loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from hgr_tf.features import Feature, FeatureSpec, Format
+from pipelines.casting import cast
+from pipelines.fields import feature_field
+from pipelines.sources import RawBatch, plan_units, read_unit
+from pipelines.sources.formats import resolve
+from pipelines.storage import File
+
+MISSING_INT = np.iinfo(np.int64).min
+NUMPY = {"string": object, "int64": np.int64, "float32": np.float32}
+_MISSING = {"string": "", "int64": int(MISSING_INT), "float32": float("nan")}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of a file.
+
+    Attributes:
+        inputs: Raw tensors [good rows] by feature name.
+        errors: For every row None, or why it cannot be scored.
+    """
+
+    inputs: dict[str, np.ndarray]
+    errors: list[str | None]
+
+
+def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
+    """Reads a CSV, JSON lines, Parquet or Avro file.
+
+    A feature's column is the one of its own name, or else the column that the
+    spec says it comes from. A line of JSON may leave values out.
+
+    Args:
+        path: Of the file; its suffix says the format.
+        spec: Of the exported model.
+
+    Raises:
+        ValueError: The file cannot be read, or lacks a column.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    features = list(spec.features())
+    file = File(str(path), path.stat().st_size)
+    # The spec's format is that of its logs; a file may well be another.
+    as_logged = (
+        resolve(file.path, Format()).type == resolve(file.path, spec.format).type
+    )
+    format_ = spec.format if as_logged else Format()
+    columns = _column_names(file, format_)
+    sources = {f.name: _sources(f, columns, path) for f in features}
+    wanted = sorted({c for found in sources.values() for c in found})
+    for unit in plan_units(file, 0, format_, []):
+        for batch in read_unit(unit, wanted):
+            yield _to_rows(batch, features, sources, spec.missing_values)
+
+
+def _column_names(file: File, format_: Format) -> list[str]:
+    """Names of the columns; none for formats whose rows name their own."""
+    kind = resolve(file.path, format_).type
+    if kind == "parquet":
+        return pq.read_schema(file.path).names
+    units = plan_units(file, 0, format_, [])
+    return list(units[0].columns) if units else []
+
+
+def _sources(feature: Feature, columns: list[str], path: Path) -> list[str]:
+    candidates = list(dict.fromkeys([feature.name, feature.column]))
+    if not columns:
+        return candidates
+    found = [name for name in candidates if name in columns][:1]
+    if not found:
+        raise ValueError(
+            f"{path}: no column {' or '.join(map(repr, candidates))} for the feature "
+            f"{feature.name!r}; it has {columns}"
+        )
+    return found
+
+
+def _to_rows(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> Rows:
+    faults: dict[int, str] = {r.row: r.reason for r in batch.rejected}
+    arrays = {}
+    for feature in features:
+        column = _coalesce([batch.columns[c] for c in sources[feature.name]])
+        result = cast(column, feature_field(feature), missing)
+        arrays[feature.name] = result.values
+        for reason, bad in result.bad:
+            for i in np.flatnonzero(bad):
+                faults.setdefault(int(batch.rows[i]), f"{feature.column}: {reason}")
+    good = np.array([row not in faults for row in batch.rows.tolist()], bool)
+    inputs = {
+        f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f) for f in features
+    }
+    rows = sorted([*batch.rows.tolist(), *(r.row for r in batch.rejected)])
+    return Rows(inputs, [faults.get(row) for row in rows])
+
+
+def _coalesce(columns: list[pa.Array]) -> pa.Array:
+    present = [c for c in columns if not pa.types.is_null(c.type)]
+    if len(present) < 2:
+        return (present or columns)[0]
+    return pc.coalesce(*present)
+
+
+def _to_numpy(values: pa.Array, feature: Feature) -> np.ndarray:
+    transform = feature.transform
+    if transform.is_multivalued:
+        texts = [
+            transform.delimiter.join(map(str, tokens or ()))
+            for tokens in values.to_pylist()
+        ]
+        return np.array(texts, object)
+    filled = pc.fill_null(values, _MISSING[transform.dtype])
+    return filled.to_numpy(zero_copy_only=False).astype(NUMPY[transform.dtype])

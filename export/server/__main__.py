@@ -1,0 +1,81 @@
+"""`python -m export.server`: serves a model on this machine until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serves; returns the exit code.
+
+    Writes one line when it is ready:
+    "serving ranker: grpc 127.0.0.1:8500, rest 127.0.0.1:8501".
+    """
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+
+    from export.protos import use_protos_only
+
+    use_protos_only()
+    from export.c_library import SessionError
+    from export.server.grpc_services import make_server
+    from export.server.model_versions import ModelVersions
+    from export.server.rest import RestServer
+
+    models = ModelVersions(
+        options.name, options.model, options.poll_seconds, options.session_threads
+    )
+    try:
+        models.start()
+        grpc_server, grpc_port = make_server(
+            models,
+            f"{options.host}:{options.port}",
+            options.threads,
+            options.max_message_bytes,
+        )
+        rest_server = RestServer(
+            models, (options.host, options.rest_port), options.max_message_bytes
+        )
+    except (SessionError, OSError, RuntimeError) as error:
+        print(f"hgr-tf serve: {error}", file=sys.stderr)
+        return 1
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    grpc_server.start()
+    threading.Thread(target=rest_server.serve_forever, daemon=True).start()
+    print(
+        f"serving {options.name}: grpc {options.host}:{grpc_port}, "
+        f"rest {options.host}:{rest_server.server_port}",
+        flush=True,
+    )
+    stopped.wait()
+    rest_server.shutdown()
+    grpc_server.stop(grace=options.grace_seconds).wait()
+    models.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("hgr-tf serve", description=__doc__)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--name", default="ranker")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8500)
+    parser.add_argument("--rest-port", type=int, default=8501)
+    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--session-threads", type=int, default=0)
+    parser.add_argument("--max-message-bytes", type=int, default=64 << 20)
+    parser.add_argument("--poll-seconds", type=float, default=1.0)
+    parser.add_argument("--grace-seconds", type=float, default=5.0)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

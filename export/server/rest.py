@@ -1,0 +1,194 @@
+"""The REST API of the serving protocol."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from google.protobuf.json_format import MessageToDict
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    model_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+
+from export.c_library import Code, SessionError
+from export.server import json_requests
+from export.server.grpc_services import METADATA, metadata
+from export.server.model_versions import ModelVersions
+from export.server.requests import (
+    DEFAULT_SIGNATURE,
+    run_classify,
+    run_predict,
+    run_regress,
+)
+
+_PATH = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)"
+    r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
+    r"(?::(?P<method>predict|classify|regress)|/(?P<metadata>metadata))?"
+)
+_HTTP = {
+    Code.INVALID_ARGUMENT: 400,
+    Code.FAILED_PRECONDITION: 400,
+    Code.NOT_FOUND: 404,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.UNIMPLEMENTED: 501,
+    Code.UNAVAILABLE: 503,
+    Code.DEADLINE_EXCEEDED: 504,
+}
+_IDLE_SECONDS = 60
+log = logging.getLogger(__name__)
+
+
+class RestServer(ThreadingHTTPServer):
+    """Answers POST :predict, :classify, :regress, GET status and metadata.
+
+    Args:
+        models: What to serve.
+        address: (host, port); port 0 takes a free one.
+        max_message_bytes: Larger bodies get 413.
+        max_connections: Further ones wait until another ends.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        models: ModelVersions,
+        address: tuple[str, int],
+        max_message_bytes: int,
+        max_connections: int = 256,
+    ):
+        super().__init__(address, _Handler)
+        self.models = models
+        self.max_message_bytes = max_message_bytes
+        self._places = threading.BoundedSemaphore(max_connections)
+
+    def process_request(self, request, client_address):
+        """Gives the connection a thread, when there is a place."""
+        self._places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request, client_address):
+        """Serves a connection until it ends."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request, client_address):
+        """Says nothing: a client that goes away is no error of the server."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE_SECONDS
+
+    def do_GET(self):
+        self._answer(lambda match: self._describe(match))
+
+    def do_POST(self):
+        size = self.headers.get("Content-Length", "")
+        if not size.isdecimal():
+            self.close_connection = True
+            self._reply(411, {"error": "Content-Length is required"})
+        elif int(size) > self.server.max_message_bytes:
+            self.close_connection = True
+            limit = self.server.max_message_bytes
+            self._reply(413, {"error": f"body of {size} bytes, at most {limit}"})
+        else:
+            body = self.rfile.read(int(size))
+            self._answer(lambda match: self._run(match, body))
+
+    def log_message(self, *args):
+        pass
+
+    def _answer(self, respond) -> None:
+        path = urllib.parse.urlsplit(self.path).path
+        try:
+            match = _PATH.fullmatch(path)
+            is_method = match is not None and match["method"] is not None
+            if match is None or is_method != (self.command == "POST"):
+                raise json_requests.invalid(f"Malformed request: {self.command} {path}")
+            status, message = 200, respond(match)
+        except SessionError as error:
+            status, message = _HTTP.get(error.code, 500), {"error": error.message}
+        except Exception:
+            log.exception("%s %s", self.command, path)
+            status, message = 500, {"error": "internal error, see the server's log"}
+        self._reply(status, message)
+
+    def _reply(self, status: int, message: dict) -> None:
+        data = json.dumps(message).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _describe(self, match) -> dict:
+        models = self.server.models
+        spec = _spec(match)
+        if not match["metadata"]:
+            return _to_dict(models.status(spec))
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=spec, metadata_field=[METADATA]
+        )
+        response = metadata(models, request)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata[METADATA].Unpack(signatures)
+        return {
+            "model_spec": _to_dict(response.model_spec),
+            "metadata": {METADATA: _to_dict(signatures)},
+        }
+
+    def _run(self, match, body: bytes) -> dict:
+        message = json_requests.parse(body)
+        spec = _spec(match)
+        name = message.get("signature_name", "")
+        if not isinstance(name, str):
+            raise json_requests.invalid("'signature_name' key must be a string value.")
+        spec.signature_name = name
+        with self.server.models.session(spec) as (_, session):
+            if match["method"] == "predict":
+                return _predict(session, spec, message)
+            if match["method"] == "classify":
+                request = classification_pb2.ClassificationRequest(model_spec=spec)
+                json_requests.fill_examples(request.input, message)
+                return json_requests.classify_response(run_classify(session, request))
+            request = regression_pb2.RegressionRequest(model_spec=spec)
+            json_requests.fill_examples(request.input, message)
+            return json_requests.regress_response(run_regress(session, request))
+
+
+def _predict(session, spec, message: dict) -> dict:
+    name = spec.signature_name or DEFAULT_SIGNATURE
+    if name not in session.signatures:
+        raise json_requests.invalid(
+            f'Serving signature name: "{name}" not found in signature def'
+        )
+    request = predict_pb2.PredictRequest(model_spec=spec)
+    inputs = session.signatures[name].inputs
+    format_ = json_requests.fill_predict(request, message, inputs)
+    return json_requests.predict_response(run_predict(session, request), format_)
+
+
+def _spec(match) -> model_pb2.ModelSpec:
+    spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"]))
+    if match["version"]:
+        spec.version.value = int(match["version"])
+    if match["label"]:
+        spec.version_label = match["label"]
+    return spec
+
+
+def _to_dict(message) -> dict:
+    return MessageToDict(message, preserving_proto_field_name=True)

@@ -1,0 +1,1 @@
+"""What TensorFlow Serving in production is given: configs and a load test."""

@@ -1,0 +1,166 @@
+"""Versions of a model: the integer folders that TensorFlow Serving polls.
+
+Loads neither TensorFlow nor hgr_tf.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+STAGING_PREFIX = ".tmp-"
+"""Of unfinished versions. Servers look at integer names only."""
+
+WITHDRAWN_PREFIX = ".withdrawn-"
+"""Of versions that were rolled back; the number follows."""
+
+STALE_SECONDS = 24 * 3600
+"""Age at which an unfinished version is what a killed export left behind."""
+
+
+def versions(base_path: str | Path) -> list[int]:
+    """The published versions, ascending; empty for an absent folder."""
+    base_path = Path(base_path)
+    if not base_path.is_dir():
+        return []
+    return sorted(
+        int(p.name) for p in base_path.iterdir() if p.name.isdecimal() and p.is_dir()
+    )
+
+
+def next_version(base_path: str | Path) -> int:
+    """One past the newest version, withdrawn ones included, or 1."""
+    withdrawn = [
+        int(p.name.removeprefix(WITHDRAWN_PREFIX))
+        for p in Path(base_path).glob(f"{WITHDRAWN_PREFIX}*")
+    ]
+    return max([*versions(base_path), *withdrawn], default=0) + 1
+
+
+def version_path(base_path: str | Path, version: int | None = None) -> Path:
+    """Folder of a version, the newest one by default.
+
+    Raises:
+        ValueError: There is no such version.
+    """
+    published = versions(base_path)
+    if not published:
+        raise ValueError(f"{base_path}: no version of a model there")
+    version = published[-1] if version is None else version
+    if version not in published:
+        raise ValueError(
+            f"{base_path}: no version {version}; there are "
+            f"{', '.join(map(str, published))}"
+        )
+    return Path(base_path) / str(version)
+
+
+def staging_folder(base_path: str | Path) -> Path:
+    """A name beside the versions, on their file system, not yet made."""
+    Path(base_path).mkdir(parents=True, exist_ok=True)
+    return Path(base_path) / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
+
+
+def publish(staged: str | Path, base_path: str | Path, version: int) -> Path:
+    """Makes a finished folder a version, in one step that a poller sees whole.
+
+    Args:
+        staged: A complete SavedModel, on the file system of `base_path`.
+        base_path: Folder of the versions.
+        version: A positive integer that is not taken.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ValueError: `version` is not positive or is taken.
+    """
+    check_free(base_path, version)
+    target = Path(base_path) / str(version)
+    for path in [*Path(staged).rglob("*"), Path(staged)]:
+        _sync(path)
+    os.rename(staged, target)
+    _sync(Path(base_path))
+    return target
+
+
+def check_free(base_path: str | Path, version: int) -> None:
+    """Raises `ValueError` unless `version` is positive and was never taken."""
+    if version < 1:
+        raise ValueError(f"`version` must be at least 1, got {version}")
+    for name in (str(version), f"{WITHDRAWN_PREFIX}{version}"):
+        target = Path(base_path) / name
+        if target.exists():
+            raise ValueError(f"`version` must be new, got {version}: {target} exists")
+
+
+def check_keep(keep: int | None) -> None:
+    """Raises `ValueError` unless `keep` leaves a version."""
+    if keep is not None and keep < 1:
+        raise ValueError(f"`keep` must be at least 1, got {keep}")
+
+
+def prune(base_path: str | Path, keep: int) -> list[int]:
+    """Removes all but the `keep` newest versions; returns those removed.
+
+    A version is renamed away first, so that a poller never sees a part of it.
+    """
+    check_keep(keep)
+    removed = versions(base_path)[:-keep]
+    for version in removed:
+        _remove(Path(base_path) / str(version))
+    return removed
+
+
+def remove_stale(base_path: str | Path) -> None:
+    """Removes unfinished versions that nothing has touched for a day.
+
+    The process that wrote one may have been on another machine, so its age
+    decides. One that is still written after all is renamed away first: its
+    export fails, and never publishes a part.
+    """
+    for path in Path(base_path).glob(f"{STAGING_PREFIX}*"):
+        with contextlib.suppress(FileNotFoundError):  # another export was quicker
+            if path.stat().st_mtime < time.time() - STALE_SECONDS:
+                _remove(path)
+
+
+def roll_back(base_path: str | Path) -> tuple[int, int]:
+    """Withdraws the newest version, so that servers return to the one before.
+
+    Returns:
+        The withdrawn version and the one that is now newest. The withdrawn
+        one is kept as .withdrawn-<version>.
+
+    Raises:
+        ValueError: There are fewer than two versions.
+    """
+    published = versions(base_path)
+    if len(published) < 2:
+        raise ValueError(
+            f"{base_path}: a rollback needs two versions, got {published or 'none'}"
+        )
+    bad, previous = published[-1], published[-2]
+    hidden = Path(base_path) / f"{WITHDRAWN_PREFIX}{bad}"
+    os.rename(Path(base_path) / str(bad), hidden)
+    _sync(Path(base_path))
+    return bad, previous
+
+
+def _remove(path: Path) -> None:
+    hidden = staging_folder(path.parent)
+    os.rename(path, hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Flushes a file or folder to disk, so that a crash cannot undo it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,262 @@
+"""Bad requests get TensorFlow Serving's codes, and the server lives on."""
+
+import json
+
+import grpc
+import numpy as np
+import pytest
+import requests as http
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from export.client import Client
+from export.sample_requests import SampleRequests
+from tests.export.models import ENCODING, NAMES
+from tests.export.server.processes import MODEL
+
+Code = grpc.StatusCode
+
+
+def raw(rows=3):
+    return SampleRequests(ENCODING, NAMES).raw(rows)
+
+
+@pytest.fixture(autouse=True)
+def the_server_lives_on(server):
+    yield
+    with Client(server.grpc, MODEL) as client:
+        assert client.predict(raw())["probabilities"].shape == (3,)
+
+
+@pytest.fixture
+def client(server):
+    with Client(server.grpc, MODEL, attempts=1, timeout_seconds=30) as client:
+        yield client
+
+
+@pytest.fixture
+def stub(server):
+    with grpc.insecure_channel(server.grpc) as channel:
+        yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+def refused(call, *arguments, **keywords):
+    with pytest.raises(grpc.RpcError) as refusal:
+        call(*arguments, **keywords)
+    return refusal.value.code(), refusal.value.details()
+
+
+def test_wrong_dtype(client):
+    code, details = refused(client.predict, raw() | {"user": np.ones(3, np.float32)})
+    assert code == Code.INVALID_ARGUMENT
+    assert "float" in details and "int64" in details
+
+
+def test_missing_feature(client):
+    inputs = raw()
+    del inputs["price"]
+    code, details = refused(client.predict, inputs)
+    assert code == Code.INVALID_ARGUMENT
+    assert "input size does not match signature: 10!=11" in details
+    assert "Missing but required: {price}" in details
+
+
+def test_unknown_feature(client):
+    code, details = refused(client.predict, raw() | {"colour": np.array(["red"] * 3)})
+    assert code == Code.INVALID_ARGUMENT
+    assert "Sent extra: {colour}" in details
+
+
+def test_unequal_sizes(client):
+    code, details = refused(client.predict, raw() | {"price": np.ones(2, np.float32)})
+    assert code == Code.INVALID_ARGUMENT
+    assert "must have equal sizes" in details
+
+
+def test_wrong_rank(client):
+    code, _ = refused(client.predict, raw() | {"price": np.ones((3, 1), np.float32)})
+    assert code == Code.INVALID_ARGUMENT
+
+
+def test_text_that_is_no_integer(client):
+    code, details = refused(client.predict, raw() | {"tags": np.array(["a,b"] * 3)})
+    assert code == Code.INVALID_ARGUMENT
+    assert "could not correctly convert string" in details
+
+
+def test_unknown_signature(client):
+    code, details = refused(client.predict, raw(), "score")
+    assert code == Code.FAILED_PRECONDITION
+    assert details == 'Serving signature key "score" not found.'
+
+
+def test_unknown_model_and_version(server, stub):
+    with Client(server.grpc, "nobody", attempts=1) as client:
+        code, details = refused(client.predict, raw())
+    assert code == Code.NOT_FOUND
+    assert "Servable not found for request: Latest(nobody)" in details
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    request.model_spec.version.value = 99
+    code, details = refused(stub.Predict, request, timeout=10)
+    assert code == Code.NOT_FOUND
+    assert f"Specific({MODEL}, 99)" in details
+
+
+def test_unknown_version_has_no_status(server):
+    with grpc.insecure_channel(server.grpc) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = MODEL
+        request.model_spec.version.value = 99
+        code, details = refused(stub.GetModelStatus, request, timeout=10)
+    assert code == Code.NOT_FOUND
+    assert details == f"Could not find version 99 of model {MODEL}"
+
+
+def test_tensor_with_too_few_values(stub):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    for name in NAMES:
+        request.inputs[name].CopyFrom(
+            tensor_pb2.TensorProto(dtype=types_pb2.DT_INT64, tensor_content=b"1")
+        )
+        request.inputs[name].tensor_shape.dim.add(size=3)
+    code, details = refused(stub.Predict, request, timeout=10)
+    assert code == Code.INVALID_ARGUMENT
+    assert "tensor parsing error" in details
+
+
+def test_no_examples(stub):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name = MODEL
+    request.model_spec.signature_name = "classify"
+    code, details = refused(stub.Classify, request, timeout=10)
+    assert (code, details) == (Code.INVALID_ARGUMENT, "Input is empty.")
+
+
+def test_signature_that_does_not_classify(stub):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name = MODEL
+    request.model_spec.signature_name = "rank"
+    assert refused(stub.Classify, request, timeout=10)[0] == Code.INVALID_ARGUMENT
+
+
+def test_unknown_metadata_field(stub):
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["graph"])
+    request.model_spec.name = MODEL
+    code, details = refused(stub.GetModelMetadata, request, timeout=10)
+    assert code == Code.INVALID_ARGUMENT
+    assert details == "Metadata field graph is not supported"
+
+
+def test_nan_is_a_missing_number(client):
+    inputs = raw()
+    inputs["age"][:] = np.nan
+    inputs["price"][:] = np.nan
+    assert np.isfinite(client.predict(inputs)["probabilities"]).all()
+
+
+def test_a_message_of_100_mb(local):
+    inputs = raw() | {"city": np.array([b"x" * (100 << 20), b"", b""], object)}
+    with grpc.insecure_channel(local.grpc) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_pb2.PredictRequest()
+        request.inputs["city"].dtype = types_pb2.DT_STRING
+        request.inputs["city"].string_val.extend(inputs["city"])
+        code, details = refused(stub.Predict, request, timeout=30)
+    assert code == Code.RESOURCE_EXHAUSTED
+    assert "larger than max" in details
+
+
+def test_a_deadline_that_is_past(stub):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    assert refused(stub.Predict, request, timeout=0)[0] == Code.DEADLINE_EXCEEDED
+
+
+REST = {
+    "not json": (":predict", b"{", 400, "JSON Parse error"),
+    "no object": (":predict", b"[]", 400, "not an object"),
+    "no inputs": (":predict", b"{}", 400, "instances"),
+    "missing input": (":predict", b'{"inputs": {"user": [1]}}', 400, ""),
+    "wrong type": (":predict", b'{"inputs": {"user": ["a"]}}', 400, "expected type"),
+    "unknown signature": (
+        ":predict",
+        b'{"signature_name": "x", "inputs": 1}',
+        400,
+        'Serving signature name: "x" not found in signature def',
+    ),
+    "ragged": (
+        ":predict",
+        b'{"signature_name": "rank", "inputs": {"price": [[1.0], [1.0, 2.0]]}}',
+        400,
+        "Encountered list at unexpected size",
+    ),
+    "bad base64": (
+        ":predict",
+        b'{"signature_name": "examples", "inputs": [{"b64": "?"}]}',
+        400,
+        "base64",
+    ),
+    "half a character": (
+        ":predict",
+        b'{"signature_name": "examples", "inputs": ["\\ud800"]}',
+        400,
+        "is not text",
+    ),
+    "too many dimensions": (
+        ":predict",
+        b'{"signature_name": "examples", "inputs": ' + b"[" * 500 + b"]" * 500 + b"}",
+        400,
+        "500 dimensions",
+    ),
+    "version past 64 bits": (
+        f"/versions/{2**64}:predict",
+        b"{}",
+        400,
+        "Malformed request",
+    ),
+    "no such model": ("x:predict", b"{}", 404, "Servable not found for request"),
+    "no such version": ("/versions/9:predict", b"{}", 404, "Specific(ranker, 9)"),
+    "no examples": (":classify", b'{"signature_name": "classify"}', 400, "examples"),
+}
+
+
+@pytest.mark.parametrize("case", REST)
+def test_bad_rest_requests(local, case):
+    path, body, status, message = REST[case]
+    url = f"http://{local.rest}/v1/models/{MODEL}{path}"
+    response = http.post(url, data=body, timeout=10)
+    assert response.status_code == status, response.text
+    assert message in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", f"/v1/models/{MODEL}:predict", 400),
+        ("POST", f"/v1/models/{MODEL}", 400),
+        ("GET", "/v2/anything", 400),
+        ("GET", "/v1/models/nobody", 404),
+    ],
+)
+def test_bad_rest_paths(local, method, path, status):
+    response = http.request(method, f"http://{local.rest}{path}", data="{}", timeout=10)
+    assert response.status_code == status
+    assert json.loads(response.text)["error"]
+
+
+def test_a_rest_body_over_the_limit_is_not_read(local):
+    url = f"http://{local.rest}/v1/models/{MODEL}:predict"
+    headers = {"Content-Length": str(100 << 20)}
+    response = http.post(url, data=b"", headers=headers, timeout=10)
+    assert response.status_code == 413
+    assert "at most" in response.json()["error"]

@@ -1,0 +1,231 @@
+"""What is exported scores as the trained ranker, in processes without Keras."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.saved_model import fingerprinting_utils
+
+from export import export_for_serving
+from export.leak_report import VerificationError
+from export.replay import ReplayError, replay
+from export.sample_requests import SampleRequests
+from export.session import ServingSession
+from export.warmup import FILE
+from export.writer import write
+from hgr_tf.models import mlp_ranker
+from tests.export.models import ENCODING, NAMES, trained_scores
+
+
+@pytest.fixture(scope="module")
+def session(exported):
+    return ServingSession(exported)
+
+
+def requests(seed=0):
+    return SampleRequests(ENCODING, NAMES, seed)
+
+
+def serialized(rows, seed=0):
+    examples = requests(seed).examples(rows)
+    return np.array([e.SerializeToString() for e in examples], object)
+
+
+def test_every_signature_equals_the_trained_ranker(model, session):
+    expected = trained_scores(model, requests().raw(200))
+    scores = {
+        "serving_default": session.call("serving_default", requests().raw(200)),
+        "examples": session.call("examples", {"inputs": serialized(200)}),
+    }
+    for name, outputs in scores.items():
+        np.testing.assert_allclose(
+            outputs["probabilities"], expected, atol=1e-6, err_msg=name
+        )
+    regressed = session.call("regress", {"inputs": serialized(200)})
+    np.testing.assert_allclose(regressed["outputs"], expected, atol=1e-6)
+    classified = session.call("classify", {"inputs": serialized(200)})
+    np.testing.assert_allclose(classified["scores"][:, 1], expected, atol=1e-6)
+    np.testing.assert_allclose(classified["scores"].sum(axis=1), 1, atol=1e-6)
+    assert classified["classes"].tolist() == [[b"0", b"1"]] * 200
+
+
+def test_rank_equals_repeating_the_request_for_each_item(model, session):
+    raw = requests().rank(3, 50)
+    items = {f.name for f in ENCODING.spec.features("item")}
+    rows = {
+        k: v.reshape(-1) if k in items else np.repeat(v, 50) for k, v in raw.items()
+    }
+    scores = session.call("rank", raw)["probabilities"]
+    assert scores.shape == (3, 50)
+    np.testing.assert_allclose(scores.ravel(), trained_scores(model, rows), atol=1e-6)
+
+
+def test_a_plain_ranker_without_a_tower_exports_too(tmp_path):
+    ranker = mlp_ranker(ENCODING, embedding_dim=4, hidden_units=(8,))
+    folder = export_for_serving(ranker, tmp_path, encoding=ENCODING, warmup=0)
+    scores = ServingSession(folder).call("serving_default", requests().raw(20))
+    expected = trained_scores(ranker, requests().raw(20))
+    np.testing.assert_allclose(scores["probabilities"], expected, atol=1e-6)
+
+
+def test_a_ranker_without_encoding_takes_its_own_inputs(tmp_path):
+    user = tf.keras.Input((), dtype="int64", name="user")
+    price = tf.keras.Input((3,), name="price")
+    vector = tf.keras.layers.Embedding(5, 4)(user)
+    joined = tf.keras.layers.Concatenate()([vector, price])
+    ranker = tf.keras.Model(
+        {"user": user, "price": price},
+        tf.keras.layers.Dense(1, activation="sigmoid")(joined),
+    )
+    ranker.from_logits = False
+    folder = export_for_serving(ranker, tmp_path, with_logits=True)
+    inputs = {"user": np.array([1, 4]), "price": np.ones((2, 3), np.float32)}
+    session = ServingSession(folder)
+    outputs = session.call("serving_default", inputs)
+    expected = ranker({k: tf.constant(v) for k, v in inputs.items()})[:, 0]
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        outputs["logits"], np.log(expected / (1 - expected)), atol=1e-5
+    )
+    assert "rank" not in session.signatures
+
+
+def test_a_process_with_tensorflow_alone_loads_and_answers(model, exported, tmp_path):
+    raw = requests().raw(5)
+    np.savez(tmp_path / "raw.npz", **raw)
+    code = f"""
+import json, sys
+import numpy as np
+import tensorflow as tf
+raw = np.load({str(tmp_path / "raw.npz")!r}, allow_pickle=True)
+loaded = tf.saved_model.load({str(exported)!r})
+serve = loaded.signatures["serving_default"]
+outputs = serve(**{{k: tf.constant(raw[k]) for k in raw}})
+assert not [m for m in sys.modules if m.split(".")[0] in ("hgr_tf", "export")]
+print(json.dumps(outputs["probabilities"].numpy().tolist()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    scores = json.loads(done.stdout)
+    np.testing.assert_allclose(scores, trained_scores(model, raw), atol=1e-6)
+
+
+def test_v1_loader_runs_it(model, exported):
+    raw = requests().raw(5)
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(exported))
+        signature = meta.signature_def["serving_default"]
+        scores = session.run(
+            signature.outputs["probabilities"].name,
+            {signature.inputs[k].name: v for k, v in raw.items()},
+        )
+    np.testing.assert_allclose(scores, trained_scores(model, raw), atol=1e-6)
+
+
+def test_saved_model_cli_finds_no_denylisted_op(exported):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tensorflow.python.tools.saved_model_cli",
+            "scan",
+            "--dir",
+            str(exported),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "does not contain the default denylisted ops" in done.stdout
+
+
+def test_method_names_and_fingerprint_are_those_of_the_signatures(exported):
+    proto = saved_model_pb2.SavedModel.FromString(
+        (exported / "saved_model.pb").read_bytes()
+    )
+    methods = {k: v.method_name for k, v in proto.meta_graphs[0].signature_def.items()}
+    assert methods["classify"] == "tensorflow/serving/classify"
+    assert methods["regress"] == "tensorflow/serving/regress"
+    assert methods["rank"] == "tensorflow/serving/predict"
+    written = tf.saved_model.experimental.read_fingerprint(str(exported))
+    (exported / "fingerprint.pb").rename(exported / "fingerprint.old")
+    try:
+        fingerprinting_utils.write_fingerprint(str(exported))
+        fresh = tf.saved_model.experimental.read_fingerprint(str(exported))
+    finally:
+        (exported / "fingerprint.old").rename(exported / "fingerprint.pb")
+    assert written.signature_def_hash == fresh.signature_def_hash
+
+
+def test_vocabularies_are_assets(exported):
+    for name in ("user", "city", "item", "tags", "words"):
+        lines = (exported / "assets" / f"{name}.txt").read_text("utf-8").splitlines()
+        assert tuple(lines) == ENCODING.vocabularies[name]
+
+
+def test_inputs_of_unequal_sizes_are_refused(session):
+    raw = requests().raw(4)
+    raw["age"] = raw["age"][:1]
+    with pytest.raises(Exception, match="must have equal sizes"):
+        session.call("serving_default", raw)
+    raw = requests().rank(2, 3)
+    raw["price"] = raw["price"].reshape(3, 2)
+    with pytest.raises(Exception, match="must have equal sizes"):
+        session.call("rank", raw)
+
+
+def test_a_corrupt_version_fails_the_replay(exported, tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"not a model")
+    with pytest.raises(ReplayError, match="does not run in a fresh process"):
+        replay(tmp_path)
+    assert replay(exported) == 30
+
+
+@pytest.mark.parametrize(
+    ("file", "refusal"),
+    [("keras_metadata.pb", VerificationError), (FILE, ReplayError)],
+    ids=["a leak", "a bad warm-up record"],
+)
+def test_a_bad_version_is_not_published(model, tmp_path, monkeypatch, file, refusal):
+    def write_more(ranker, folder, *arguments):
+        write(ranker, folder, *arguments)
+        (folder / file).write_bytes(b"neither metadata nor a record")
+
+    monkeypatch.setattr("export.exporter.write", write_more)
+    with pytest.raises(refusal):
+        export_for_serving(
+            *(model, tmp_path),
+            encoding=ENCODING,
+            signatures=["serving_default"],
+            warmup=0,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"version": 0}, "`version` must be at least 1, got 0"),
+        ({"warmup": 1001}, "`warmup` must be between 0 and 1000, got 1001"),
+        ({"keep": 0}, "`keep` must be at least 1, got 0"),
+        ({"table_dtype": "int4"}, "`table_dtype` must be"),
+        ({"signatures": ["predict"]}, "`signatures` must be some of"),
+    ],
+)
+def test_wrong_arguments_publish_nothing(model, tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        export_for_serving(model, tmp_path / "m", encoding=ENCODING, **arguments)
+    assert not (tmp_path / "m").exists()
+
+
+def test_inputs_that_are_no_features_are_named(tmp_path):
+    user = tf.keras.Input((), dtype="int64", name="viewer")
+    vector = tf.keras.layers.Embedding(5, 4)(user)
+    ranker = tf.keras.Model({"viewer": user}, tf.keras.layers.Dense(1)(vector))
+    with pytest.raises(ValueError, match=r"of the spec 'shop', got \['viewer'\]"):
+        export_for_serving(ranker, tmp_path / "m", encoding=ENCODING)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from export.exporter import export_for_serving
+from export.low_precision import low_precision_tables, score_change, table_bytes
+from export.onnx import export_onnx
+from export.options import ExportOptions
+from export.sample_requests import SampleRequests
+from export.session import ServingSession
+from export.writer import write
+from tests.export.models import ENCODING, NAMES, encode, small_ranker, trained_scores
+
+BOUNDS = {"bfloat16": 2e-2, "float16": 2e-3, "int8": 5e-2}
+
+
+def variable_bytes(folder):
+    return (folder / "variables" / "variables.data-00000-of-00001").stat().st_size
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+def test_small_tables_change_scores_a_little_and_leave_the_ranker(dtype):
+    ranker = small_ranker()
+    raw = SampleRequests(ENCODING, NAMES).raw(100)
+    before = trained_scores(ranker, raw)
+    largest, mean = score_change(ranker, ENCODING, dtype)
+    assert 0 < mean < largest < BOUNDS[dtype]
+    np.testing.assert_array_equal(trained_scores(ranker, raw), before)
+
+
+def test_int8_rows_are_off_by_half_a_step_at_most():
+    ranker = small_ranker()
+    layer = ranker.get_layer("user_embedding")
+    table = np.asarray(layer.embeddings)
+    with low_precision_tables(ranker, "int8"):
+        stored = layer(np.arange(len(table))).numpy()
+    steps = np.abs(table).max(axis=1, keepdims=True) / 127
+    assert (np.abs(stored - table) <= steps / 2 + 1e-7).all()
+
+
+def test_small_tables_are_exported_small_and_verified(tmp_path):
+    # So wide that the tables are the bulk of the model.
+    ranker = small_ranker(embedding_dim=64)
+    options = ExportOptions(("serving_default",))
+    write(ranker, tmp_path / "float32", ENCODING, options)
+    small = export_for_serving(
+        ranker,
+        tmp_path / "bfloat16",
+        encoding=ENCODING,
+        table_dtype="bfloat16",
+        signatures=["serving_default"],
+        warmup=2,
+    )
+    saved = table_bytes(ranker) - table_bytes(ranker, "bfloat16")
+    difference = variable_bytes(tmp_path / "float32") - variable_bytes(small)
+    assert difference == pytest.approx(saved, rel=0.05)
+    raw = SampleRequests(ENCODING, NAMES).raw(50)
+    scores = ServingSession(small).call("serving_default", raw)["probabilities"]
+    expected = trained_scores(ranker, raw)
+    assert 0 < np.abs(scores - expected).max() < 0.1
+
+
+def test_onnx_runtime_equals_the_ranker(tmp_path):
+    pytest.importorskip("tf2onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    ranker = small_ranker()
+    export_onnx(ranker, tmp_path / "ranker.onnx")
+    raw = SampleRequests(ENCODING, NAMES).raw(50)
+    session = runtime.InferenceSession(str(tmp_path / "ranker.onnx"))
+    (scores,) = session.run(["probabilities"], encode(raw))
+    np.testing.assert_allclose(scores, trained_scores(ranker, raw), atol=1e-6)

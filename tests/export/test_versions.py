@@ -1,0 +1,160 @@
+"""Publishing: a poller sees whole versions only, whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+from export.versions import (
+    STALE_SECONDS,
+    next_version,
+    prune,
+    publish,
+    remove_stale,
+    roll_back,
+    staging_folder,
+    version_path,
+    versions,
+)
+
+FILES = 8
+
+
+def stage(base_path, content="x", files=FILES):
+    """A stand-in for a SavedModel: files that all hold the same text."""
+    folder = staging_folder(base_path)
+    folder.mkdir()
+    for i in range(files):
+        (folder / f"{i}.txt").write_text(content)
+    return folder
+
+
+def publish_next(base_path):
+    version = next_version(base_path)
+    return publish(stage(base_path, str(version)), base_path, version)
+
+
+def test_versions_count_up_and_only_integers_count(tmp_path):
+    assert versions(tmp_path / "absent") == []
+    assert publish_next(tmp_path / "m").name == "1"
+    for name in ("007x", ".tmp-1", "latest"):
+        (tmp_path / "m" / name).mkdir()
+    (tmp_path / "m" / "9").write_text("a file, not a version")
+    assert publish_next(tmp_path / "m").name == "2"
+    assert versions(tmp_path / "m") == [1, 2]
+    assert version_path(tmp_path / "m").name == "2"
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [(0, "must be at least 1, got 0"), (1, "must be new, got 1")],
+)
+def test_a_version_must_be_positive_and_new(tmp_path, version, message):
+    publish_next(tmp_path)
+    staged = stage(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        publish(staged, tmp_path, version)
+    assert versions(tmp_path) == [1]
+
+
+def test_prune_keeps_the_newest(tmp_path):
+    for _ in range(5):
+        publish_next(tmp_path)
+    assert prune(tmp_path, 2) == [1, 2, 3]
+    assert versions(tmp_path) == [4, 5]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["4", "5"]
+
+
+def test_roll_back_withdraws_the_newest_and_numbers_go_on(tmp_path):
+    publish_next(tmp_path)
+    publish_next(tmp_path)
+    assert roll_back(tmp_path) == (2, 1)
+    assert versions(tmp_path) == [1]
+    assert next_version(tmp_path) == 3  # 2 is not used again for something else
+    with pytest.raises(ValueError, match="needs two versions"):
+        roll_back(tmp_path)
+    with pytest.raises(ValueError, match=r"must be new, got 2: .*withdrawn-2 exists"):
+        publish(stage(tmp_path), tmp_path, 2)
+
+
+def test_what_a_killed_export_left_is_removed_a_day_later(tmp_path):
+    publish_next(tmp_path)
+    recent, stale = stage(tmp_path), stage(tmp_path)
+    day_ago = time.time() - STALE_SECONDS - 60
+    for folder in (stale, tmp_path / "1"):
+        os.utime(folder, (day_ago, day_ago))
+    remove_stale(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([recent, tmp_path / "1"])
+
+
+def test_unknown_versions_are_named(tmp_path):
+    with pytest.raises(ValueError, match="no version of a model there"):
+        version_path(tmp_path)
+    publish_next(tmp_path)
+    with pytest.raises(ValueError, match="no version 3; there are 1"):
+        version_path(tmp_path, 3)
+
+
+def test_a_poller_never_sees_a_part_of_200_published_versions(tmp_path):
+    publish_next(tmp_path)
+    done, partial, looks = threading.Event(), [], 0
+
+    def poll():
+        nonlocal looks
+        while not done.is_set():
+            newest = versions(tmp_path)[-1]
+            folder = tmp_path / str(newest)
+            try:
+                held = [(folder / f"{i}.txt").read_text() for i in range(FILES)]
+            except FileNotFoundError:
+                # Withdrawn between the two looks; never half there.
+                if newest in versions(tmp_path):
+                    partial.append(newest)
+                continue
+            looks += 1
+            if set(held) != {str(newest)}:
+                partial.append(newest)
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    for i in range(200):
+        publish_next(tmp_path)
+        if i % 20 == 19:
+            roll_back(tmp_path)
+            prune(tmp_path, 3)
+    done.set()
+    poller.join()
+    assert not partial
+    assert looks > 50
+
+
+def test_kill_9_in_the_middle_of_a_publish_leaves_the_version_before(tmp_path):
+    publish_next(tmp_path)
+    code = f"""
+        import itertools, sys
+        sys.path.insert(0, {os.getcwd()!r})
+        from tests.export.test_versions import publish_next
+        print("ready", flush=True)
+        while True:
+            publish_next({str(tmp_path)!r})
+    """
+    for delay in (0.0, 0.013, 0.031, 0.07):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE
+        )
+        writer.stdout.readline()
+        time.sleep(delay)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        for version in versions(tmp_path):
+            folder = tmp_path / str(version)
+            held = {p.read_text() for p in folder.iterdir()}
+            assert held == {str(version)}
+            assert len(list(folder.iterdir())) == FILES
+    publish_next(tmp_path)  # what was left behind is in nobody's way
