@@ -1,0 +1,1 @@
+"""The `hgr-tf` command line: one module a command."""

@@ -1,0 +1,155 @@
+"""`hgr-tf export`: a trained run becomes a version that a server picks up."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class TableDtype(str, Enum):
+    """What embedding tables are stored as."""
+
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+    int8 = "int8"
+
+
+def export(
+    output: Annotated[
+        Path,
+        typer.Option(help="Folder of the model's versions, such as models/ranker."),
+    ],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of a finished `hgr-tf train`.")
+    ] = None,
+    version: Annotated[
+        int | None,
+        typer.Option(help="Number of the version; one past the newest by default."),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(help="Keep this many versions, the new one included; else all."),
+    ] = None,
+    warmup: Annotated[
+        int, typer.Option(help="Warm-up requests to store, at most 1000.")
+    ] = 30,
+    table_dtype: Annotated[
+        TableDtype | None,
+        typer.Option(help="Store embedding tables so; float32 by default."),
+    ] = None,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="Give logits beside the probabilities.")
+    ] = False,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the ranker over integer ids as an ONNX file too, for ONNX "
+            "Runtime or OpenVINO."
+        ),
+    ] = None,
+    rollback: Annotated[
+        bool,
+        typer.Option(
+            "--rollback",
+            help="Export nothing; withdraw the newest version, so that servers "
+            "return to the one before.",
+        ),
+    ] = False,
+    verify_only: Annotated[
+        bool,
+        typer.Option(
+            "--verify-only",
+            help="Export nothing; check a version (the newest, or --version) for "
+            "training-only parts. With --run all checks run.",
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+) -> None:
+    """Export the ranker of a run for TensorFlow Serving.
+
+    Writes OUTPUT/<version>/, a SavedModel that takes raw feature values. It is
+    checked for training-only parts, and then appears in one step.
+    """
+    if rollback:
+        _roll_back(output)
+    elif verify_only:
+        _verify(output, version, run)
+    elif run is None:
+        raise ValueError("--run must be given: the folder of a finished training run")
+    else:
+        loaded = _load(run, seed)
+        stored_as = table_dtype and table_dtype.value
+        if stored_as:
+            _print_score_change(loaded, stored_as, seed)
+        _export(
+            loaded,
+            output,
+            version,
+            keep=keep,
+            warmup=warmup,
+            table_dtype=stored_as,
+            with_logits=logits,
+            seed=seed,
+        )
+        if onnx:
+            _export_onnx(loaded, onnx)
+
+
+def _roll_back(output: Path) -> None:
+    from export.versions import roll_back
+
+    withdrawn, newest = roll_back(output)
+    typer.echo(f"{output}: version {withdrawn} withdrawn, {newest} is the newest")
+
+
+def _verify(output: Path, version: int | None, run: Path | None) -> None:
+    from export.verification import verify
+    from export.versions import version_path
+
+    loaded = _load(run) if run else None
+    folder = version_path(output, version)
+    report = verify(folder, loaded and loaded.model, loaded and loaded.encoding)
+    typer.echo(report)
+    if not report.ok:
+        raise ValueError(f"{folder}: {len(report.leaks)} leaks")
+
+
+def _export(loaded, output: Path, version: int | None, **options) -> None:
+    from export.exporter import export_for_serving
+
+    folder = export_for_serving(
+        loaded.model, output, version, encoding=loaded.encoding, **options
+    )
+    typer.echo(f"{folder}: verified and published")
+
+
+def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
+    from export.low_precision import score_change, table_bytes
+    from export.writer import ranker_of
+
+    ranker = ranker_of(loaded.model)
+    largest, mean = score_change(ranker, loaded.encoding, table_dtype, seed)
+    typer.echo(
+        f"{table_dtype} tables: {table_bytes(ranker, table_dtype):,} bytes instead of "
+        f"{table_bytes(ranker):,}; probabilities change by at most {largest:.1e}, "
+        f"{mean:.1e} on average, over random requests"
+    )
+
+
+def _export_onnx(loaded, path: Path) -> None:
+    from export.onnx import export_onnx
+
+    export_onnx(loaded.model, path)
+    typer.echo(f"{path}: written")
+
+
+def _load(run: Path, seed: int = 0):
+    import tensorflow as tf
+
+    from hgr_tf.training import load_run
+
+    tf.keras.utils.set_random_seed(seed)
+    return load_run(run)

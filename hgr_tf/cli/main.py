@@ -1,0 +1,115 @@
+"""The `hgr-tf` command: registers the commands and reports errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import hgr_tf
+
+COMMANDS = (
+    "demo",
+    "prepare",
+    "train",
+    "evaluate",
+    "export",
+    "predict",
+    "serve",
+)
+"""Each is the function of that name in the module of that name, in the order
+in which a newcomer meets them. The modules import what is heavy inside the
+function, so that --help stays quick."""
+
+# What bad input raises. Anything else is an error of this package.
+USER_ERRORS = (ValueError, OSError, ImportError, KeyError)
+
+app = typer.Typer(
+    name="hgr-tf",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="`hgr-tf COMMAND --help` explains a command; --debug, anywhere, shows "
+    "the traceback of an error.",
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+) -> None:
+    """Hierarchical group-wise ranking for TensorFlow and Keras recommenders.
+
+    From logs to a served model: prepare, train, evaluate, export, predict.
+    Start with `hgr-tf demo`.
+    """
+    if version:
+        typer.echo(f"hgr_tf {hgr_tf.__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _register() -> None:
+    for name in COMMANDS:
+        module = importlib.import_module(f"{__package__}.{name}")
+        app.command(name)(getattr(module, name))
+
+
+_register()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits.
+
+    Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 130
+    interrupted. An error is one line on stderr; `--debug` adds the traceback.
+
+    Args:
+        arguments: Without the program's name; those of the process if None.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    # TensorFlow's C++ log is noise on a terminal; its errors are raised too.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    if not debug:  # libraries announce the end of old Python versions
+        warnings.simplefilter("ignore", FutureWarning)
+    try:
+        code = app(arguments, standalone_mode=False) or 0
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"hgr-tf: {_one_line(error)}", err=True)
+        code = getattr(error, "exit_code", 1)
+    if code == 130:
+        typer.echo("hgr-tf: interrupted", err=True)
+    sys.exit(code)
+
+
+def _one_line(error: Exception) -> str:
+    if hasattr(error, "format_message"):  # wrong usage, found by typer
+        context = getattr(error, "ctx", None)
+        hint = f" (see `{context.command_path} --help`)" if context else ""
+        message = error.format_message() + hint
+    elif isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {error.strerror}"
+    elif isinstance(error, USER_ERRORS):
+        message = str(error) or type(error).__name__
+    else:
+        kind = type(error).__name__
+        message = f"{kind}: {error!s:.500} (--debug shows the traceback)"
+    return " ".join(message.split())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Metrics of runs, side by side on the terminal."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+TITLES = {
+    "gauc": "GAUC ↑",
+    "auc": "AUC ↑",
+    "log_loss": "LogLoss ↓",
+    "pcoc": "PCOC → 1",
+    "ece": "ECE ↓",
+}
+"""Metrics in the order of their columns; arrows say which way is better."""
+
+
+def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
+    """Prints a row of metrics for each name."""
+    shown = [name for name in TITLES if all(name in row for row in rows.values())]
+    table = Table(title=title, title_justify="left")
+    table.add_column()
+    for name in shown:
+        table.add_column(TITLES[name], justify="right")
+    for label, row in rows.items():
+        table.add_row(label, *(f"{row[name]:.4f}" for name in shown))
+    Console().print(table)

@@ -1,0 +1,101 @@
+"""`hgr-tf predict`: probabilities of rows, from an exported model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    model: Annotated[
+        Path, typer.Option(help="Folder of the model's versions, or of one version.")
+    ],
+    rows: Annotated[
+        Path,
+        typer.Option("--input", help="Rows to score: .csv, .jsonl, .parquet, .avro."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write; standard output by default.")
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Which version; the newest by default.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Score on this server, host:port of its gRPC service; the model "
+            "folder then only says how rows are read."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the model there; its folder's name by default."),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the server has for a batch of rows.")
+    ] = 5.0,
+    seed: Annotated[
+        int, typer.Option(help="Taken by every command; nothing here is random.")
+    ] = 0,
+) -> None:
+    """Score rows with an exported model, as a server would.
+
+    Writes a line of JSON a row, in order: {"probability": p}, or {"error":
+    reason} for a row that cannot be read; then the exit code is 1.
+    """
+    from export.options import load_spec
+    from export.rows import read_rows
+    from export.versions import version_path
+
+    if output and output.resolve() == rows.resolve():
+        raise ValueError(f"--output must be another file than --input, got {output}")
+    is_version = (model / "saved_model.pb").exists()
+    folder = model if is_version else version_path(model, version)
+    spec = load_spec(folder)
+    name = name or folder.resolve().parent.name
+    score = _remote(server, name, timeout) if server else _local(folder)
+    read = failed = 0
+    with output.open("w", encoding="utf-8") if output else _standard_output() as sink:
+        for batch in read_rows(rows, spec):
+            scores = iter(score(batch.inputs).tolist())
+            for error in batch.errors:
+                line = {"error": error} if error else {"probability": next(scores)}
+                sink.write(json.dumps(line) + "\n")
+                failed += error is not None
+            read += len(batch.errors)
+    typer.echo(f"{read} rows, {read - failed} scored by {server or folder}", err=True)
+    if failed:
+        raise ValueError(f"{failed} of {read} rows could not be read; see their errors")
+
+
+def _standard_output():
+    return contextlib.nullcontext(sys.stdout)
+
+
+def _local(folder: Path):
+    from export.predictor import Predictor
+
+    return Predictor(folder).probabilities
+
+
+def _remote(server: str, name: str, timeout: float):
+    import grpc
+
+    from export.client import Client
+
+    client = Client(server, name, timeout_seconds=timeout)
+
+    def score(inputs):
+        try:
+            return client.probabilities(inputs)
+        except grpc.RpcError as error:
+            raise ValueError(
+                f"{server}: {error.code().name}: {error.details()}"
+            ) from error
+
+    return score

@@ -1,0 +1,170 @@
+"""`hgr-tf prepare`: raw logs become training data."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class JoinMode(str, Enum):
+    """How tables are joined."""
+
+    auto = "auto"
+    side = "side"
+    shuffle = "shuffle"
+
+
+class OutputFormat(str, Enum):
+    """What shards hold."""
+
+    tfrecord = "tfrecord"
+    elwc = "elwc"
+    parquet = "parquet"
+
+
+class Layout(str, Enum):
+    """Order of rows."""
+
+    shuffled = "shuffled"
+    user = "user"
+    code = "code"
+
+
+def prepare(
+    spec: Annotated[Path, typer.Option(help="Feature spec (YAML).")],
+    input: Annotated[
+        list[str],
+        typer.Option(
+            help="Log files: a path or glob, local or gs://. Repeat it for more. "
+            "Write split=glob (train=..., val=...) when the splits are given; "
+            "otherwise the spec's `split` section decides."
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option(help="Folder to write. MANIFEST.json appears in it last.")
+    ],
+    user_table: Annotated[
+        str | None, typer.Option(help="User table (path or glob).")
+    ] = None,
+    item_table: Annotated[
+        str | None, typer.Option(help="Item table (path or glob).")
+    ] = None,
+    runner: Annotated[
+        str, typer.Option(help="Beam runner: FnApiRunner, DataflowRunner, ...")
+    ] = "FnApiRunner",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes, with the FnApiRunner.")
+    ] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished output.")
+    ] = False,
+    max_bad_fraction: Annotated[
+        float, typer.Option(min=0, max=1, help="Fail past this share of bad rows.")
+    ] = 0.01,
+    join: Annotated[
+        JoinMode,
+        typer.Option(
+            help="side: every worker holds the tables; shuffle: none does; "
+            "auto: by their size."
+        ),
+    ] = JoinMode.auto,
+    output_format: Annotated[
+        OutputFormat,
+        typer.Option(
+            help="tfrecord: a tf.train.Example a row; elwc: tf-ranking's list a "
+            "user; parquet: encoded columns."
+        ),
+    ] = OutputFormat.tfrecord,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(
+            help="Order of rows: shuffled (the default), by user, or by user code."
+        ),
+    ] = None,
+    code_table: Annotated[
+        str | None,
+        typer.Option(help="User codes (user id, code_1, code_2, ...) to lay out by."),
+    ] = None,
+    code_prefix: Annotated[
+        int, typer.Option(min=1, help="Users that share so many codes share a shard.")
+    ] = 1,
+    encoding_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Prepared folder whose vocabularies, boundaries and moments to use."
+        ),
+    ] = None,
+    grow_vocabularies: Annotated[
+        bool,
+        typer.Option(
+            "--grow-vocabularies",
+            help="Append values that --encoding-from lacks; ids keep their meaning.",
+        ),
+    ] = False,
+    shard_rows: Annotated[
+        int, typer.Option(min=1, help="Rows a shard, about.")
+    ] = 100_000,
+    compression: Annotated[
+        int, typer.Option(min=0, max=3, help="Of gzip: 0 is fastest, 3 smallest.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    beam_options: Annotated[
+        list[str] | None,
+        typer.Argument(help="Options for Beam, after `--`: -- --region=europe-west1"),
+    ] = None,
+) -> None:
+    """Turn raw logs into sharded training data, with Apache Beam.
+
+    Checks every row, joins the user and item tables, builds vocabularies and
+    writes TFRecords. Bad rows go to dead_letter-*.jsonl.
+
+    Example: hgr-tf prepare --spec spec.yaml --input "train=logs/*.parquet"
+    --user-table users.csv --item-table items.csv --output prepared
+    """
+    from pipelines.run import prepare as run
+
+    _silence_beam()
+    manifest = run(
+        spec,
+        input,
+        output,
+        user_table=user_table,
+        item_table=item_table,
+        runner=runner,
+        workers=workers,
+        beam_options=beam_options or (),
+        overwrite=overwrite,
+        progress=True,
+        max_bad_fraction=max_bad_fraction,
+        join=join.value,
+        output_format=output_format.value,
+        layout=layout and layout.value,
+        code_table=code_table,
+        code_prefix=code_prefix,
+        encoding_from=encoding_from,
+        grow_vocabularies=grow_vocabularies,
+        shard_rows=shard_rows,
+        compression=compression,
+        seed=seed,
+    )
+    for name, count in manifest.counters.items():
+        if count:
+            typer.echo(f"{name}: {count:,}")
+    for name, split in manifest.splits.items():
+        rate = split.positives / split.rows if split.rows else 0
+        typer.echo(
+            f"{name}: {split.rows:,} rows, {rate:.1%} positive, "
+            f"{len(split.shards)} shards"
+        )
+    typer.echo(f"{output}: finished")
+
+
+def _silence_beam() -> None:
+    """Leaves the telling of errors to the one line at the end."""
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    threading.excepthook = lambda _: None  # Beam's threads end with the job

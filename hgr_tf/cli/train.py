@@ -1,0 +1,59 @@
+"""`hgr-tf train`: prepared data and a config become a run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    config: Annotated[
+        Path, typer.Option(help="YAML file of the run; see docs/training.md.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Run folder; else runs/<name of the config>."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Preset (none, default, paper, ...) instead of the config's."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data, instead of the config's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all random numbers, instead of the config's.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove a run that is there.")
+    ] = False,
+) -> None:
+    """Train a ranker on prepared data.
+
+    Run again after an interruption, it goes on from the last whole epoch; a
+    finished run is shown as it is. OUTPUT/tensorboard holds the logs for
+    TensorBoard.
+    """
+    from hgr_tf import training
+    from hgr_tf.cli.metrics_table import print_metrics
+
+    settings = training.RunConfig.load(config).override(
+        data__path=data and str(data),
+        method=method,
+        training__epochs=epochs,
+        seed=seed,
+    )
+    output = output or Path("runs") / config.stem
+    if training.RunFolder(output).is_finished and not overwrite:
+        typer.echo(f"{output}: finished before; --overwrite trains it anew")
+    run = training.train(settings, output, overwrite=overwrite)
+    split = settings.data.validation
+    print_metrics({output.name: run.metrics}, title=f"{output}, on {split!r}")

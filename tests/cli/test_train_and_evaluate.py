@@ -1,0 +1,106 @@
+import json
+
+import pytest
+
+from hgr_tf.cli.main import main
+from tests.prepared import rows, write_prepared
+
+CONFIG = """
+ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
+training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    place = tmp_path_factory.mktemp("place")
+    write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(300, 1)})
+    (place / "small.yaml").write_text(CONFIG)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+@pytest.fixture
+def run(capsys):
+    def run(line):
+        with pytest.raises(SystemExit) as end:
+            main(line.split())
+        out, err = capsys.readouterr()
+        return end.value.code, out, err
+
+    return run
+
+
+@pytest.fixture
+def trained(run, place):
+    assert run("train --config small.yaml --data data")[0] == 0
+    return place / "runs" / "small"
+
+
+def test_train_shows_the_metrics_and_names_the_run_after_the_config(trained, run):
+    code, out, _ = run("train --config small.yaml --data data")
+    assert code == 0
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert "GAUC" in out and f"{metrics['gauc']:.4f}" in out
+    assert "finished before; --overwrite trains it anew" in out
+
+
+def test_options_win_over_the_config(run, place):
+    line = "train --config small.yaml --data data --output other --epochs 2 --seed 3"
+    assert run(f"{line} --method list_ce_batch")[0] == 0
+    text = (place / "other" / "config.yaml").read_text()
+    assert "epochs: 2" in text and "seed: 3" in text
+    assert "preset: list_ce_batch" in text
+
+
+def test_evaluate_prints_json_of_any_split(trained, run):
+    code, out, _ = run("evaluate --run runs/small --split train --json")
+    assert code == 0
+    metrics = json.loads(out)
+    assert set(metrics) == {"loss", "log_loss", "auc", "gauc", "pcoc", "ece"}
+    stored = json.loads((trained / "metrics.json").read_text())
+    _, out, _ = run("evaluate --run runs/small --json --batch-size 37")
+    assert json.loads(out) == pytest.approx(stored, abs=1e-5)
+
+
+def test_evaluate_prints_a_table(trained, run):
+    code, out, _ = run("evaluate --run runs/small --data data")
+    assert code == 0
+    assert "LogLoss" in out and "'val' of data" in out
+
+
+def test_evaluate_swaps_users_on_request(trained, run):
+    code, out, _ = run("evaluate --run runs/small --json --user-taste")
+    assert code == 0
+    metrics = json.loads(out)
+    # Odd users click more: another user's embedding predicts worse.
+    assert metrics["permuted_log_loss"] > metrics["log_loss"]
+    code, out, _ = run("evaluate --run runs/small --user-taste")
+    assert f"swapped: GAUC {metrics['permuted_gauc']:.4f} (" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("train --config none.yaml", "none.yaml: cannot be read"),
+        ("train --config small.yaml", "`data.path` must be a folder"),
+        ("train --config small.yaml --data .", "no MANIFEST.json"),
+        ("train --config small.yaml --data data --epochs 0", "got 0"),
+        ("train --config small.yaml --data data --method x", "method.preset"),
+        ("evaluate --run nowhere", "nowhere: no config.yaml: not a training run"),
+    ],
+)
+def test_bad_input_is_one_line(line, message, run):
+    code, _, err = run(line)
+    assert code == 1
+    assert message in err and err.count("\n") == 1
+
+
+def test_unknown_split_is_one_line(trained, run):
+    code, _, err = run("evaluate --run runs/small --split tset")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "no split 'tset'; there are ['train', 'val']" in err
