@@ -1,0 +1,44 @@
+"""Timing that holds on a noisy machine: interleaved runs, medians."""
+
+import json
+import statistics
+import time
+
+
+def interleaved_ms(functions, rounds, warmup=3):
+    """Median milliseconds of each function, called in turn `rounds` times.
+
+    Args:
+        functions: {name: function without arguments that waits for its result}.
+        rounds: Calls of each that are timed.
+        warmup: Calls of each that are not.
+
+    Returns:
+        {name: median milliseconds}.
+    """
+    for _ in range(warmup):
+        for function in functions.values():
+            function()
+    seconds = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: 1e3 * statistics.median(times) for name, times in seconds.items()}
+
+
+def rounded(value, digits=3):
+    """Rounds the floats of a nested structure, for printing."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item, digits) for item in value]
+    return value
+
+
+def print_json(result):
+    """Prints a result as JSON, floats rounded."""
+    print(json.dumps(rounded(result), indent=1))

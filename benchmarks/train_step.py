@@ -1,0 +1,195 @@
+"""What do the quantizer and the losses add to a training step?
+
+    python -m benchmarks.train_step
+
+Times Keras's train function of the wrapped ranker on one batch held in memory:
+plain (LogLoss alone), with quantizer and group losses, with the default preset
+(and quantization dropout), and with the paper's (second pass, uncertainty
+weights), for DCN-v2 of 16 features. The reported ratios are the worse ones of
+128 and 512 units. Then the quantizer's encode beside a plain numpy one and
+vector-quantize-pytorch's on the same embeddings and codebooks (null where
+that is not installed: pip install torch==2.13.0 vector-quantize-pytorch).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.timing import interleaved_ms, print_json
+from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.models import dcn_v2_ranker
+from hgr_tf.training.method import MethodConfig
+
+METHODS = {
+    "plain": MethodConfig(),
+    "losses": MethodConfig(ranking_loss="list_ce"),
+    "default": MethodConfig(preset="default"),
+    "paper": MethodConfig(preset="paper"),
+}
+VOCABULARIES = {"user": 20_000, "item": 8_000}
+BATCHES = {4096: (128, 512), 1024: (128, 512)}
+
+
+def make_encoding():
+    features = [f"feature_{i}" for i in range(14)]
+    spec = FeatureSpec(
+        name="train_step",
+        user_id="user",
+        item_id="item",
+        label="label",
+        user={"user": {"type": "categorical"}},
+        item={"item": {"type": "categorical"}},
+        context={name: {"type": "hashed", "num_buckets": 100} for name in features},
+    )
+    vocabularies = {
+        name: tuple(map(str, range(size))) for name, size in VOCABULARIES.items()
+    }
+    return FeatureEncoding(spec, vocabularies)
+
+
+def make_batch(encoding, size):
+    random = np.random.default_rng(0)
+    inputs = {
+        feature.name: tf.constant(
+            random.integers(1, encoding.num_ids(feature.name), size)
+        )
+        for feature in encoding.spec.features()
+    }
+    labels = tf.constant((random.random(size) < 0.3).astype(np.float32))
+    return {**inputs, USER: inputs["user"]}, labels
+
+
+def train_function(method, encoding, units, batch):
+    tf.keras.utils.set_random_seed(0)
+    ranker = dcn_v2_ranker(encoding, hidden_units=(units, units // 2))
+    model = method.wrap(ranker, steps_per_epoch=2)
+    model.compile(tf.keras.optimizers.Adam(1e-3))
+    step = model.make_train_function()
+    iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    return lambda: step(iterator)["loss"].numpy()
+
+
+def measure_steps(encoding, size, units):
+    batch = make_batch(encoding, size)
+    functions = {
+        name: train_function(method, encoding, units, batch)
+        for name, method in METHODS.items()
+    }
+    milliseconds = interleaved_ms(functions, rounds=60, warmup=5)
+    plain = milliseconds["plain"]
+    return {
+        "batch": size,
+        "units": units,
+        **{f"{name}_ms": value for name, value in milliseconds.items()},
+        **{
+            f"{name}_ratio": value / plain
+            for name, value in milliseconds.items()
+            if name != "plain"
+        },
+    }
+
+
+def numpy_encode(embeddings, books):
+    residual, codes = embeddings, []
+    for book in books:
+        distances = (
+            np.square(residual).sum(1, keepdims=True)
+            - 2 * residual @ book.T
+            + np.square(book).sum(1)
+        )
+        codes.append(distances.argmin(1))
+        residual = residual - book[codes[-1]]
+    return np.stack(codes, axis=1)
+
+
+def torch_encoder(embeddings, books):
+    try:
+        import torch
+        from vector_quantize_pytorch import ResidualVQ
+    except ImportError:
+        return None
+    size, dim = books[0].shape
+    quantizer = ResidualVQ(
+        dim=dim, num_quantizers=len(books), codebook_size=size
+    ).eval()
+    for layer, book in zip(quantizer.layers, books, strict=True):
+        layer._codebook.embed.data.copy_(torch.from_numpy(book)[None])
+    tensor = torch.from_numpy(embeddings)
+
+    def encode():
+        with torch.inference_mode():
+            return quantizer(tensor)[1].numpy()
+
+    return encode
+
+
+def measure_encoding(rows, dim, levels, size):
+    random = np.random.default_rng(0)
+    embeddings = random.normal(size=(rows, dim)).astype(np.float32)
+    books = [
+        random.normal(scale=0.6**level, size=(size, dim)).astype(np.float32)
+        for level in range(levels)
+    ]
+    quantizer = ResidualVectorQuantizer(levels, size, initializer=books)
+    tensor = tf.constant(embeddings)
+    functions = {
+        "ours": lambda: quantizer.encode(tensor).numpy(),
+        "numpy": lambda: numpy_encode(embeddings, books),
+    }
+    if encode := torch_encoder(embeddings, books):
+        functions["torch"] = encode
+    codes = functions["ours"]()
+    for name, function in functions.items():
+        agreement = (function() == codes).all(axis=1).mean()
+        if agreement < 0.999:  # distances that tie but for rounding
+            raise AssertionError(f"{name} gives other codes: {agreement:.4f} agree")
+    milliseconds = interleaved_ms(functions, rounds=15)
+    return {
+        "rows": rows,
+        "dim": dim,
+        "levels": levels,
+        "codebook_size": size,
+        **{f"{name}_ms": value for name, value in milliseconds.items()},
+        **{
+            f"vs_{name}": value / milliseconds["ours"]
+            for name, value in milliseconds.items()
+            if name != "ours"
+        },
+    }
+
+
+def main():
+    encoding = make_encoding()
+    steps = [
+        measure_steps(encoding, size, units)
+        for size, all_units in BATCHES.items()
+        for units in all_units
+    ]
+    encodings = [
+        measure_encoding(100_000, 16, 3, 8),
+        measure_encoding(100_000, 16, 2, 32),
+        measure_encoding(100_000, 64, 3, 256),
+    ]
+
+    def worst(name, size):
+        return max(case[name] for case in steps if case["batch"] == size)
+
+    def slowest(name):
+        ratios = [case.get(name) for case in encodings]
+        return None if None in ratios else min(ratios)
+
+    print_json(
+        {
+            "default_ratio": worst("default_ratio", 4096),
+            "losses_ratio": worst("losses_ratio", 4096),
+            "paper_ratio": worst("paper_ratio", 4096),
+            "default_ratio_b1024": worst("default_ratio", 1024),
+            "encode_vs_numpy": slowest("vs_numpy"),
+            "encode_vs_torch": slowest("vs_torch"),
+            "cases": [*steps, *encodings],
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the documents say to type must work."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from hgr_tf.cli.main import app
+from hgr_tf.training import RunConfig
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "examples/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+
+
+def blocks(path, language):
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.S | re.M)
+
+
+def command_lines():
+    for path in DOCUMENTS:
+        for block in blocks(path, "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("hgr-tf "):
+                    yield pytest.param(line, id=f"{path.name}: {line[:40]}")
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_command_lines_are_understood(line):
+    """Parses them: an option that does not exist is an error."""
+    _, name, *arguments = shlex.split(line, comments=True)
+    group = typer.main.get_command(app)
+    command = group.get_command(None, name)
+    assert command is not None
+    command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (path.parent / target).exists(), target
+
+
+def test_readme_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(blocks(ROOT / "README.md", "python"))
+    assert "HierarchicalGroupwiseRanker" in code
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert (tmp_path / "ranker.keras").exists()
+
+
+def test_training_configs_are_valid_and_the_shown_defaults_are_true():
+    path = ROOT / "docs" / "training.md"
+    whole, *_ = configs = blocks(path, "yaml")
+    for text in configs:
+        RunConfig.from_yaml(text)
+    data = {"path": "prepared/kuairand_pure"}
+    assert RunConfig.from_yaml(whole) == RunConfig.model_validate({"data": data})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")))
+def test_example_run_configs_are_valid(path):
+    if "ranker" in yaml.safe_load(path.read_text(encoding="utf-8")):
+        RunConfig.load(path)

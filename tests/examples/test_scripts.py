@@ -1,0 +1,31 @@
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a script in a folder of its own; gives its global names."""
+    monkeypatch.chdir(tmp_path)
+    return lambda name: runpy.run_path(str(EXAMPLES / name))
+
+
+def test_plug_in_learns_and_saves_the_ranker(run, tmp_path):
+    model = run("plug_in.py")["model"]
+    assert model.history.history["val_gauc"][-1] > 0.6
+    assert (tmp_path / "ranker.keras").exists()
+
+
+def test_tfrs_task_learns(run):
+    pytest.importorskip("tensorflow_recommenders")
+    model = run("tfrs_task.py")["model"]
+    assert model.history.history["val_gauc"][-1] > 0.6
+
+
+def test_tf_ranking_loss_falls(run):
+    pytest.importorskip("tensorflow_ranking")
+    values = run("tf_ranking_loss.py")["values"]
+    assert values[-1] < values[0] - 0.01
