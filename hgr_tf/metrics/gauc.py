@@ -20,7 +20,8 @@ class GroupAUC(tf.keras.metrics.Metric):
 
     over the users with a positive (label above 0) and a negative, with $W^+_u$
     and $W^-_u$ the weights of a user's positives and negatives. It is 0 while no
-    user has both, and NaN once a score is NaN.
+    user has both, and NaN once a score is NaN. Scores under 1.2e-38 in size tie with
+    0: TensorFlow has no subnormal numbers.
 
     The figure is exact, equal to `hgr_tf.metrics.group_auc` on the same rows: the
     metric keeps every row (16 bytes, up to twice that while the buffer doubles;
