@@ -38,6 +38,11 @@ class NestedLists:
         return [ids for ids, _ in self._steps[1:]]
 
     @property
+    def num_groups(self):
+        """Number of groups of each level, deepest first."""
+        return [count for _, count in self._steps]
+
+    @property
     def weights(self):
         """float32 [batch]: weight of each sample."""
         if self._weights is None:
@@ -56,7 +61,10 @@ class NestedLists:
 
     def counts(self):
         """Samples of weight above 0: a list of float32 [num_groups]."""
-        return self.sum(self.mask(tf.ones_like(self.ids, tf.float32), 0.0))
+        if self._weights is None:
+            sizes = tf.cast(self.groups.sizes, tf.float32)
+            return self._reduce_groups(sizes, tf.math.unsorted_segment_sum)
+        return self.sum(tf.cast(self._weights > 0, tf.float32))
 
     def sum(self, values):
         """Sums of [batch] values: a list of [num_groups], deepest first."""
@@ -82,10 +90,14 @@ class NestedLists:
         return tf.math.unsorted_segment_sum(values, ids, count)
 
     def _reduce(self, values, segment_reduce):
-        levels = []
-        for ids, count in self._steps:
-            values = segment_reduce(values, ids, count)
-            levels.append(values)
+        return self._reduce_groups(
+            segment_reduce(values, *self._steps[0]), segment_reduce
+        )
+
+    def _reduce_groups(self, values, segment_reduce):
+        levels = [values]
+        for ids, count in self._steps[1:]:
+            levels.append(segment_reduce(levels[-1], ids, count))
         return levels
 
 

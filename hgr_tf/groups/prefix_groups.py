@@ -16,11 +16,13 @@ class Groups(NamedTuple):
             deepest: the group of level l that holds each group of level l + 1.
         num_groups: One scalar a level: ids of a level are below it. Under XLA
             it is the batch size, and high ids go unused.
+        sizes: int32 [num_groups[-1]]. Samples of each group at the deepest level.
     """
 
     ids: tf.Tensor
     parents: tuple
     num_groups: tuple
+    sizes: tf.Tensor
 
     @property
     def num_levels(self):
@@ -78,14 +80,16 @@ def id_groups(ids):
 
 def whole_batch(labels):
     """One level with one group: all samples of `labels`, [batch]."""
-    return Groups(tf.zeros([tf.size(labels)], tf.int32), (), (1,))
+    size = tf.size(labels)
+    return Groups(tf.zeros([size], tf.int32), (), (1,), size[None])
 
 
 class _Numbered(NamedTuple):
-    """Dense ids of keys, the key of each id, and how many ids there may be."""
+    """Dense ids; of each id its key and how often it occurs; how many there may be."""
 
     ids: tf.Tensor
     keys: tf.Tensor
+    sizes: tf.Tensor
     count: tf.Tensor
 
 
@@ -96,7 +100,7 @@ def _nest(columns):
         level = _number(tf.cast(level.ids, tf.int64) * (1 << 31) + column)
         parents.append(tf.cast(level.keys // (1 << 31), tf.int32))
         counts.append(level.count)
-    return Groups(level.ids, tuple(parents), tuple(counts))
+    return Groups(level.ids, tuple(parents), tuple(counts), level.sizes)
 
 
 def _number(keys):
@@ -104,8 +108,8 @@ def _number(keys):
 
 
 def _number_by_hash(keys):
-    distinct, ids = tf.unique(keys)
-    return _Numbered(ids, distinct, tf.size(distinct))
+    distinct, ids, sizes = tf.unique_with_counts(keys)
+    return _Numbered(ids, distinct, sizes, tf.size(distinct))
 
 
 def _number_by_sort(keys):
@@ -116,5 +120,6 @@ def _number_by_sort(keys):
     ranks = tf.cumsum(tf.concat([tf.zeros_like(order[:1]), changes], axis=0))
     ids = tf.gather(ranks, tf.math.invert_permutation(order))
     distinct = tf.math.unsorted_segment_max(ordered, ranks, batch)
+    sizes = tf.math.unsorted_segment_sum(tf.ones_like(ids), ids, batch)
     # Ids without a sample get key 0: they are nobody's parent that matters.
-    return _Numbered(ids, tf.maximum(distinct, 0), batch)
+    return _Numbered(ids, tf.maximum(distinct, 0), sizes, batch)

@@ -38,9 +38,9 @@ def average_lists(sums, targets, sizes, valid, normalization):
     Returns:
         float32 scalar.
     """
-    sums, targets = tf.where(valid, sums, 0.0), tf.where(valid, targets, 0.0)
-    if normalization == "positive":
-        return tf.math.divide_no_nan(tf.reduce_sum(sums), tf.reduce_sum(targets))
-    shares = tf.where(valid, sizes if normalization == "sample" else 1.0, 0.0)
-    total = tf.reduce_sum(tf.math.divide_no_nan(shares, targets) * sums)
-    return tf.math.divide_no_nan(total, tf.reduce_sum(shares))
+    masses = {"positive": targets, "list": tf.ones_like(targets), "sample": sizes}
+    masses = tf.where(valid, masses[normalization], 0.0)
+    shares = tf.math.divide_no_nan(masses, tf.reduce_sum(masses))
+    # Lists that do not count may have any sum, NaN too.
+    shares = tf.math.divide_no_nan(shares, targets)
+    return tf.reduce_sum(tf.math.multiply_no_nan(sums, shares))

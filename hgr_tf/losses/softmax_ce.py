@@ -4,6 +4,9 @@ import tensorflow as tf
 
 from hgr_tf.losses.list_terms import ListTerms
 
+# Logits of a batch this close share a shift: exp(-60) is far from underflow.
+_NARROW = 60.0
+
 
 def softmax_ce(lists, labels, logits):
     """Softmax cross entropy of every group, at every level.
@@ -32,30 +35,26 @@ def softmax_ce(lists, labels, logits):
 def _cross_entropy_sums(lists, logits, targets, masses):
     """Y log Z - sum_i t_i s_i of every group, a list a level, deepest first.
 
-    With top_l the largest logit of a group and S_l = sum w exp(s - top_l):
-    S of a parent is the sum over its children of S exp(top - parent's top), so
-    samples are visited once for all levels. The gradient goes the other way:
-    each group passes to its children what its softmax owes them.
+    With S_l = sum w exp(s - shift_l), S of a parent is the sum over its children
+    of S exp(shift - parent's shift), so samples are visited once for all levels.
+    The gradient goes the other way: each group passes to its children what its
+    softmax owes them.
     """
-    # What does not count has no exponential, and is no group's top.
+    # What does not count has no exponential.
     logits = lists.mask(logits, logits.dtype.min)
-    tops = lists.max(tf.stop_gradient(logits))
-    scales = [
-        tf.exp(tops[level] - tf.gather(tops[level + 1], parents))
-        for level, parents in enumerate(lists.parents)
-    ]
+    sample_shifts, shifts, scales = _shifts(lists, tf.stop_gradient(logits))
 
     @tf.custom_gradient
     def sums_of(logits):
-        exponentials = lists.weigh(tf.exp(logits - tf.gather(tops[0], lists.ids)))
+        exponentials = lists.weigh(tf.exp(logits - sample_shifts))
         partitions = [lists.sum_step(0, exponentials)]
         for level, scale in enumerate(scales):
             partitions.append(lists.sum_step(level + 1, partitions[-1] * scale))
         dots = lists.sum(targets * logits)
         sums = [
-            tf.math.multiply_no_nan(top + tf.math.log(partition), mass) - dot
-            for top, partition, mass, dot in zip(
-                tops, partitions, masses, dots, strict=True
+            tf.math.multiply_no_nan(shift + tf.math.log(partition), mass) - dot
+            for shift, partition, mass, dot in zip(
+                shifts, partitions, masses, dots, strict=True
             )
         ]
 
@@ -77,3 +76,33 @@ def _cross_entropy_sums(lists, logits, targets, masses):
         return sums, gradient
 
     return sums_of(logits)
+
+
+def _shifts(lists, logits):
+    """What is subtracted from the logits of a group before they are exponentiated.
+
+    One shift for the batch, its largest logit, is as good as a largest logit for
+    every group, and much cheaper, unless exponentials underflow: float32 holds
+    those of logits 87 apart.
+
+    Returns:
+        Shifts of samples, [batch]; of groups, a list of [num_groups], deepest
+        first; and of groups relative to their parents, exponentiated.
+    """
+    highest = tf.reduce_max(logits)
+    lowest = tf.reduce_min(lists.mask(logits, highest))
+
+    def of_batch():
+        shifts = [tf.fill([count], highest) for count in lists.num_groups]
+        scales = [tf.ones([count]) for count in lists.num_groups[:-1]]
+        return tf.fill(tf.shape(logits), highest), shifts, scales
+
+    def of_groups():
+        shifts = lists.max(logits)
+        scales = [
+            tf.exp(shifts[level] - tf.gather(shifts[level + 1], parents))
+            for level, parents in enumerate(lists.parents)
+        ]
+        return tf.gather(shifts[0], lists.ids), shifts, scales
+
+    return tf.cond(highest - lowest < _NARROW, of_batch, of_groups)

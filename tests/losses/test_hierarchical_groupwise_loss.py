@@ -45,9 +45,14 @@ def expected_levels(name, batch, normalization):
 
 
 @pytest.mark.parametrize("name", LISTWISE)
-@given(batch=batches(), normalization=st.sampled_from(["positive", "list", "sample"]))
+@given(
+    batch=batches(),
+    normalization=st.sampled_from(["positive", "list", "sample"]),
+    scale=st.sampled_from([1, 20]),
+)
 @settings(max_examples=25)
-def test_equals_numpy_reference_at_every_level(name, batch, normalization):
+def test_equals_numpy_reference_at_every_level(name, batch, normalization, scale):
+    batch["logits"] *= scale
     loss = HierarchicalGroupwiseLoss(
         3, name, [1, 2, 3, 4], normalization, user_level=True
     )
@@ -69,8 +74,11 @@ def test_under_xla_equals_numpy_reference(name):
 
 @pytest.mark.parametrize("name", LISTWISE)
 @pytest.mark.parametrize("normalization", ["positive", "list", "sample"])
-def test_gradient_equals_numerical_one(name, normalization):
+@pytest.mark.parametrize("scale", [1, 20])
+def test_gradient_equals_numerical_one(name, normalization, scale):
+    """Logits of scale 20 lie too far apart for one shift of the whole batch."""
     batch = random_batch(24)
+    batch["logits"] *= scale
     loss = HierarchicalGroupwiseLoss(3, name, [0.5, 0.2, 0.1, 0.4], normalization, True)
     logits = tf.constant(batch.pop("logits"))
     with tf.GradientTape() as tape:
