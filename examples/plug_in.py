@@ -5,11 +5,13 @@ import tensorflow as tf
 
 import hgr_tf
 
+tf.keras.utils.set_random_seed(0)
+
 # -- What you have: a functional ranker that gives logits, and its data. -------
 user = tf.keras.Input((), name="user", dtype="int64")
 item = tf.keras.Input((), name="item", dtype="int64")
 embedded = [
-    tf.keras.layers.Embedding(200, 16, name="user_embedding")(user),
+    tf.keras.layers.Embedding(100, 16, name="user_embedding")(user),
     tf.keras.layers.Embedding(100, 16)(item),
 ]
 hidden = tf.keras.layers.Dense(32, "relu")(tf.keras.layers.Concatenate()(embedded))
@@ -17,7 +19,7 @@ logit = tf.keras.layers.Dense(1)(hidden)
 ranker = tf.keras.Model({"user": user, "item": item}, logit)
 
 rng = np.random.default_rng(0)
-x = {"user": rng.integers(200, size=20_000), "item": rng.integers(100, size=20_000)}
+x = {"user": rng.integers(100, size=20_000), "item": rng.integers(100, size=20_000)}
 liked = x["user"] % 4 == x["item"] % 4  # four tastes, four kinds of items
 y = (rng.random(20_000) < np.where(liked, 0.7, 0.2)).astype("float32")
 
@@ -35,5 +37,5 @@ model = hgr_tf.HierarchicalGroupwiseRanker(
     user_id="user",  # the input that tells users apart, for GAUC
 )
 model.compile(tf.keras.optimizers.Adam(0.01), metrics=[hgr_tf.metrics.GroupAUC()])
-model.fit(x, y, batch_size=512, epochs=5, validation_split=0.2, verbose=2)
+model.fit(x, y, batch_size=512, epochs=10, validation_split=0.2, verbose=2)
 model.ranker.save("ranker.keras")  # trained, and nothing of the quantizer in it

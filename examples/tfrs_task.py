@@ -40,6 +40,7 @@ class Ranker(tfrs.Model):
         )
 
 
+tf.keras.utils.set_random_seed(0)
 rng = np.random.default_rng(0)
 x = {"user": rng.integers(200, size=20_000), "item": rng.integers(100, size=20_000)}
 liked = x["user"] % 4 == x["item"] % 4  # four tastes, four kinds of items
