@@ -1,8 +1,10 @@
-"""Before any test: two CPU devices, for the tests with two replicas."""
+"""Two CPU devices, for the tests with two replicas, and the same numbers each time."""
 
 import os
 
 import hypothesis
+import pytest
+import tensorflow as tf
 
 from hgr_tf.testing import two_cpu_devices
 
@@ -15,3 +17,9 @@ hypothesis.settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 hypothesis.settings.load_profile("hgr_tf")
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test starts from the same random state, whatever ran before it."""
+    tf.keras.utils.set_random_seed(0)
