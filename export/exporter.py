@@ -48,7 +48,8 @@ def export_for_serving(
     Args:
         model: A `HierarchicalGroupwiseRanker`, a TFRS model with a `ranker`,
             or a ranker: a Keras model over a dict of encoded features, giving
-            logits [B, 1]; probabilities if it says `from_logits = False`.
+            [B, 1]. Its `from_logits` says whether these are logits; without
+            one they are, but for a functional ranker that ends in a sigmoid.
         base_path: Folder of the model's versions.
         version: A positive integer; by default one past the newest.
         encoding: How raw values are encoded. Without it the signatures take

@@ -10,6 +10,7 @@ import tensorflow as tf
 from export import saved_model
 from export.cut import feature_names, is_functional
 from export.encoded_features import EncodedFeatures
+from export.final_activation import ends_in_sigmoid
 from export.low_precision import low_precision_tables
 from export.options import ExportOptions, save_spec
 from export.preprocessing import RawFeatures
@@ -33,9 +34,16 @@ def ranker_of(model: tf.keras.Model) -> tf.keras.Model:
 
 
 def gives_logits(model: tf.keras.Model) -> bool:
-    """Whether the ranker of a model gives logits; so it is where neither says."""
-    of_ranker = getattr(ranker_of(model), "from_logits", True)
-    return getattr(model, "from_logits", of_ranker)
+    """Whether the ranker of a model gives logits rather than probabilities.
+
+    The `from_logits` of the model or of its ranker says so. Without one it
+    gives logits unless it is functional and ends in a sigmoid.
+    """
+    ranker = ranker_of(model)
+    for owner in (model, ranker):
+        if getattr(owner, "from_logits", None) is not None:
+            return bool(owner.from_logits)
+    return not ends_in_sigmoid(ranker)
 
 
 def write(

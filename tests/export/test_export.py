@@ -16,9 +16,11 @@ from export.replay import ReplayError, replay
 from export.sample_requests import SampleRequests
 from export.session import ServingSession
 from export.warmup import FILE
-from export.writer import write
+from export.writer import gives_logits, write
 from hgr_tf.models import mlp_ranker
 from tests.export.models import ENCODING, NAMES, trained_scores
+
+layers = tf.keras.layers
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,45 @@ def test_a_ranker_without_encoding_takes_its_own_inputs(tmp_path):
         outputs["logits"], np.log(expected / (1 - expected)), atol=1e-5
     )
     assert "rank" not in session.signatures
+
+
+def ending(*layers):
+    price = tf.keras.Input((3,), name="price")
+    output = price
+    for layer in layers:
+        output = layer(output)
+    return tf.keras.Model({"price": price}, output)
+
+
+SIGMOIDS = {
+    "dense": lambda: [layers.Dense(1, activation="sigmoid")],
+    "activation": lambda: [layers.Dense(1), layers.Activation("sigmoid")],
+    "function": lambda: [layers.Dense(1), tf.keras.activations.sigmoid],
+    "reshaped": lambda: [layers.Dense(1, activation="sigmoid"), layers.Reshape((1,))],
+    "nested": lambda: [ending(layers.Dense(1, activation="sigmoid"))],
+}
+
+
+@pytest.mark.parametrize("case", SIGMOIDS)
+def test_a_ranker_that_ends_in_a_sigmoid_gives_probabilities(case):
+    assert not gives_logits(ending(*SIGMOIDS[case]()))
+
+
+def test_from_logits_wins_over_the_last_layer():
+    ranker = ending(layers.Dense(1, activation="sigmoid"))
+    ranker.from_logits = True
+    assert gives_logits(ranker)
+    assert gives_logits(ending(layers.Dense(1, activation="relu")))
+    assert gives_logits(ending(layers.Dense(1, "sigmoid"), layers.Dense(1)))
+
+
+def test_probabilities_of_a_sigmoid_ranker_are_served_as_they_are(tmp_path):
+    ranker = ending(layers.Dense(1, activation="sigmoid"))
+    folder = export_for_serving(ranker, tmp_path, signatures=["serving_default"])
+    price = np.float32([[1, -2, 3]])
+    outputs = ServingSession(folder).call("serving_default", {"price": price})
+    expected = ranker({"price": tf.constant(price)})[:, 0]
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
 
 
 def test_a_process_with_tensorflow_alone_loads_and_answers(model, exported, tmp_path):
