@@ -15,7 +15,6 @@ from export.verification import verify
 from export.versions import (
     check_free,
     check_keep,
-    next_version,
     prune,
     publish,
     remove_stale,
@@ -59,7 +58,8 @@ def export_for_serving(
         table_dtype: "bfloat16", "float16" or "int8" store the embedding tables
             smaller; see `export.low_precision.score_change`.
         with_logits: Whether to give logits beside the probabilities.
-        keep: How many versions to keep, this one included; all by default.
+        keep: How many of the newest versions to keep, beside this one where a
+            lower `version` makes it an older one; all by default.
         seed: Of the warm-up values.
 
     Returns:
@@ -84,8 +84,8 @@ def export_for_serving(
         tuple(signatures), with_logits, table_dtype, gives_logits(model)
     )
     ranker = ranker_of(model)
-    version = next_version(base_path) if version is None else version
-    check_free(base_path, version)
+    if version is not None:
+        check_free(base_path, version)
     remove_stale(base_path)
     staged = staging_folder(base_path)
     try:
@@ -99,5 +99,5 @@ def export_for_serving(
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     if keep is not None:
-        prune(base_path, keep)
+        prune(base_path, keep, spared=int(published.name))
     return published

@@ -22,7 +22,8 @@ class SavedGraph:
         folder: Holds saved_model.pb.
 
     Raises:
-        ValueError: There is no saved_model.pb, or it cannot be parsed.
+        ValueError: There is no saved_model.pb, it cannot be parsed, or it does
+            not hold one graph.
     """
 
     def __init__(self, folder: str | Path):
@@ -35,6 +36,10 @@ class SavedGraph:
             saved_model.ParseFromString(path.read_bytes())
         except Exception as error:
             raise ValueError(f"{path}: not a SavedModel: {error}") from error
+        if len(saved_model.meta_graphs) != 1:
+            raise ValueError(
+                f"{path}: must hold one graph, got {len(saved_model.meta_graphs)}"
+            )
         (self._meta_graph,) = saved_model.meta_graphs
         graph = self._meta_graph.graph_def
         self._nodes = {node.name: node for node in graph.node}

@@ -34,10 +34,9 @@ def versions(base_path: str | Path) -> list[int]:
 
 def next_version(base_path: str | Path) -> int:
     """One past the newest version, withdrawn ones included, or 1."""
-    withdrawn = [
-        int(p.name.removeprefix(WITHDRAWN_PREFIX))
-        for p in Path(base_path).glob(f"{WITHDRAWN_PREFIX}*")
-    ]
+    hidden = Path(base_path).glob(f"{WITHDRAWN_PREFIX}*")
+    names = [path.name.removeprefix(WITHDRAWN_PREFIX) for path in hidden]
+    withdrawn = [int(name) for name in names if name.isdecimal()]
     return max([*versions(base_path), *withdrawn], default=0) + 1
 
 
@@ -65,13 +64,16 @@ def staging_folder(base_path: str | Path) -> Path:
     return Path(base_path) / f"{STAGING_PREFIX}{uuid.uuid4().hex}"
 
 
-def publish(staged: str | Path, base_path: str | Path, version: int) -> Path:
+def publish(
+    staged: str | Path, base_path: str | Path, version: int | None = None
+) -> Path:
     """Makes a finished folder a version, in one step that a poller sees whole.
 
     Args:
         staged: A complete SavedModel, on the file system of `base_path`.
         base_path: Folder of the versions.
-        version: A positive integer that is not taken.
+        version: A positive integer that is not taken; by default one past the
+            newest, whatever others publish meanwhile.
 
     Returns:
         The version's folder.
@@ -79,11 +81,19 @@ def publish(staged: str | Path, base_path: str | Path, version: int) -> Path:
     Raises:
         ValueError: `version` is not positive or is taken.
     """
-    check_free(base_path, version)
-    target = Path(base_path) / str(version)
     for path in [*Path(staged).rglob("*"), Path(staged)]:
         _sync(path)
-    os.rename(staged, target)
+    while True:
+        number = next_version(base_path) if version is None else version
+        target = Path(base_path) / str(number)
+        try:
+            check_free(base_path, number)
+            os.rename(staged, target)
+            break
+        except (ValueError, OSError):
+            # Another export may have taken the number since it was chosen.
+            if version is not None or not target.exists():
+                raise
     _sync(Path(base_path))
     return target
 
@@ -104,15 +114,21 @@ def check_keep(keep: int | None) -> None:
         raise ValueError(f"`keep` must be at least 1, got {keep}")
 
 
-def prune(base_path: str | Path, keep: int) -> list[int]:
+def prune(base_path: str | Path, keep: int, spared: int | None = None) -> list[int]:
     """Removes all but the `keep` newest versions; returns those removed.
 
     A version is renamed away first, so that a poller never sees a part of it.
+
+    Args:
+        base_path: Folder of the versions.
+        keep: How many stay.
+        spared: A version that stays beside them, however old.
     """
     check_keep(keep)
-    removed = versions(base_path)[:-keep]
+    removed = [v for v in versions(base_path)[:-keep] if v != spared]
     for version in removed:
-        _remove(Path(base_path) / str(version))
+        with contextlib.suppress(FileNotFoundError):  # another export was quicker
+            _remove(Path(base_path) / str(version))
     return removed
 
 
@@ -137,7 +153,8 @@ def roll_back(base_path: str | Path) -> tuple[int, int]:
         one is kept as .withdrawn-<version>.
 
     Raises:
-        ValueError: There are fewer than two versions.
+        ValueError: There are fewer than two versions, or the newest has the
+            number of a withdrawn one.
     """
     published = versions(base_path)
     if len(published) < 2:
@@ -146,6 +163,11 @@ def roll_back(base_path: str | Path) -> tuple[int, int]:
         )
     bad, previous = published[-1], published[-2]
     hidden = Path(base_path) / f"{WITHDRAWN_PREFIX}{bad}"
+    if hidden.exists():
+        raise ValueError(
+            f"{base_path}: version {bad} must not have been withdrawn before, got "
+            f"{hidden.name}: move that folder away"
+        )
     os.rename(Path(base_path) / str(bad), hidden)
     _sync(Path(base_path))
     return bad, previous

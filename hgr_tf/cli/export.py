@@ -31,7 +31,7 @@ def export(
     ] = None,
     keep: Annotated[
         int | None,
-        typer.Option(help="Keep this many versions, the new one included; else all."),
+        typer.Option(help="Keep this many newest versions, and the new one; else all."),
     ] = None,
     warmup: Annotated[
         int, typer.Option(help="Warm-up requests to store, at most 1000.")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from export.rows import read_rows
+from export.session import ServingSession
 from export.versions import versions
 from hgr_tf.cli.main import main
 from tests.export.models import ENCODING, trained_scores
@@ -136,6 +137,17 @@ def test_export_verify_rollback(hgr_tf, run_of_model, tmp_path):
     code, _, err = hgr_tf("export", "--output", output, "--rollback")
     assert code == 1
     assert "a rollback needs two versions" in err
+
+
+def test_export_keeps_what_it_publishes_and_the_newest(hgr_tf, run_of_model, tmp_path):
+    for version in ("5", "6", "7"):
+        (tmp_path / version).mkdir()
+    arguments = ("--output", tmp_path, "--version", 3, "--keep", 2, "--warmup", 0)
+    code, out, _ = hgr_tf("export", "--run", "run", *arguments, "--logits")
+    assert (code, out) == (0, f"{tmp_path}/3: verified and published\n")
+    assert versions(tmp_path) == [3, 6, 7]
+    signatures = ServingSession(tmp_path / "3").signatures
+    assert set(signatures["serving_default"].outputs) == {"logits", "probabilities"}
 
 
 def test_predict_never_writes_over_its_input(hgr_tf, base_path, rows):

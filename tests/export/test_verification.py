@@ -80,6 +80,9 @@ def test_without_the_model_the_other_checks_run(report_on, exported):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no saved_model\.pb there"):
         export.verify(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match=r"must hold one graph, got 0"):
+        export.verify(tmp_path)
 
 
 def test_the_export_has_the_rankers_variables_and_no_other(model, exported):

@@ -70,6 +70,34 @@ def test_prune_keeps_the_newest(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["4", "5"]
 
 
+def test_prune_spares_an_older_version_on_demand(tmp_path):
+    for version in (5, 6, 3):
+        publish(stage(tmp_path), tmp_path, version)
+    assert prune(tmp_path, 1, spared=3) == [5]
+    assert versions(tmp_path) == [3, 6]
+
+
+def test_a_number_taken_meanwhile_is_passed_over(tmp_path, monkeypatch):
+    publish_next(tmp_path)
+    stale = iter([1, 1])  # what a slower export believes to be free
+    monkeypatch.setattr(
+        "export.versions.next_version", lambda path: next(stale, next_version(path))
+    )
+    assert publish(stage(tmp_path), tmp_path).name == "2"
+    assert versions(tmp_path) == [1, 2]
+
+
+def test_a_version_is_not_withdrawn_over_another(tmp_path):
+    publish_next(tmp_path)
+    publish_next(tmp_path)
+    (tmp_path / ".withdrawn-2").mkdir()
+    (tmp_path / ".withdrawn-old").mkdir()  # no version's
+    with pytest.raises(ValueError, match=r"must not have been withdrawn .*move that"):
+        roll_back(tmp_path)
+    assert versions(tmp_path) == [1, 2]
+    assert next_version(tmp_path) == 3
+
+
 def test_roll_back_withdraws_the_newest_and_numbers_go_on(tmp_path):
     publish_next(tmp_path)
     publish_next(tmp_path)
