@@ -103,12 +103,30 @@ def _to_rows(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> Ro
         for reason, bad in result.bad:
             for i in np.flatnonzero(bad):
                 faults.setdefault(int(batch.rows[i]), f"{feature.column}: {reason}")
+        for i, token in _unjoinable(result.values, feature):
+            delimiter = feature.transform.delimiter
+            faults.setdefault(
+                int(batch.rows[i]),
+                f"{feature.column}: a value of a list must not hold the delimiter "
+                f"{delimiter!r}, got {token!r}",
+            )
     good = np.array([row not in faults for row in batch.rows.tolist()], bool)
     inputs = {
         f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f) for f in features
     }
     rows = sorted([*batch.rows.tolist(), *(r.row for r in batch.rejected)])
     return Rows(inputs, [faults.get(row) for row in rows])
+
+
+def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]:
+    """Rows whose list would be split elsewhere once it is joined, and the value."""
+    if not feature.transform.is_multivalued:
+        return
+    delimiter = feature.transform.delimiter
+    flat = values.flatten().cast(pa.string())
+    bad = pc.match_substring(flat, delimiter).fill_null(False)
+    rows = pc.list_parent_indices(values).filter(bad).to_pylist()
+    yield from zip(rows, flat.filter(bad).to_pylist(), strict=True)
 
 
 def _coalesce(columns: list[pa.Array]) -> pa.Array:

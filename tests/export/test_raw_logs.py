@@ -82,6 +82,17 @@ def parity(logs):
     return data.encoding, scores, logs / "model"
 
 
+def test_a_list_whose_value_holds_the_delimiter_is_an_error_of_its_row(tmp_path):
+    columns = {column: ["1", "1", "1"] for column in COLUMNS}
+    columns["words"] = [["red"], ["a|b", "red"], None]
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    spec = FeatureSpec.from_yaml(SPEC)
+    (batch,) = read_rows(tmp_path / "rows.parquet", spec)
+    message = "words: a value of a list must not hold the delimiter '|', got 'a|b'"
+    assert batch.errors == [None, message, None]
+    assert batch.inputs["words"].tolist() == ["red", ""]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_raw_rows_score_in_the_exported_model_as_in_training(logs, parity, suffix):
     encoding, scores, model = parity
