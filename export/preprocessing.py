@@ -37,6 +37,9 @@ class RawFeatures(tf.Module):
         vocabularies: Folder of <feature>.txt files, a value a line; they
             become assets of the SavedModel.
         names: Features to encode; all of the spec by default.
+
+    Raises:
+        ValueError: A vocabulary has a value that its file cannot hold.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class RawFeatures(tf.Module):
         self.features = tuple(
             f for f in encoding.spec.features() if names is None or f.name in names
         )
+        for feature in self.features:
+            _check_lines(feature.name, encoding.vocabularies.get(feature.name, ()))
         self._tables = {
             f.name: _vocabulary_table(
                 Path(vocabularies) / f"{f.name}.txt",
@@ -188,6 +193,16 @@ def _example_schema(feature: Feature):
         return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
     missing = {tf.string: "", tf.int64: MISSING_INT, tf.float32: float("nan")}
     return tf.io.FixedLenFeature([], dtype, missing[dtype])
+
+
+def _check_lines(name: str, vocabulary: Collection[str]) -> None:
+    for value in vocabulary:
+        # TensorFlow ends a line at "\r\n" too.
+        if value.endswith("\r") or "\n" in value:
+            raise ValueError(
+                f"feature {name!r}: a vocabulary value must hold no line break and end "
+                f"in no carriage return, got {value!r}"
+            )
 
 
 def _vocabulary_table(path: Path, first_id: int) -> tf.lookup.StaticHashTable:

@@ -1,3 +1,6 @@
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -84,6 +87,15 @@ def test_a_list_in_an_example_may_hold_the_delimiter(features):
     encoded = features.parse([example.SerializeToString()])
     first = ENCODING.first_vocabulary_id("words")
     assert encoded["words"].numpy().tolist() == [[first + 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("value", ["red\r", "red\nblue"])
+def test_a_vocabulary_value_that_no_line_can_hold_is_refused(tmp_path, value):
+    words = {**ENCODING.vocabularies, "words": ("blue", value)}
+    encoding = dataclasses.replace(ENCODING, vocabularies=words)
+    encoding.save(tmp_path)
+    with pytest.raises(ValueError, match=rf"'words': .* got {re.escape(repr(value))}"):
+        RawFeatures(encoding, tmp_path / "vocabularies")
 
 
 def test_text_that_is_no_integer_is_refused(features):
