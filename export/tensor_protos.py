@@ -36,7 +36,9 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
             or there are more or fewer values than the shape has.
     """
     if proto.dtype not in DTYPES:
-        raise _invalid(name, f"dtype {types_pb2.DataType.Name(proto.dtype)}")
+        known = proto.dtype in types_pb2.DataType.values()
+        dtype = types_pb2.DataType.Name(proto.dtype) if known else proto.dtype
+        raise _invalid(name, f"dtype {dtype}")
     if proto.tensor_shape.unknown_rank:
         raise _invalid(name, "a shape of unknown rank")
     dtype = DTYPES[proto.dtype]

@@ -51,6 +51,7 @@ def test_the_last_value_is_repeated():
         proto(types_pb2.DT_INT64, [2]),
         proto(types_pb2.DT_INT64, [1], int64_val=[1, 2]),
         proto(types_pb2.DT_COMPLEX64, [1], scomplex_val=[1, 2]),
+        proto(999, [1]),
     ],
     ids=str,
 )
