@@ -121,7 +121,8 @@ def invalid(message: str) -> SessionError:
 def _columns_of_rows(rows, names: set[str]) -> dict[str, list]:
     if not isinstance(rows, list) or not rows:
         raise invalid("'instances' must be a list of at least one item")
-    if len(names) == 1 and not isinstance(rows[0], dict):
+    is_value = not isinstance(rows[0], dict) or set(rows[0]) == {"b64"}
+    if len(names) == 1 and is_value:
         return {next(iter(names)): rows}
     for i, row in enumerate(rows):
         if not isinstance(row, dict) or set(row) != names:

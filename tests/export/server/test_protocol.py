@@ -1,5 +1,6 @@
 """Both servers, both clients and the trained ranker agree."""
 
+import base64
 import json
 
 import grpc
@@ -134,6 +135,20 @@ def test_predict_over_rest_in_both_formats(server, raw, expected):
     rows = [{k: values[i] for k, values in columns.items()} for i in range(ROWS)]
     body = json.dumps({"instances": rows})
     close(http.post(url, data=body, timeout=10).json()["predictions"], expected)
+
+
+@pytest.mark.parametrize("shape", ["row", "columnar"])
+def test_serialized_examples_over_rest(server, examples, expected, shape):
+    url = f"http://{server.rest}/v1/models/{MODEL}:predict"
+    encoded = [
+        {"b64": base64.b64encode(e.SerializeToString()).decode()} for e in examples
+    ]
+    given, answer = {
+        "row": ("instances", "predictions"),
+        "columnar": ("inputs", "outputs"),
+    }[shape]
+    body = {"signature_name": "examples", given: encoded}
+    close(http.post(url, json=body, timeout=10).json()[answer], expected)
 
 
 def test_rank_over_rest(server, model):
