@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -43,7 +44,14 @@ _HTTP = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
-_IDLE_SECONDS = 60
+_IDLE_SECONDS = 15
+"""After which a connection that sends nothing is closed: it holds a thread."""
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+    b"Connection: close\r\n\r\n"
+    b'{"error": "all connections are taken"}'
+)
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +62,7 @@ class RestServer(ThreadingHTTPServer):
         models: What to serve.
         address: (host, port); port 0 takes a free one.
         max_message_bytes: Larger bodies get 413.
-        max_connections: Further ones wait until another ends.
+        max_connections: Further ones get 503.
     """
 
     daemon_threads = True
@@ -73,9 +81,14 @@ class RestServer(ThreadingHTTPServer):
         self._places = threading.BoundedSemaphore(max_connections)
 
     def process_request(self, request, client_address):
-        """Gives the connection a thread, when there is a place."""
-        self._places.acquire()
-        super().process_request(request, client_address)
+        """Gives the connection a thread, or a refusal when there is no place."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+            return
+        with contextlib.suppress(OSError):
+            request.setblocking(False)  # whatever the client does, others come
+            request.sendall(_FULL)
+        self.shutdown_request(request)
 
     def process_request_thread(self, request, client_address):
         """Serves a connection until it ends."""
