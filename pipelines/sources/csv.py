@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from hgr_tf.features import Format
+from pipelines.errors import PrepareError
 from pipelines.sources import lines
 from pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
 from pipelines.storage import File
@@ -35,6 +36,10 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list
         header = lines.first_line(file.path)
         header_bytes = len(header)
         names = names or _names(header, format_)
+    if repeated := sorted({name for name in names if name and names.count(name) > 1}):
+        raise PrepareError(
+            f"{file.path}: column names must differ, got {repeated} twice"
+        )
     unit = Unit(file.path, format_, file_index, columns=tuple(names))
     splits = not format_.newlines_in_values
     return lines.plan(file, unit, header_bytes, splits), names
@@ -53,16 +58,22 @@ def _names(header: bytes, format_: Format) -> list[str]:
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     """The lines of a unit in batches."""
     format_ = unit.format
-    quote = format_.quote if format_.newlines_in_values else ""
-    blocks = _as_utf8(lines.read_blocks(unit, quote), unit)
-    for some in lines.read_lines(blocks, BATCH_ROWS, quote):
+    quoting = quoting_of(format_)
+    blocks = _as_utf8(lines.read_blocks(unit, quoting), unit)
+    for some in lines.read_lines(blocks, BATCH_ROWS, quoting):
         yield _parse(some, unit.columns, columns, format_)
 
 
+def quoting_of(format_: Format) -> lines.Quoting | None:
+    """How quoted values hold line ends; None where they do not."""
+    quotes = format_.quote and len(format_.delimiter) == 1
+    if quotes and format_.newlines_in_values:
+        return lines.Quoting(format_.quote, format_.delimiter)
+    return None
+
+
 def _as_utf8(blocks: Iterator[bytes], unit: Unit) -> Iterator[bytes]:
-    for index, data in enumerate(blocks):
-        if index == 0 and unit.index == 0:
-            data = data.removeprefix(_BOM)
+    for data in blocks:
         if unit.format.encoding != "utf-8":
             data = data.decode(unit.format.encoding).encode()
         yield data
@@ -116,6 +127,10 @@ def _is_risky(block: lines.Lines, format_: Format) -> bool:
         return True
     if len(format_.delimiter) > 1:
         return _STAND_IN.encode() in text
+    # Rows swallowed and rows cut in two could make up for each other.
+    quoting = quoting_of(format_)
+    if quoting and text.count(b"\n") != len(block) and not quoting.are_plain(text):
+        return True
     # The last line of a block has no next line to swallow.
     return bool(format_.quote) and not _is_balanced(block.line(-1), format_)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -13,6 +15,80 @@ from pipelines.storage import File, is_compressed, open_read
 UNIT_BYTES = 64 << 20
 BLOCK_BYTES = 8 << 20
 _NEWLINE, _RETURN = ord("\n"), ord("\r")
+_MARK = b"\xef\xbb\xbf"
+
+
+class Quoting:
+    """Quoted values that may hold line ends.
+
+    A quote opens a value only where a field starts, and closes it only where
+    one ends; any other quote is a character, and so is one that opens a value
+    of more than `BLOCK_BYTES`, or one that nothing closes.
+
+    Args:
+        quote: The character around values; "" inside stands for ".
+        delimiter: The character between fields.
+    """
+
+    def __init__(self, quote: str, delimiter: str):
+        self._quote, self._delimiter = quote, delimiter
+
+    @cached_property
+    def _value(self) -> re.Pattern[bytes]:
+        quote, delimiter = (
+            re.escape(c.encode()).decode("latin-1")
+            for c in (self._quote, self._delimiter)
+        )
+        pattern = (
+            rf"(?<![^{delimiter}\n]){quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*"
+            rf"(?:(?P<close>{quote})(?=[{delimiter}\r\n]|\Z)|\Z)"
+        )
+        return re.compile(pattern.encode("latin-1"))
+
+    def are_plain(self, data: bytes) -> bool:
+        """Whether every other quote opens a value and the next one closes it."""
+        array = np.frombuffer(data, np.uint8)
+        quotes = np.flatnonzero(array == ord(self._quote))
+        opening, closing = quotes[::2], quotes[1::2]
+        separators = [ord(self._delimiter), _NEWLINE]
+        doubled = np.zeros(len(opening), bool)
+        doubled[1:] = opening[1:] == closing[: len(opening) - 1] + 1
+        starts = (opening == 0) | np.isin(array[opening - 1], separators)
+        after = np.minimum(closing + 1, len(array) - 1)
+        follows = [*separators, _RETURN, ord(self._quote)]
+        ends = (closing == len(array) - 1) | np.isin(array[after], follows)
+        return bool((starts | doubled).all() and ends.all())
+
+    def holds(self, data: bytes, at: np.ndarray, whole: bool) -> np.ndarray:
+        """`[n]` bool: which positions, ascending, lie within a quoted value.
+
+        Args:
+            data: Text from the start of a line on.
+            at: `[n]` positions in it.
+            whole: Whether no more text follows, so that what is open stays so.
+        """
+        quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(self._quote))
+        is_open = len(quotes) % 2 == 1
+        waits = is_open and not whole and len(data) - quotes[-1] <= BLOCK_BYTES
+        if (not is_open or waits) and self.are_plain(data):
+            return np.searchsorted(quotes, at) % 2 == 1
+        spans = np.array(self._spans(data, whole), np.int64).reshape(-1, 2)
+        if not len(spans):
+            return np.zeros(len(at), bool)
+        span = np.searchsorted(spans[:, 0], at) - 1
+        return (span >= 0) & (at < spans[span, 1])
+
+    def _spans(self, data: bytes, whole: bool) -> list[tuple[int, int]]:
+        spans, start = [], 0
+        while value := self._value.search(data, start):
+            size = value.end() - value.start()
+            closed = value["close"] is not None
+            if size > BLOCK_BYTES or (whole and not closed):
+                start = value.start() + 1
+            else:
+                spans.append(value.span())
+                start = value.end()
+        return spans
 
 
 def plan(file: File, unit: Unit, header_bytes: int, splits: bool) -> list[Unit]:
@@ -34,12 +110,12 @@ def plan(file: File, unit: Unit, header_bytes: int, splits: bool) -> list[Unit]:
     ]
 
 
-def read_blocks(unit: Unit, quote: str = "") -> Iterator[bytes]:
+def read_blocks(unit: Unit, quoting: Quoting | None = None) -> Iterator[bytes]:
     """Blocks of complete lines; the lines that start within the unit's bounds.
 
     Args:
         unit: Bounds in bytes; an `end` of None means the end of the file.
-        quote: When given, line ends between quotes do not end a line.
+        quoting: When given, line ends in quoted values do not end a line.
     """
     with open_read(unit.path, decompress=True) as file:
         if unit.index == 0:
@@ -56,11 +132,12 @@ def read_blocks(unit: Unit, quote: str = "") -> Iterator[bytes]:
             data = file.read(size)
             if not data:
                 break
+            is_start = position == 0
             position += len(data)
             if unit.end is not None and position >= unit.end:
                 data += _rest_of_line(file, data)
-            data = rest + data
-            end = _last_line_end(data, quote)
+            data = data.removeprefix(_MARK) if is_start else rest + data
+            end = _last_line_end(data, quoting)
             rest = data[end:]
             if end:
                 yield data[:end]
@@ -77,31 +154,33 @@ def _rest_of_line(file, data: bytes) -> bytes:
     return b"" if data.endswith(b"\n") else file.readline()
 
 
-def _last_line_end(data: bytes, quote: str) -> int:
-    if not quote:
+def _last_line_end(data: bytes, quoting: Quoting | None) -> int:
+    if not quoting:
         return data.rfind(b"\n") + 1
-    ends = line_ends(data, quote)
+    ends = line_ends(data, quoting, whole=False)
     return int(ends[-1]) if len(ends) else 0
 
 
-def line_ends(data: bytes, quote: str = "") -> np.ndarray:
-    """Positions just past each line end; with `quote`, of those outside quotes."""
-    array = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(array == _NEWLINE)
-    if quote and len(ends):
-        quotes = np.flatnonzero(array == ord(quote))
-        ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+def line_ends(
+    data: bytes, quoting: Quoting | None = None, whole: bool = True
+) -> np.ndarray:
+    """Positions just past each line end; with `quoting`, of those outside values."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _NEWLINE)
+    if quoting and len(ends):
+        ends = ends[~quoting.holds(data, ends, whole)]
     return ends + 1
 
 
-def split_lines(data: bytes, quote: str = "") -> tuple[np.ndarray, np.ndarray]:
+def split_lines(
+    data: bytes, quoting: Quoting | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     r"""Start and end of each line of a block that is not blank.
 
     The end excludes the line end, "\\n" or "\\r\\n".
     """
     if not data:
         return np.array([], np.int64), np.array([], np.int64)
-    ends = line_ends(data, quote)
+    ends = line_ends(data, quoting)
     if not len(ends) or ends[-1] != len(data):
         ends = np.append(ends, len(data) + 1)
     starts = np.concatenate([[0], ends[:-1]])
@@ -148,11 +227,13 @@ class Lines:
         return self.line(index).decode("utf-8", "backslashreplace")
 
 
-def read_lines(blocks: Iterator[bytes], most: int, quote: str = "") -> Iterator[Lines]:
+def read_lines(
+    blocks: Iterator[bytes], most: int, quoting: Quoting | None = None
+) -> Iterator[Lines]:
     """The lines of blocks that are not blank, at most so many at once."""
     row = 0
     for data in blocks:
-        starts, ends = split_lines(data, quote)
+        starts, ends = split_lines(data, quoting)
         for low in range(0, len(starts), most):
             high = min(low + most, len(starts))
             yield Lines(data, starts[low:high], ends[low:high], row + low)

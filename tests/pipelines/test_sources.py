@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hgr_tf.features import FeatureSpec, Format
 from pipelines.errors import PrepareError
-from pipelines.sources import avro, lines, plan_units, read_unit
+from pipelines.sources import avro, csv, lines, plan_units, read_unit
 from pipelines.sources.base import BATCH_ROWS
 from pipelines.storage import match
 from pipelines.validation import check_log
@@ -76,6 +76,38 @@ class TestCsv:
         rows, _ = read_all(path, Format(newlines_in_values=True))
         assert rows == [(0, b"1", b"two\nlines"), (1, b"3", b"4")]
 
+    @pytest.mark.parametrize("odd", ['1,5" tv', '1,"open', '1,"a"b'])
+    @pytest.mark.parametrize("block", [1 << 7, 1 << 20])
+    def test_an_odd_quote_costs_its_own_line_only_among_values_of_several_lines(
+        self, tmp_path, monkeypatch, odd, block
+    ):
+        monkeypatch.setattr(lines, "BLOCK_BYTES", block)
+        good = [
+            f'{i},"two\nlines, ""{i}"""' if i % 7 == 0 else f"{i},x" for i in range(99)
+        ]
+        for at in (0, 3, 50, 99):
+            texts = [*good[:at], odd, *good[at:]]
+            path = csv_file(tmp_path, "\n".join(["a,b", *texts]).encode())
+            rows, rejected = read_all(path, Format(newlines_in_values=True))
+            assert len(rows) + len(rejected) == 100
+            assert [r.row for r in rejected] == ([at] if "open" in odd else [])
+            values = {row: value.decode() for row, _, value in rows}
+            assert values.get(at, '5" tv') in ('5" tv', "ab")
+            assert all(
+                values[i + (i >= at)] == f'two\nlines, "{i}"' for i in range(0, 99, 7)
+            )
+
+    def test_an_odd_quote_before_a_value_of_two_lines(self, tmp_path):
+        path = csv_file(tmp_path, b'a,b\n1,"5 tv\n2,"nice\nthing"\n3,x\n')
+        rows, rejected = read_all(path, Format(newlines_in_values=True))
+        assert rows == [(1, b"2", b"nice\nthing"), (2, b"3", b"x")]
+        assert [(r.row, r.raw) for r in rejected] == [(0, '1,"5 tv')]
+
+    def test_a_header_that_repeats_a_name_is_refused(self, tmp_path):
+        path = csv_file(tmp_path, b"a,b,b\n1,2,3\n")
+        with pytest.raises(PrepareError, match=r"must differ, got \['b'\] twice"):
+            read_all(path)
+
     def test_delimiter_of_several_characters_and_latin_1(self, tmp_path):
         path = csv_file(tmp_path, "1::Amélie::x\n2::y\n".encode("latin-1"), "log.dat")
         format_ = Format(
@@ -135,8 +167,7 @@ class TestCsv:
             delimiter=delimiter,
         )
         rows, rejected = read_all(path, format_)
-        quote = '"' if newlines else ""
-        starts, _ = lines.split_lines(data, quote)
+        starts, _ = lines.split_lines(data, csv.quoting_of(format_))
         positions = sorted([r[0] for r in rows] + [r.row for r in rejected])
         assert positions == list(range(len(starts) if data else 0))
 
@@ -159,6 +190,10 @@ class TestJsonLines:
             (254, "malformed JSON object"),
             (252, "neither a value nor a list of values"),
         ]
+
+    def test_a_byte_order_mark_is_no_part_of_the_first_row(self, tmp_path):
+        path = self.write(tmp_path, b'\xef\xbb\xbf{"a": 1}', b'{"a": 2}')
+        assert read_all(path) == ([(0, 1, None), (1, 2, None)], [])
 
     def test_text_that_looks_like_a_time_stays_text(self, tmp_path):
         path = self.write(tmp_path, b'{"a": "2022-04-10"}', b'{"a": "x", "b": 1}')
