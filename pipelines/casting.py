@@ -81,8 +81,18 @@ def _decode(value: bytes | None) -> str | None:
 
 
 def _cast_string(array: pa.Array, missing: tuple[str, ...]) -> Cast:
+    if pa.types.is_floating(array.type):
+        return _texts_of_floats(array, missing)
     text = as_text(array)
     return Cast(_without(text.values, ("", *missing)), text.bad)
+
+
+def _texts_of_floats(array: pa.Array, missing: tuple[str, ...]) -> Cast:
+    floats = _nan_to_missing(array, missing)
+    finite = pc.fill_null(pc.is_finite(floats), True)
+    kept = pc.if_else(finite, floats, pa.scalar(None, floats.type))
+    texts = _without(kept.cast(pa.string()), missing)
+    return Cast(texts, _marked(NON_FINITE, ~finite.to_numpy(False)))
 
 
 def _without(texts: pa.Array, missing: tuple[str, ...]) -> pa.Array:

@@ -102,12 +102,19 @@ def _by_split(inputs) -> dict[str | None, list[str]]:
         }
     by_split: dict[str | None, list[str]] = {}
     for text in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        named = re.fullmatch(r"(\w+)=(.+)", str(text))
-        split, pattern = named.groups() if named else (None, str(text))
+        split, pattern = _split_and_pattern(str(text))
         by_split.setdefault(split, []).append(pattern)
     if not by_split:
         raise PrepareError("no input was given")
     return by_split
+
+
+def _split_and_pattern(text: str) -> tuple[str | None, str]:
+    """Of "split=glob"; a path may hold "=" too, as in "day=1/log.csv"."""
+    named = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", text)
+    if not named or match(os.path.abspath(text)):
+        return None, text
+    return named[1], named[2]
 
 
 def _match_all(patterns: Sequence[str]):
@@ -158,6 +165,11 @@ def _layout(layout: str | None, code_table, output_format: str | None) -> str:
     if output_format == "elwc":
         if layout not in (None, "user"):
             raise PrepareError(f"lists of examples need layout 'user', got {layout!r}")
+        if code_table:
+            raise PrepareError(
+                "lists of examples are laid out by user, so a code table must not "
+                f"be given, got {code_table}"
+            )
         return "user"
     layout = layout or ("code" if code_table else "shuffled")
     if (layout == "code") != bool(code_table):

@@ -82,6 +82,8 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
             f"{bad:,} of {read:,} rows are bad ({bad / read:.2%}), more than the "
             f"{settings.max_bad_fraction:.2%} that --max-bad-fraction allows; {where}"
         )
+    for owner in settings.tables:
+        _check_table(counts, owner, settings, where)
     twice = counts.get("rows_in_two_splits", 0)
     if settings.spec.overlap == "fail" and twice:
         raise PrepareError(
@@ -89,6 +91,18 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
         )
     if not counts.get("rows_good", 0):
         raise PrepareError(f"the inputs hold no good row ({read:,} read); {where}")
+
+
+def _check_table(counts, owner: str, settings: Settings, where: str) -> None:
+    bad = counts.get(f"{owner}_table_bad", 0)
+    good = counts.get(f"{owner}_table_rows", 0)
+    read = bad + good + counts.get(f"{owner}_table_repeated_keys", 0)
+    if bad > settings.max_bad_fraction * read:
+        raise PrepareError(
+            f"{bad:,} of {read:,} rows of the {owner} table are bad "
+            f"({bad / read:.2%}), more than the {settings.max_bad_fraction:.2%} "
+            f"that --max-bad-fraction allows; {where}"
+        )
 
 
 def check_training(observation: Observation, settings: Settings) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import FeatureSpec
-from hgr_tf.features.logs import TimeUnit
+from hgr_tf.features.logs import TimeUnit, units_per_second
 from pipelines.casting import cast
 from pipelines.fields import (
     Field,
@@ -25,6 +25,11 @@ MISSING = "missing"
 OUT_OF_RANGE = "label outside its range"
 NEGATIVE = "negative weight"
 UNMATCHED = "id is not in the table"
+OUT_OF_TIME = "time outside the years 1 to 9999, or what 64 bits of its unit hold"
+
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_LARGEST = 2**63 - 1
+_SECONDS_A_DAY = 86_400
 
 
 class Checks:
@@ -70,7 +75,10 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     if weight := weight_field(spec):
         checks.reject(weight.column, NEGATIVE, _require(table, weight, checks) < 0)
     if time := time_field(spec):
-        _require(table, time, checks)
+        times = _require(table, time, checks)
+        if spec.time_unit:
+            outside = _out_of_time(times, spec.time_unit)
+            checks.reject(time.column, OUT_OF_TIME, outside)
     return table, checks
 
 
@@ -89,7 +97,8 @@ def _cast_columns(
     for field in fields:
         raw = batch.columns[field.column]
         if field == time_field(spec) and spec.time_unit:
-            raw = _in_unit(raw, spec.time_unit)
+            raw, too_large = _in_unit(raw, spec.time_unit)
+            checks.reject(field.column, OUT_OF_TIME, too_large)
         result = cast(raw, field, spec.missing_values)
         for reason, bad in result.bad:
             checks.reject(field.column, reason, bad)
@@ -97,12 +106,31 @@ def _cast_columns(
     return pa.table(columns)
 
 
-def _in_unit(times: pa.Array, unit: TimeUnit) -> pa.Array:
-    """Timestamps and dates, of whatever unit, in that of the spec."""
+def _in_unit(times: pa.Array, unit: TimeUnit) -> tuple[pa.Array, np.ndarray]:
+    """Timestamps and dates in the unit of the spec; and those it cannot hold."""
+    if pa.types.is_dictionary(times.type):
+        times = times.dictionary_decode()
     kind = times.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return times.cast(pa.timestamp(unit), safe=False)
-    return times
+    if pa.types.is_date32(kind):
+        numbers, factor = times.cast(pa.int32()), units_per_second(unit)
+        factor *= _SECONDS_A_DAY
+    elif pa.types.is_timestamp(kind) or pa.types.is_date64(kind):
+        own = "ms" if pa.types.is_date64(kind) else kind.unit
+        numbers = times.cast(pa.int64())
+        factor = max(1, units_per_second(unit) // units_per_second(own))
+    else:
+        return times, np.zeros(len(times), bool)
+    numbers = pc.fill_null(numbers, 0).to_numpy(False)
+    limit = _LARGEST // factor
+    too_large = (numbers > limit) | (numbers < -limit)
+    return times.cast(pa.timestamp(unit), safe=False), too_large
+
+
+def _out_of_time(times: np.ndarray, unit: TimeUnit) -> np.ndarray:
+    scale = units_per_second(unit)
+    first = max(_FIRST_SECOND * scale, -_LARGEST)
+    last = min((_LAST_SECOND + 1) * scale - 1, _LARGEST)
+    return (times < first) | (times > last)
 
 
 def _require(table: pa.Table, field: Field, checks: Checks) -> np.ndarray | None:

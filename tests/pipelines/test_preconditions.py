@@ -103,3 +103,20 @@ def test_the_first_split_by_time_has_no_start():
     split = "time: when\nsplit: {by: time, starts: {train: 0, val: 1}}\n"
     with pytest.raises(SpecError, match="'train' is what comes before"):
         FeatureSpec.from_yaml(SPEC + split)
+
+
+def test_a_path_that_holds_an_equals_sign_names_no_split(
+    run, tmp_path, monkeypatch, spec
+):
+    write_log(tmp_path / "dt=1" / "log.jsonl")
+    monkeypatch.chdir(tmp_path)
+    _, manifest = run(spec, ["dt=1/*.jsonl"])
+    assert list(manifest.splits) == ["train"]
+    _, manifest = run(spec, ["train=dt=1/log.jsonl"], name="named")
+    assert list(manifest.splits) == ["train"]
+
+
+def test_lists_of_examples_take_no_code_table(run, tmp_path, spec):
+    log = write_log(tmp_path / "log.jsonl")
+    with pytest.raises(PrepareError, match=r"code table must not be given, got .*log"):
+        run(spec, [log], output_format="elwc", code_table=log)

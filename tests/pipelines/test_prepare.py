@@ -144,7 +144,10 @@ def test_bad_rows_of_a_table_are_counted_and_explained(run, tabled, tmp_path, jo
         tmp_path / "bad.csv", ["id", "genres", "price"], [[1, "a", 2], ["x", "b", 3]]
     )
     arguments = tabled[1] | {"item_table": items}
-    folder, manifest = run(**arguments, join=join)
+    message = r"1 of 2 rows of the item table are bad \(50.00%\), more than the 1.00%"
+    with pytest.raises(PrepareError, match=message):
+        run(**arguments, join=join)
+    folder, manifest = run(**arguments, join=join, max_bad_fraction=0.5)
     assert manifest.counters["item_table_bad"] == 1
     assert manifest.counters["user_table_bad"] == manifest.counters["rows_bad"] == 0
     (letter,) = dead_letters(folder)
