@@ -72,16 +72,19 @@ def score_change(
     encoding: FeatureEncoding,
     dtype: TableDtype,
     seed: int = 0,
+    *,
+    from_logits: bool = True,
 ) -> tuple[float, float]:
     """Largest and mean |change| of the probabilities that `dtype` causes.
 
     Measured on `SCORED_ROWS` random requests; see `SampleRequests`.
 
     Args:
-        ranker: Gives logits.
+        ranker: Model over a dict of encoded features, giving [B, 1].
         encoding: Of its features.
         dtype: Of the tables.
         seed: Of the requests.
+        from_logits: Whether the ranker gives logits or probabilities.
     """
     names = feature_names(ranker, encoding)
     with tempfile.TemporaryDirectory() as scratch:
@@ -89,9 +92,11 @@ def score_change(
         features = RawFeatures(encoding, Path(scratch) / "vocabularies", names)
         raw = SampleRequests(encoding, names, seed).raw(SCORED_ROWS)
         encoded = features({k: tf.constant(v) for k, v in raw.items()})
-    before = tf.sigmoid(ranker(encoded, training=False))
+    before = ranker(encoded, training=False)
     with low_precision_tables(ranker, dtype):
-        after = tf.sigmoid(ranker(encoded, training=False))
+        after = ranker(encoded, training=False)
+    if from_logits:
+        before, after = tf.sigmoid(before), tf.sigmoid(after)
     change = np.abs(after.numpy() - before.numpy())
     return float(change.max()), float(change.mean())
 

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from export.exporter import export_for_serving
 from export.low_precision import low_precision_tables, score_change, table_bytes
 from export.onnx import export_onnx
 from export.options import ExportOptions
 from export.sample_requests import SampleRequests
+from export.saved_graph import SavedGraph
 from export.session import ServingSession
 from export.writer import write
 from tests.export.models import ENCODING, NAMES, encode, small_ranker, trained_scores
@@ -25,6 +27,13 @@ def test_small_tables_change_scores_a_little_and_leave_the_ranker(dtype):
     largest, mean = score_change(ranker, ENCODING, dtype)
     assert 0 < mean < largest < BOUNDS[dtype]
     np.testing.assert_array_equal(trained_scores(ranker, raw), before)
+
+
+def test_the_change_of_probabilities_is_that_of_a_sigmoid_ranker(tmp_path):
+    ranker = small_ranker()
+    sigmoid = tf.keras.Model(ranker.input, tf.keras.activations.sigmoid(ranker.output))
+    change = score_change(sigmoid, ENCODING, "int8", from_logits=False)
+    np.testing.assert_allclose(change, score_change(ranker, ENCODING, "int8"), 1e-4)
 
 
 def test_int8_rows_are_off_by_half_a_step_at_most():
@@ -57,6 +66,21 @@ def test_small_tables_are_exported_small_and_verified(tmp_path):
     scores = ServingSession(small).call("serving_default", raw)["probabilities"]
     expected = trained_scores(ranker, raw)
     assert 0 < np.abs(scores - expected).max() < 0.1
+
+
+def test_an_int8_export_serves_what_its_tables_say(tmp_path):
+    ranker = small_ranker()
+    folder = export_for_serving(
+        ranker, tmp_path, encoding=ENCODING, table_dtype="int8", warmup=5
+    )
+    raw = SampleRequests(ENCODING, NAMES).raw(50)
+    session = ServingSession(folder)
+    scores = session.call("serving_default", raw)["probabilities"]
+    with low_precision_tables(ranker, "int8"):
+        np.testing.assert_allclose(scores, trained_scores(ranker, raw), atol=1e-6)
+    assert 0 < np.abs(scores - trained_scores(ranker, raw)).max() < BOUNDS["int8"]
+    shapes = SavedGraph(folder).variable_shapes()
+    assert sum(n for (dtype, _), n in shapes.items() if dtype == "int8") > 5
 
 
 def test_onnx_runtime_equals_the_ranker(tmp_path):
