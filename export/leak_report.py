@@ -35,13 +35,13 @@ class Report:
     Attributes:
         folder: The verified SavedModel.
         passed: Checks that found nothing.
-        skipped: Checks that need the trained model, when it was not given.
+        skipped: Checks that could not prove anything, and what they lack.
         leaks: What the other checks found.
     """
 
     folder: Path
     passed: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
     leaks: list[Leak] = field(default_factory=list)
 
     @property
@@ -52,7 +52,7 @@ class Report:
     def __str__(self):
         lines = [f"{self.folder}: {'clean' if self.ok else 'LEAKS'}"]
         lines += [f"  passed  {name}" for name in self.passed]
-        lines += [f"  skipped {name} (needs the model)" for name in self.skipped]
+        lines += [f"  skipped {k} (needs {lacks})" for k, lacks in self.skipped.items()]
         lines += [f"  leak    {leak}" for leak in self.leaks]
         return "\n".join(lines)
 

@@ -12,6 +12,18 @@ from export.writer import gives_logits, ranker_of
 OPSET = 17
 
 
+def check_onnx(model: tf.keras.Model) -> None:
+    """Raises what `export_onnx` would, before any work is done."""
+    try:
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "the ONNX export needs tf2onnx: `pip install 'hgr_tf[onnx]'`"
+        ) from error
+    if not is_functional(ranker_of(model)):
+        raise ValueError("`model` must have a functional ranker to be written as ONNX")
+
+
 def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
     """Writes the ranker of a model for ONNX Runtime or OpenVINO.
 
@@ -27,15 +39,10 @@ def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
         ImportError: tf2onnx is not installed.
         ValueError: The ranker is not functional.
     """
-    try:
-        import tf2onnx
-    except ImportError as error:
-        raise ImportError(
-            "the ONNX export needs tf2onnx: `pip install 'hgr_tf[onnx]'`"
-        ) from error
+    check_onnx(model)
+    import tf2onnx
+
     ranker = ranker_of(model)
-    if not is_functional(ranker):
-        raise ValueError("`model` must have a functional ranker to be written as ONNX")
     from_logits = gives_logits(model)
     specs = [
         tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name=name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from export.saved_graph import SavedGraph
 from export.serving_module import ServingModule
 
 METHOD_NAMES = {
@@ -27,6 +28,31 @@ def save(module: ServingModule, folder: str | Path) -> None:
         module, str(folder), signatures=module.signatures, options=options
     )
     _set_method_names(Path(folder), module.signatures)
+
+
+def check_signatures(folder: str | Path) -> None:
+    """Checks what servers ask of signatures: method names, and the fingerprint.
+
+    Raises:
+        ValueError: A method has another name, or fingerprint.pb is of another
+            model.
+    """
+    for name, signature in SavedGraph(folder).signatures.items():
+        expected = METHOD_NAMES.get(name, "tensorflow/serving/predict")
+        if signature.method_name != expected:
+            raise ValueError(
+                f"{folder}: the method of the signature {name!r} must be {expected!r}, "
+                f"got {signature.method_name!r}"
+            )
+    from tensorflow.python.saved_model import fingerprinting_utils
+
+    written = fingerprinting_utils.singleprint_from_fingerprint_proto(str(folder))
+    actual = fingerprinting_utils.singleprint_from_saved_model_proto(str(folder))
+    if written != actual:
+        raise ValueError(
+            f"{folder}: fingerprint.pb must be that of the model, {actual}, "
+            f"got {written}"
+        )
 
 
 def _set_method_names(folder: Path, signatures) -> None:

@@ -81,6 +81,8 @@ def export(
         raise ValueError("--run must be given: the folder of a finished training run")
     else:
         loaded = _load(run, seed)
+        if onnx:
+            _check_onnx(loaded)
         stored_as = table_dtype and table_dtype.value
         if stored_as:
             _print_score_change(loaded, stored_as, seed)
@@ -106,6 +108,8 @@ def _roll_back(output: Path) -> None:
 
 
 def _verify(output: Path, version: int | None, run: Path | None) -> None:
+    from export.replay import replay
+    from export.saved_model import check_signatures
     from export.verification import verify
     from export.versions import version_path
 
@@ -115,6 +119,8 @@ def _verify(output: Path, version: int | None, run: Path | None) -> None:
     typer.echo(report)
     if not report.ok:
         raise ValueError(f"{folder}: {len(report.leaks)} leaks")
+    check_signatures(folder)
+    typer.echo(f"{folder}: answers its {replay(folder)} warm-up records")
 
 
 def _export(loaded, output: Path, version: int | None, **options) -> None:
@@ -128,15 +134,27 @@ def _export(loaded, output: Path, version: int | None, **options) -> None:
 
 def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
     from export.low_precision import score_change, table_bytes
-    from export.writer import ranker_of
+    from export.writer import gives_logits, ranker_of
 
     ranker = ranker_of(loaded.model)
-    largest, mean = score_change(ranker, loaded.encoding, table_dtype, seed)
+    largest, mean = score_change(
+        ranker,
+        loaded.encoding,
+        table_dtype,
+        seed,
+        from_logits=gives_logits(loaded.model),
+    )
     typer.echo(
         f"{table_dtype} tables: {table_bytes(ranker, table_dtype):,} bytes instead of "
         f"{table_bytes(ranker):,}; probabilities change by at most {largest:.1e}, "
         f"{mean:.1e} on average, over random requests"
     )
+
+
+def _check_onnx(loaded) -> None:
+    from export.onnx import check_onnx
+
+    check_onnx(loaded.model)
 
 
 def _export_onnx(loaded, path: Path) -> None:

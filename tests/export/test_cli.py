@@ -129,6 +129,7 @@ def test_export_verify_rollback(hgr_tf, run_of_model, tmp_path):
     code, out, _ = hgr_tf(*arguments, "--verify-only")
     assert code == 0
     assert "1: clean" in out and "passed  twin" in out
+    assert "1: answers its 3 warm-up records" in out
     shutil.copytree(output / "1", output / "2")
     code, out, _ = hgr_tf("export", "--output", output, "--rollback")
     assert code == 0
@@ -137,6 +138,17 @@ def test_export_verify_rollback(hgr_tf, run_of_model, tmp_path):
     code, _, err = hgr_tf("export", "--output", output, "--rollback")
     assert code == 1
     assert "a rollback needs two versions" in err
+
+
+def test_onnx_without_tf2onnx_publishes_nothing(
+    hgr_tf, run_of_model, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    arguments = ("--output", tmp_path / "m", "--onnx", tmp_path / "ranker.onnx")
+    code, _, err = hgr_tf("export", "--run", "run", *arguments)
+    assert code == 1
+    assert "needs tf2onnx" in err
+    assert not list(tmp_path.iterdir())
 
 
 def test_export_keeps_what_it_publishes_and_the_newest(hgr_tf, run_of_model, tmp_path):

@@ -1,11 +1,14 @@
 import functools
 import re
+import shutil
 
 import pytest
+from tensorflow.core.protobuf import saved_model_pb2
 
 import export
 from export.leak_report import VerificationError
 from export.saved_graph import SavedGraph
+from export.saved_model import check_signatures
 from tests.export.leaks import (
     OPTIONS,
     WAYS,
@@ -72,9 +75,34 @@ def test_a_leak_is_named_with_its_place(report_on):
 def test_without_the_model_the_other_checks_run(report_on, exported):
     report = export.verify(exported)
     assert report.ok
-    assert report.skipped == ["values", "twin"]
+    assert list(report.skipped) == ["values", "twin"]
     leaks = export.verify(report_on(saved_model_of_wrapper).folder).leaks
     assert {leak.check for leak in leaks} == {"reads", "names", "optimizer"}
+
+
+def test_a_ranker_alone_proves_nothing_of_values(model, exported):
+    report = export.verify(exported, model.ranker, ENCODING)
+    assert report.ok
+    assert report.skipped == {"values": "weights outside the ranker"}
+    assert sorted(report.passed) == ["names", "optimizer", "reads", "twin"]
+    assert "skipped values (needs weights outside the ranker)" in str(report)
+
+
+def test_signatures_that_servers_would_misread_are_found(exported, tmp_path):
+    check_signatures(exported)
+    folder = shutil.copytree(exported, tmp_path / "1")
+    proto = saved_model_pb2.SavedModel.FromString(
+        (folder / "saved_model.pb").read_bytes()
+    )
+    signatures = proto.meta_graphs[0].signature_def
+    signatures["rank"].outputs["more"].name = "scores:0"
+    (folder / "saved_model.pb").write_bytes(proto.SerializeToString())
+    with pytest.raises(ValueError, match=r"fingerprint\.pb must be that of the model"):
+        check_signatures(folder)
+    signatures["classify"].method_name = "tensorflow/serving/predict"
+    (folder / "saved_model.pb").write_bytes(proto.SerializeToString())
+    with pytest.raises(ValueError, match=r"'classify' must be '.*/classify', got"):
+        check_signatures(folder)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
