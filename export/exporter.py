@@ -78,12 +78,13 @@ def export_for_serving(
     """
     check_records(warmup)
     check_keep(keep)
+    ranker = ranker_of(model)
     if signatures is None:
-        signatures = [n for n in SIGNATURES if encoding is not None or n != "rank"]
+        ranks = encoding is not None and _takes_items(ranker, encoding)
+        signatures = [n for n in SIGNATURES if ranks or n != "rank"]
     options = ExportOptions(
         tuple(signatures), with_logits, table_dtype, gives_logits(model)
     )
-    ranker = ranker_of(model)
     if version is not None:
         check_free(base_path, version)
     remove_stale(base_path)
@@ -101,3 +102,7 @@ def export_for_serving(
     if keep is not None:
         prune(base_path, keep, spared=int(published.name))
     return published
+
+
+def _takes_items(ranker: tf.keras.Model, encoding: FeatureEncoding) -> bool:
+    return any(name in encoding.spec.item for name in feature_names(ranker, encoding))

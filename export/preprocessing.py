@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -39,7 +40,8 @@ class RawFeatures(tf.Module):
         names: Features to encode; all of the spec by default.
 
     Raises:
-        ValueError: A vocabulary has a value that its file cannot hold.
+        ValueError: A vocabulary has a value that its file cannot hold, or a
+            missing value is a number only as it is written in text.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class RawFeatures(tf.Module):
         )
         for feature in self.features:
             _check_lines(feature.name, encoding.vocabularies.get(feature.name, ()))
+            if feature.transform.dtype != "string":
+                _check_missing_numbers(feature.name, encoding.spec.missing_values)
         self._tables = {
             f.name: _vocabulary_table(
                 Path(vocabularies) / f"{f.name}.txt",
@@ -154,7 +158,7 @@ class RawFeatures(tf.Module):
         if raw.dtype == tf.string:
             missing, values = raw == "", texts
         else:
-            values = [int(t) for t in texts if t.lstrip("-").isdecimal()]
+            values = [int(t) for t in texts if _is_integer(t)]
             if raw.dtype == tf.int64:
                 missing = raw == MISSING_INT
             else:
@@ -175,6 +179,30 @@ class RawFeatures(tf.Module):
                 return known
         ids = tf.strings.to_hash_bucket_fast(text, buckets) + UNKNOWN
         return ids if known is None else tf.where(known > UNKNOWN, known, ids)
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
+def _check_missing_numbers(name: str, missing_values: Collection[str]) -> None:
+    """A text such as "-999.0" means nothing among numbers, though it did in logs."""
+    whole = {float(text) for text in missing_values if _is_integer(text)}
+    for text in missing_values:
+        number = _finite(text)
+        if number is not None and number not in whole:
+            raise ValueError(
+                f"feature {name!r} takes numbers: a number among missing_values must be "
+                f"whole and written in digits, such as '-999'; got {text!r}"
+            )
+
+
+def _finite(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _text(raw: tf.Tensor) -> tf.Tensor:

@@ -94,6 +94,11 @@ class _Functions:
                 "`encoding` must be given, got None"
             )
         items = self._features.names("item")
+        if not items:
+            raise ValueError(
+                "the rank signature needs a ranker that takes an item feature, got "
+                f"{self._features.names('user', 'context')}"
+            )
         requests = self._features.names("user", "context")
         score_rows = score_items(self._ranker, requests)
 

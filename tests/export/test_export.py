@@ -264,6 +264,16 @@ def test_wrong_arguments_publish_nothing(model, tmp_path, arguments, message):
     assert not (tmp_path / "m").exists()
 
 
+def test_a_ranker_without_item_features_has_no_rank_signature(tmp_path):
+    user = tf.keras.Input((), dtype="int64", name="user")
+    vector = layers.Embedding(ENCODING.num_ids("user"), 4)(user)
+    ranker = tf.keras.Model({"user": user}, layers.Dense(1)(vector))
+    with pytest.raises(ValueError, match=r"takes an item feature, got \['user'\]"):
+        export_for_serving(ranker, tmp_path, encoding=ENCODING, signatures=["rank"])
+    folder = export_for_serving(ranker, tmp_path, encoding=ENCODING, warmup=4)
+    assert "rank" not in ServingSession(folder).signatures
+
+
 def test_inputs_that_are_no_features_are_named(tmp_path):
     user = tf.keras.Input((), dtype="int64", name="viewer")
     vector = tf.keras.layers.Embedding(5, 4)(user)

@@ -98,6 +98,25 @@ def test_a_vocabulary_value_that_no_line_can_hold_is_refused(tmp_path, value):
         RawFeatures(encoding, tmp_path / "vocabularies")
 
 
+@pytest.mark.parametrize("text", ["-999.0", "0.5", "1e3"])
+def test_a_missing_number_that_only_text_can_tell_is_refused(tmp_path, text):
+    spec = ENCODING.spec.model_copy(update={"missing_values": ("?", "nan", text)})
+    encoding = dataclasses.replace(ENCODING, spec=spec)
+    encoding.save(tmp_path)
+    with pytest.raises(ValueError, match=f"'user' takes numbers: .* got '{text}'"):
+        RawFeatures(encoding, tmp_path / "vocabularies")
+    RawFeatures(encoding, tmp_path / "vocabularies", ["city", "words"])
+
+
+def test_a_missing_number_in_digits_covers_its_other_spellings(tmp_path):
+    spec = ENCODING.spec.model_copy(update={"missing_values": ("-999", "-999.0")})
+    encoding = dataclasses.replace(ENCODING, spec=spec)
+    encoding.save(tmp_path)
+    features = RawFeatures(encoding, tmp_path / "vocabularies", ["price"])
+    ids = features({"price": tf.constant([-999.0, -998.0])})["price"]
+    assert ids.numpy().tolist() == [0, 1]
+
+
 def test_text_that_is_no_integer_is_refused(features):
     raw = edge_rows()
     raw["tags"][0] = "1,two"
