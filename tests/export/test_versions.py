@@ -8,8 +8,12 @@ import textwrap
 import threading
 import time
 
+import numpy as np
 import pytest
 
+from export import export_for_serving
+from export.client import Client
+from export.sample_requests import SampleRequests
 from export.versions import (
     STALE_SECONDS,
     next_version,
@@ -21,6 +25,8 @@ from export.versions import (
     version_path,
     versions,
 )
+from tests.export.models import ENCODING, NAMES, small_ranker, trained_scores
+from tests.export.server.processes import MODEL, local_server
 
 FILES = 8
 
@@ -159,6 +165,38 @@ def test_a_poller_never_sees_a_part_of_200_published_versions(tmp_path):
     poller.join()
     assert not partial
     assert looks > 50
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename"])
+def test_an_export_killed_as_it_publishes_leaves_the_served_version(call, tmp_path):
+    ranker = small_ranker()
+    arguments = {"encoding": ENCODING, "signatures": ["serving_default"], "warmup": 1}
+    export_for_serving(ranker, tmp_path, **arguments)
+    code = f"""
+        import os, signal
+        from export import export_for_serving, exporter
+        from tests.export.models import ENCODING, small_ranker
+        def publish_and_die(*arguments):
+            os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+            publish(*arguments)
+        publish, exporter.publish = exporter.publish, publish_and_die
+        export_for_serving(
+            small_ranker(2), {str(tmp_path)!r}, encoding=ENCODING,
+            signatures=["serving_default"], warmup=1)
+    """
+    with local_server(tmp_path) as server, Client(server.grpc, MODEL) as client:
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL
+        assert versions(tmp_path) == client.versions() == [1]
+        (left,) = tmp_path.glob(".tmp-*")
+        assert (left / "saved_model.pb").exists()
+        raw = SampleRequests(ENCODING, NAMES).raw(20)
+        scores = client.predict(raw)["probabilities"]
+    np.testing.assert_allclose(scores, trained_scores(ranker, raw), atol=1e-6)
 
 
 def test_kill_9_in_the_middle_of_a_publish_leaves_the_version_before(tmp_path):
