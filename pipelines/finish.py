@@ -9,7 +9,7 @@ import platform
 import apache_beam as beam
 
 import hgr_tf
-from hgr_tf.data.manifest import FILE_NAME, Manifest, Split
+from hgr_tf.data.manifest import FILE_NAME, Manifest, Split, encoding_hashes
 from hgr_tf.features import FeatureEncoding
 from pipelines.plan import Plan
 from pipelines.report import html_page
@@ -58,6 +58,7 @@ def make_manifest(settings: Settings, plan: Plan, shards, counts) -> Manifest:
             )
     return Manifest(
         spec_sha256=settings.spec.digest(),
+        encoding_sha256=encoding_hashes(local_copy(plan.encoding)),
         output_format=settings.output_format,
         splits=splits,
         counters={k: int(v) for k, v in sorted(counts.items())},

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from hgr_tf.data.manifest import FILE_NAME
+from pydantic import ValidationError
+
+from hgr_tf.data.manifest import FILE_NAME, Manifest, ManifestError
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.base import describe
 from hgr_tf.features.logs import TRAIN
 from pipelines.errors import PrepareError
 from pipelines.settings import Settings
-from pipelines.storage import exists, join, read_bytes
+from pipelines.storage import exists, join, local_copy, read_bytes
 
 _FREE = {"column", "delimiter", "max_length", "min_count", "max_size"}
 """Fields of a transform that may change without changing what an id means."""
@@ -61,6 +64,13 @@ def _check_splits(settings: Settings) -> None:
 def _check_encoding(settings: Settings, folder: str) -> None:
     if not exists(join(folder, FILE_NAME)):
         raise PrepareError(f"{folder}: no {FILE_NAME}: not a finished output")
+    try:
+        manifest = Manifest.model_validate_json(read_bytes(join(folder, FILE_NAME)))
+        manifest.check_encoding_files(local_copy(folder))
+    except ValidationError as error:
+        raise PrepareError(f"{folder}: {FILE_NAME}: {describe(error)}") from error
+    except ManifestError as error:
+        raise PrepareError(str(error)) from error
     text = read_bytes(join(folder, "spec.yaml")).decode()
     before = _meanings(FeatureSpec.from_yaml(text, source=folder))
     for name, meaning in _meanings(settings.spec).items():

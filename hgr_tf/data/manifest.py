@@ -54,6 +54,8 @@ class Manifest(BaseModel):
     Attributes:
         format_version: Of this file and of what it describes.
         spec_sha256: `FeatureSpec.digest()` of the spec the data follows.
+        encoding_sha256: Of each file of the encoding, by path relative to the
+            folder.
         output_format: "tfrecord" holds a tf.train.Example a row; "elwc" and
             "parquet" are for other tools.
         splits: By name ("train", "val", ...).
@@ -65,6 +67,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     format_version: Literal[1] = 1
     spec_sha256: str
+    encoding_sha256: dict[str, str] = {}
     output_format: Literal["tfrecord", "elwc", "parquet"] = "tfrecord"
     splits: dict[str, Split]
     counters: dict[str, int] = {}
@@ -106,6 +109,15 @@ class Manifest(BaseModel):
                 f"digest {self.spec_sha256[:12]}, expected {spec.digest()[:12]}"
             )
 
+    def check_encoding_files(self, folder: str | Path) -> None:
+        """Raises `ManifestError` if a file of the encoding is missing or altered."""
+        for file, sha256 in self.encoding_sha256.items():
+            path = Path(folder) / file
+            if not path.exists():
+                raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it")
+            if _sha256(path) != sha256:
+                raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
+
     def check_shards(
         self, folder: str | Path, split: str, output_format: str = "tfrecord"
     ) -> list[Path]:
@@ -137,6 +149,14 @@ class Manifest(BaseModel):
                 raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
             paths.append(path)
         return paths
+
+
+def encoding_hashes(folder: str | Path) -> dict[str, str]:
+    """SHA-256 of the files of the encoding in a local folder, by relative path."""
+    folder = Path(folder)
+    patterns = ("spec.yaml", "encoding.json", "vocabularies/*.txt")
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
 
 
 def _sha256(path: Path) -> str:

@@ -43,11 +43,13 @@ class PreparedData:
             spec: When given, the data must have been prepared under it.
 
         Raises:
-            ManifestError: The folder is absent or unfinished, or its spec is
-                not the one the data was made under.
+            ManifestError: The folder is absent or unfinished, a file of its
+                encoding is missing or altered, or its spec is not the one the
+                data was made under.
         """
         folder = Path(folder)
         manifest = Manifest.load(folder)
+        manifest.check_encoding_files(folder)
         encoding = FeatureEncoding.load(folder)
         manifest.check_spec(spec or encoding.spec)
         return cls(folder, manifest, encoding)

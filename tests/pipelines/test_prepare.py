@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from hgr_tf.data import PreparedData
 from hgr_tf.data.manifest import Manifest, ManifestError
 from hgr_tf.features import FeatureEncoding, FeatureSpec
 from pipelines.errors import PrepareError
@@ -184,6 +185,23 @@ def test_manifest_tells_sizes_and_hashes(run, tabled):
     )
     with pytest.raises(ManifestError, match="format_version"):
         Manifest.load(folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["spec.yaml", "encoding.json", "vocabularies/city.txt"]
+)
+def test_an_altered_encoding_is_refused(run, tabled, name):
+    folder, manifest = run(**tabled[1])
+    assert PreparedData.load(folder).manifest == manifest
+    path = folder / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(ManifestError, match=rf"{name}: altered since MANIFEST"):
+        PreparedData.load(folder)
+    with pytest.raises(PrepareError, match=rf"{name}: altered since MANIFEST"):
+        run(**tabled[1], name="next", encoding_from=folder)
+    path.unlink()
+    with pytest.raises(ManifestError, match=rf"{name}: missing, but MANIFEST"):
+        PreparedData.load(folder)
 
 
 def test_finished_output_is_refused_unless_overwritten(run, tabled):
