@@ -9,14 +9,15 @@ import platform
 import apache_beam as beam
 
 import hgr_tf
-from hgr_tf.data.manifest import FILE_NAME, Manifest, Split, encoding_hashes
+from hgr_tf.data.manifest import FILE_NAME, Manifest, Shard, Split, encoding_hashes
 from hgr_tf.features import FeatureEncoding
+from pipelines.errors import PrepareError
 from pipelines.plan import Plan
 from pipelines.report import html_page
 from pipelines.schema import schema_text
 from pipelines.settings import Settings
 from pipelines.shards import WrittenShard
-from pipelines.storage import join, local_copy, upload_folder, write_bytes
+from pipelines.storage import join, local_copy, match, upload_folder, write_bytes
 
 _LIBRARIES = ("apache-beam", "numpy", "pyarrow")
 
@@ -30,7 +31,8 @@ class Finish(beam.DoFn):
     def process(self, _, plan: Plan, shards: list[WrittenShard], counts):
         """Yields the manifest as JSON."""
         settings = self._settings
-        upload_folder(local_copy(plan.encoding), settings.output)
+        check_written([s.shard for s in shards], settings.results)
+        upload_folder(local_copy(plan.encoding), settings.results)
         encoding = FeatureEncoding.load(local_copy(plan.encoding))
         files = {
             "statistics.json": json.dumps(plan.statistics, indent=1) + "\n",
@@ -38,11 +40,23 @@ class Finish(beam.DoFn):
             "schema.pbtxt": schema_text(encoding, settings.has_weights),
         }
         for name, content in files.items():
-            write_bytes(join(settings.output, name), content.encode())
+            write_bytes(join(settings.results, name), content.encode())
         manifest = make_manifest(settings, plan, shards, counts)
         text = manifest.model_dump_json(indent=1) + "\n"
-        write_bytes(join(settings.output, FILE_NAME), text.encode())
+        write_bytes(join(settings.results, FILE_NAME), text.encode())
         yield text
+
+
+def check_written(shards: list[Shard], folder: str) -> None:
+    """Raises `PrepareError` unless the shards are there, with all their bytes."""
+    sizes = {file.path: file.size for file in match(join(folder, "*"))}
+    for shard in shards:
+        path = join(folder, shard.file)
+        if sizes.get(path) != shard.bytes:
+            raise PrepareError(
+                f"{path}: expected {shard.bytes:,} bytes as the run wrote them, got "
+                f"{sizes.get(path, 'no file')}; does something else write there?"
+            )
 
 
 def make_manifest(settings: Settings, plan: Plan, shards, counts) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from hgr_tf.features import FeatureSpec
 from pipelines import graph
 from pipelines.configure import TEMPORARY, configure
 from pipelines.errors import PrepareError
+from pipelines.locking import locked
 from pipelines.progress import Progress
 from pipelines.settings import Settings
 from pipelines.storage import (
@@ -25,6 +27,7 @@ from pipelines.storage import (
     make_folder,
     match,
     matching,
+    move_files,
     read_bytes,
     write_bytes,
 )
@@ -63,7 +66,8 @@ def prepare(
         runner: Beam's name of the runner.
         workers: Processes, where the runner is this machine.
         beam_options: More options for Beam, such as "--region=europe-west1".
-        overwrite: Whether a finished output may be replaced.
+        overwrite: Whether a finished output may be replaced; it stays until the
+            new one is ready.
         progress: Whether to show progress on stderr.
         **settings: user_table, item_table: path or glob of a table; win over the
             spec's. join: "side" holds tables in the memory of each worker,
@@ -88,17 +92,23 @@ def prepare(
         ... # doctest: +SKIP
     """
     run = configure(spec, inputs, output, **settings)
-    clear(run.output, overwrite)
-    try:
-        with Progress(run.temporary, shown=progress):
-            _run_job(run, runner, workers, beam_options)
-    except Exception as error:
-        raise _explained(error) from error
-    finally:
-        if not exists(join(run.output, FILE_NAME)):
-            _remove_results(run.output)
-        delete_folder(join(run.output, TEMPORARY))
-    text = read_bytes(join(run.output, FILE_NAME))
+    with locked(run.output):
+        if overwrite and exists(join(run.output, FILE_NAME)):
+            run = dataclasses.replace(run, staged=True)
+        clear(run.output, overwrite, keep=run.staged)
+        try:
+            with Progress(run.temporary, shown=progress):
+                _run_job(run, runner, workers, beam_options)
+            if run.staged:
+                _remove_results(run.output)
+                move_files(run.results, run.output, last=FILE_NAME)
+        except Exception as error:
+            raise _explained(error) from error
+        finally:
+            if not exists(join(run.output, FILE_NAME)):
+                _remove_results(run.output)
+            _remove_temporary(run)
+        text = read_bytes(join(run.output, FILE_NAME))
     return Manifest.model_validate_json(text)
 
 
@@ -115,10 +125,11 @@ def launch(
     """Starts a preparation and does not wait for it. Arguments as in `prepare`.
 
     The job's temporary files, below the output, outlive it; the next run into
-    the folder removes them.
+    the folder removes them. A finished output is removed at the start.
     """
     run = configure(spec, inputs, output, **settings)
-    clear(run.output, overwrite)
+    with locked(run.output):
+        clear(run.output, overwrite)
     return _start(run, [f"--runner={runner}", *beam_options])
 
 
@@ -138,8 +149,13 @@ def _run_job(run: Settings, runner: str, workers: int, beam_options) -> None:
         _start(run, options).wait_until_finish()
 
 
-def clear(output: str, overwrite: bool) -> None:
+def clear(output: str, overwrite: bool, keep: bool = False) -> None:
     """Makes room for a run: removes what an earlier one left behind.
+
+    Args:
+        output: The folder.
+        overwrite: Whether it may hold a finished run.
+        keep: Whether what that run finished stays for now.
 
     Raises:
         PrepareError: The folder holds a finished run, and `overwrite` is False;
@@ -150,11 +166,12 @@ def clear(output: str, overwrite: bool) -> None:
         raise PrepareError(
             f"{output}: holds a finished run already; --overwrite replaces it"
         )
-    if finished or match(join(output, TEMPORARY, "**")):
+    if not keep and (finished or match(join(output, TEMPORARY, "**"))):
         # Should this be cut short, the next run knows whose files these are.
         write_bytes(join(output, TEMPORARY, "cleared"), b"")
         _remove_results(output)
-    if others := _results(output):
+    others = [] if keep else _results(output)
+    if others:
         raise PrepareError(
             f"{output}: holds {others[0]}, which is not of a finished run; "
             "the output needs a folder of its own"
@@ -173,6 +190,12 @@ def _remove_results(output: str) -> None:
     # The manifest goes first: what is half deleted must not look finished.
     delete([join(output, FILE_NAME)])
     delete(_results(output))
+
+
+def _remove_temporary(run: Settings) -> None:
+    delete_folder(run.temporary)
+    if not match(join(run.output, TEMPORARY, "**")):
+        delete_folder(join(run.output, TEMPORARY))
 
 
 def _explained(error: Exception) -> BaseException:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from hgr_tf.features import FeatureSpec
+from pipelines.storage import join
 
 OutputFormat = Literal["tfrecord", "elwc", "parquet"]
 Layout = Literal["shuffled", "user", "code"]
@@ -45,6 +46,8 @@ class Settings:
         grow_vocabularies: Whether new values are appended to it.
         code_table: File of user codes, for the layout "code".
         code_prefix: Codes that share so many levels share a shard.
+        staged: Whether the results wait in a folder of their own, because the
+            output holds a finished run that they replace in the end.
     """
 
     spec: FeatureSpec
@@ -64,6 +67,12 @@ class Settings:
     grow_vocabularies: bool = False
     code_table: InputFile | None = None
     code_prefix: int = 1
+    staged: bool = False
+
+    @property
+    def results(self) -> str:
+        """Folder that the run writes its results to."""
+        return join(self.temporary, "results") if self.staged else self.output
 
     def side_owners(self) -> tuple[str, ...]:
         """Owners whose table each worker holds whole."""

@@ -40,7 +40,7 @@ class WriteShard(beam.DoFn):
         name = f"{self._settings.splits[split]}-{shard:05d}-of-{plan.shards[split]:05d}"
         name = f"{name}.{format_.suffix}"
         digest, size = hashlib.sha256(), 0
-        with AtomicFile(join(self._settings.output, name)) as file:
+        with AtomicFile(join(self._settings.results, name)) as file:
             for data in self._content(format_, blocks):
                 digest.update(data)
                 size += len(data)

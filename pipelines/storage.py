@@ -146,6 +146,16 @@ def delete_folder(path: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def move_files(source: str, target: str, last: str) -> None:
+    """Moves the files of a folder, subfolders included, that named `last` last."""
+    names = [file.path[len(source) :].lstrip("/") for file in match(f"{source}/**")]
+    for group in ([n for n in names if n != last], [n for n in names if n == last]):
+        targets = [f"{target.rstrip('/')}/{name}" for name in group]
+        for folder in {FileSystems.split(path)[0] for path in targets}:
+            make_folder(folder)
+        FileSystems.rename([f"{source}/{name}" for name in group], targets)
+
+
 def matching(folder: str, *patterns: str) -> list[str]:
     """The files of a folder whose names match any pattern."""
     names = {

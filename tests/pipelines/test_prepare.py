@@ -3,6 +3,9 @@
 import csv
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +14,13 @@ import pytest
 import tensorflow as tf
 
 from hgr_tf.data import PreparedData
-from hgr_tf.data.manifest import Manifest, ManifestError
+from hgr_tf.data.manifest import Manifest, ManifestError, Shard
 from hgr_tf.features import FeatureEncoding, FeatureSpec
+from pipelines import graph
 from pipelines.errors import PrepareError
 from pipelines.fingerprint import fingerprint64
+from pipelines.finish import check_written
+from pipelines.locking import locked
 from tests.pipelines.conftest import dead_letters, examples, read_records
 
 TABLED = """
@@ -215,6 +221,68 @@ def test_finished_output_is_refused_unless_overwritten(run, tabled):
     assert not (folder / "train-00007-of-00009.tfrecord.gz").exists()
     assert (folder / "notes.md").exists()
     assert not list(folder.glob(".*"))
+
+
+def files_of(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("where", ["job", "end"])
+def test_a_run_that_fails_leaves_the_finished_output_it_would_replace(
+    run, tabled, monkeypatch, where
+):
+    folder, _ = run(**tabled[1])
+    before = files_of(folder)
+    broken = {"job": graph.WriteShard, "end": graph.Finish}[where]
+
+    def fail(self, *arguments):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(broken, "process", fail)
+    with pytest.raises(ValueError, match="broken"):
+        run(**tabled[1], overwrite=True, shard_rows=50)
+    assert files_of(folder) == before
+    monkeypatch.undo()
+    _, manifest = run(**tabled[1], overwrite=True, shard_rows=50)
+    assert len(manifest.splits["train"].shards) == 6
+    assert manifest.check_shards(folder, "train")
+    assert len(list(folder.glob("*.tfrecord.gz"))) == 6
+
+
+def test_one_run_at_a_time_works_in_an_output(run, tabled, tmp_path):
+    folder = tmp_path / "out"
+    with locked(str(folder)):
+        left = folder / ".unfinished" / "theirs" / "checked"
+        left.mkdir(parents=True)
+        (left / "rows").write_bytes(b"of the other run")
+        with pytest.raises(PrepareError, match=rf"process {os.getpid()} on .* works"):
+            run(**tabled[1])
+        assert (left / "rows").exists()
+    (folder / ".lock").write_text("process 1 on a host that is no more")
+    _, manifest = run(**tabled[1])
+    assert manifest.check_shards(folder, "train")
+    assert not list(folder.glob(".*"))
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    code = (
+        "import os\nfrom pipelines.locking import locked\n"
+        f"with locked({str(tmp_path)!r}): os._exit(1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
+    assert (tmp_path / ".lock").exists()
+    with locked(str(tmp_path)):
+        pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_shards_that_are_gone_finish_no_run(tmp_path):
+    shards = [Shard(file=f"{i}.gz", rows=1, bytes=3, sha256="") for i in range(2)]
+    (tmp_path / "0.gz").write_bytes(b"abc")
+    with pytest.raises(PrepareError, match=r"1\.gz: expected 3 bytes.*got no file"):
+        check_written(shards, str(tmp_path))
+    (tmp_path / "1.gz").write_bytes(b"abc")
+    check_written(shards, str(tmp_path))
 
 
 def test_bad_rows_are_explained_and_counted(run, tmp_path, spec):
