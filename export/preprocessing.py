@@ -192,8 +192,8 @@ def _check_missing_numbers(name: str, missing_values: Collection[str]) -> None:
         number = _finite(text)
         if number is not None and number not in whole:
             raise ValueError(
-                f"feature {name!r} takes numbers: a number among missing_values must be "
-                f"whole and written in digits, such as '-999'; got {text!r}"
+                f"feature {name!r} takes numbers: a number among missing_values must "
+                f"be whole and written in digits, such as '-999'; got {text!r}"
             )
 
 
