@@ -15,6 +15,7 @@ from pipelines.fields import SPLIT, weight_field
 from pipelines.joining import Joined, Targets, join_side, side_tables
 from pipelines.layouts import places
 from pipelines.observe import targets_of
+from pipelines.origin import origin_words
 from pipelines.payloads import PAYLOADS, Payload
 from pipelines.plan import Plan
 from pipelines.progress import report
@@ -58,16 +59,14 @@ class Encode(beam.DoFn):
 
     def _encode(self, joined: Joined, key, split: int, plan: Plan, codes):
         settings = self._settings
-        joined, targets = _sampled(joined, settings, key, split)
+        joined, targets = _sampled(joined, settings, split)
         rows, num_shards = joined.rows, plan.shards[split]
         shards, order = places(rows, settings, key, num_shards, codes)
         table = payload(settings.output_format, plan.encoding).encode(joined, targets)
         return dealt(table.append_column(SORT_KEY, pa.array(order)), shards)
 
 
-def _sampled(
-    joined: Joined, settings: Settings, key, split: int
-) -> tuple[Joined, Targets]:
+def _sampled(joined: Joined, settings: Settings, split: int) -> tuple[Joined, Targets]:
     spec = settings.spec
     labels = targets_of(joined.rows, spec)
     weights = None
@@ -77,10 +76,8 @@ def _sampled(
             weights = joined.rows[field.name].to_numpy()
     sampling = spec.negatives
     if sampling and settings.splits[split] in sampling.splits:
-        # Splits of a batch draw apart from each other.
-        kept, factor = sample_negatives(
-            labels, sampling.rate, settings.seed, (*key, split)
-        )
+        words = origin_words(joined.rows)
+        kept, factor = sample_negatives(labels, sampling.rate, settings.seed, words)
         at = np.flatnonzero(kept)
         joined, labels, weights = joined.take(at), labels[at], (weights * factor)[at]
     return joined, Targets(labels, weights)

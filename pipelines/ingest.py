@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
+from pipelines import origin
 from pipelines.elements import COUNTS, REJECTED, Batch, make_report
 from pipelines.fields import SPLIT
 from pipelines.joining import join_side, side_tables
 from pipelines.progress import report
 from pipelines.settings import Settings
-from pipelines.shuffle_join import with_origin
 from pipelines.sources import RawBatch, Unit, plan_units, read_unit
 from pipelines.splitting import splits_of
 from pipelines.storage import Block, BlockWriter, File
@@ -79,8 +79,8 @@ class Ingest(beam.DoFn):
             if spec.tables[owner].unmatched == "reject":
                 id_column = spec.user_id if owner == "user" else spec.item_id
                 checks.reject(id_column, UNMATCHED, unmatched)
-        if self._settings.may_reject_later():
-            rows = with_origin(rows, unit, raw.rows)
+        if origin.is_needed(self._settings):
+            rows = origin.with_origin(rows, unit, raw.rows)
         good = rows.filter(pa.array(checks.good))
         counts["rows_read"] += len(raw.rows) + len(raw.rejected)
         counts["rows_good"] += good.num_rows

@@ -6,7 +6,6 @@ meet, the columns of the table are appended to the rows of the log.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Literal
@@ -21,10 +20,10 @@ from pipelines.fields import (
     arrow_fields,
     id_field,
     key_field,
-    log_fields,
     table_fields,
 )
 from pipelines.fingerprint import text_fingerprints
+from pipelines.origin import ORIGIN
 from pipelines.randomness import mixed
 from pipelines.settings import Settings
 from pipelines.shuffling import dealt
@@ -35,7 +34,6 @@ from pipelines.tables import SideTable, first_of_each
 from pipelines.validation import UNMATCHED, check_table
 
 Owner = Literal["user", "item"]
-_ORIGIN = ("__file__", "__unit__", "__row__")
 
 
 class PlanTableUnits(beam.DoFn):
@@ -157,27 +155,17 @@ class Join(beam.DoFn):
         """Reports of rows without a match, which were good so far."""
         settings, owner = self._settings, self._owner
         column = id_field(settings.spec, owner).column
-        names = {field.name: field.column for field in log_fields(settings.spec)}
         by_unit = defaultdict(list)
-        for row in rows.to_pylist():
-            file_index, unit, place = (row[name] for name in _ORIGIN)
-            raw = json.dumps({names[k]: row[k] for k in names}, default=str)
-            by_unit[file_index, unit].append(Rejected(place, column, UNMATCHED, raw))
+        for origin in rows.select(ORIGIN).to_pylist():
+            file_index, unit, place = (origin[name] for name in ORIGIN)
+            rejected = Rejected(place, column, UNMATCHED, raw=None)
+            by_unit[file_index, unit].append(rejected)
         bad = rows.num_rows
         counts.update({"rows_good": -bad, "rows_bad": bad, f"bad: {UNMATCHED}": bad})
         for (file_index, index), rejected in by_unit.items():
             file = settings.files[file_index]
             unit = Unit(file.path, settings.spec.format, file_index, index)
             yield make_report("log", unit, 0, rejected, writer)
-
-
-def with_origin(rows: pa.Table, unit: Unit, places: np.ndarray) -> pa.Table:
-    """The rows with where each came from, for those rejected later on."""
-    n = rows.num_rows
-    origin = (np.full(n, unit.file_index), np.full(n, unit.index), places)
-    for name, values in zip(_ORIGIN, origin, strict=True):
-        rows = rows.append_column(name, pa.array(values, pa.int64()))
-    return rows
 
 
 def _send(rows: pa.Table, field: Field, order, settings: Settings, writer: BlockWriter):

@@ -45,7 +45,7 @@ def user_words(rows: pa.Table, spec: FeatureSpec) -> np.ndarray:
 
 
 def sample_negatives(
-    targets: np.ndarray, rate: float, seed: int, key: tuple[int, ...]
+    targets: np.ndarray, rate: float, seed: int, words: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Keeps every positive, and each negative with probability `rate`.
 
@@ -53,7 +53,7 @@ def sample_negatives(
         targets: `[n]` float32 targets.
         rate: In (0, 1].
         seed: Of the run.
-        key: Identifies the batch.
+        words: `[n]` uint64 that tell rows apart, the same on every run.
 
     Returns:
         `[n]` bool, whether a row is kept; `[n]` float32, what its weight is
@@ -61,6 +61,7 @@ def sample_negatives(
         their expectation.
     """
     negative = targets == 0
-    draws = uniform(random_words(seed, "negatives", key, len(targets)))
+    own = random_words(seed, "negatives", (), 1)  # apart from draws for other ends
+    draws = uniform(mixed(words ^ own, seed))
     kept = ~negative | (draws < rate)
     return kept, np.where(negative, 1 / rate, 1).astype(np.float32)

@@ -45,13 +45,14 @@ class Rejected(NamedTuple):
         row: Position in its unit, counted from 0.
         column: The column at fault; empty when it is the row as a whole.
         reason: What is wrong with it.
-        raw: The row as it came: text as it is, typed rows as JSON.
+        raw: The row as it came: text as it is, typed rows as JSON. None until
+            it is read again from its file.
     """
 
     row: int
     column: str
     reason: str
-    raw: str
+    raw: str | None
 
 
 @dataclass

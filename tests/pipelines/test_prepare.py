@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -143,6 +144,36 @@ def test_unmatched_rows_may_be_rejected(run, tabled, join):
     }
     assert manifest.counters["rows_bad"] == len(bad)
     assert manifest.splits["train"].rows == len(rows) - len(bad)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_dead_letters_are_the_same_however_tables_are_joined(
+    run, tabled, tmp_path, kind
+):
+    arguments = dict(tabled[1])
+    tables = {"user": {"key": "id"}, "item": {"key": "id", "unmatched": "reject"}}
+    spec = arguments["spec"].model_dump() | {"tables": tables}
+    arguments["spec"] = FeatureSpec.model_validate(spec)
+    if kind == "parquet":
+        log = pa.csv.read_csv(arguments["inputs"][0])
+        pq.write_table(log, tmp_path / "log.parquet", row_group_size=70)
+        arguments["inputs"] = [str(tmp_path / "log.parquet")]
+    letters = [
+        dead_letters(run(**arguments, name=join, join=join, max_bad_fraction=1)[0])
+        for join in ("side", "shuffle")
+    ]
+    assert letters[0] and letters[0] == letters[1]
+
+
+def test_the_same_negatives_are_kept_however_tables_are_joined(run, tabled):
+    arguments = dict(tabled[1])
+    spec = arguments["spec"].model_dump() | {"negatives": {"rate": 0.3}}
+    arguments["spec"] = FeatureSpec.model_validate(spec)
+    side, _ = run(**arguments, name="side", join="side")
+    shuffled, _ = run(**arguments, name="shuffled", join="shuffle")
+    other, _ = run(**arguments, name="other", seed=1)
+    assert records(side) == records(shuffled) != records(other)
+    assert 60 < len(records(side)) < len(tabled[0])
 
 
 @pytest.mark.parametrize("join", ["side", "shuffle"])

@@ -271,6 +271,16 @@ class TestAvro:
             fastavro.writer(file, self.SCHEMA, values, sync_interval=64)
         return path
 
+    @pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+    def test_codecs(self, tmp_path, codec):
+        if codec == "snappy":
+            pytest.importorskip("cramjam")
+        path = tmp_path / "log.avro"
+        with path.open("wb") as file:
+            fastavro.writer(file, self.SCHEMA, [{"a": 1, "b": ["x"]}] * 9, codec)
+        rows, rejected = read_all(path)
+        assert rows == [(i, 1, ["x"]) for i in range(9)] and not rejected
+
     def test_units_share_out_every_record_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(avro, "_UNIT_BYTES", 500)
         path = self.write(tmp_path / "log.avro", 300)
