@@ -61,10 +61,16 @@ def prepare(
         int, typer.Option(min=1, help="Processes, with the FnApiRunner.")
     ] = 1,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a finished output.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace a finished output, once the new one is ready."
+        ),
     ] = False,
     max_bad_fraction: Annotated[
-        float, typer.Option(min=0, max=1, help="Fail past this share of bad rows.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Fail past this share of bad rows, of log or table."
+        ),
     ] = 0.01,
     join: Annotated[
         JoinMode,

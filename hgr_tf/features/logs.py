@@ -30,7 +30,8 @@ class Format(Strict):
         encoding: Of delimited text.
         quote: Quotes a value of delimited text; empty for none.
         newlines_in_values: Whether quoted values may hold line ends. Such
-            files are not split among workers.
+            files are not split among workers; a quote that opens a value but
+            closes it nowhere costs its line.
     """
 
     type: Literal["auto", "parquet", "csv", "jsonl", "avro"] = "auto"
