@@ -68,7 +68,10 @@ def _plus_plus(points, weights, num_clusters, seed):
     centers = tf.concat([first, tf.zeros([num_clusters - 1, dim])], axis=0)
 
     def step(i, centers, distances):
-        drawn = tf.gather(points, _draw(weights * distances, uniforms[i]))
+        masses = weights * distances
+        # With a center on every point there is: any of them again.
+        masses = tf.where(tf.reduce_sum(masses) > 0, masses, weights)
+        drawn = tf.gather(points, _draw(masses, uniforms[i]))
         reached = tf.minimum(distances, _squared_distances(drawn, points))
         best = tf.argmin(tf.linalg.matvec(reached, weights))
         centers = tf.tensor_scatter_nd_update(centers, [[i]], drawn[best][None])

@@ -6,6 +6,9 @@ import tensorflow as tf
 from hgr_tf.compat import add_state
 from hgr_tf.distribute import num_replicas, sum_over_replicas
 
+_REACH = 1.0
+_LOWEST_LOSS = 1e-2
+
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
 class UncertaintyWeighting(tf.keras.layers.Layer):
@@ -16,11 +19,13 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
     log sigma is trained. Each starts, at the first training call where its
     loss is above 0, at its optimum log sigma = log(L) / 2: there the weighted
     term of every level is 1/2 whatever its scale, and sigma's gradient is 0.
+    From there it moves by 1 at the most: no weight grows more than e^2 times,
+    however small a loss gets.
 
     Args:
         num_losses: Number of losses.
         learning_rate_scale: log sigma moves this many times as fast as the
-            optimizer's learning rate says (with Adam; its square with SGD).
+            optimizer's learning rate says.
 
     Call arguments:
         losses: float32 [num_losses], at least 0.
@@ -48,8 +53,13 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         self.num_losses = num_losses
         self.learning_rate_scale = learning_rate_scale
         # log sigma = start + learning_rate_scale * moved.
+        reach = _REACH / learning_rate_scale
         self._moved = self.add_weight(
-            name="moved", shape=(num_losses,), initializer="zeros", trainable=True
+            name="moved",
+            shape=(num_losses,),
+            initializer="zeros",
+            trainable=True,
+            constraint=lambda moved: tf.clip_by_value(moved, -reach, reach),
         )
         nan = tf.keras.initializers.Constant(np.nan)
         self._start = add_state(self, "start", (num_losses,), nan)
@@ -59,14 +69,17 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         """Weighted sum; see the class."""
         losses = tf.convert_to_tensor(losses, tf.float32)
         mean = sum_over_replicas(tf.stop_gradient(losses)) / num_replicas()
-        optimum = 0.5 * tf.math.log(tf.maximum(mean, 1e-6))
+        optimum = 0.5 * tf.math.log(tf.maximum(mean, _LOWEST_LOSS))
         start = tf.convert_to_tensor(self._start)
         starts = tf.math.is_nan(start) & (mean > 0) & started
         start = tf.where(starts, optimum, start)
         if training:
             self._start.assign(start)
         start = tf.where(tf.math.is_nan(start), 0.0, start)
-        log_sigma = start + self.learning_rate_scale * self._moved
+        # A gradient as if the scale were 1: the steps of SGD are scaled once too.
+        moved = tf.convert_to_tensor(self._moved)
+        moved += (self.learning_rate_scale - 1.0) * tf.stop_gradient(moved)
+        log_sigma = start + moved
         weighted = 0.5 * losses * tf.exp(-2.0 * log_sigma) + log_sigma
         return tf.reduce_sum(tf.where(counts, weighted, 0.0))
 

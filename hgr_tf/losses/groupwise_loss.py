@@ -67,14 +67,22 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         ]
         self._fixed_weights, self._uncertainty = None, None
         if level_weights == "uncertainty":
+            self._uncertainty = UncertaintyWeighting(num_levels)
+        elif isinstance(level_weights, UncertaintyWeighting):
+            self._uncertainty = level_weights
+        else:
+            self._fixed_weights = _fixed_weights(level_weights, num_levels)
+        if self._uncertainty is not None:
+            if self._uncertainty.num_losses != num_levels:
+                raise ValueError(
+                    f"`level_weights` must weigh {num_levels} levels, "
+                    f"got {self._uncertainty.num_losses}"
+                )
             if any(is_tfr_loss(loss) for loss in self._losses_of_levels):
                 raise ValueError(
                     "`level_weights` must be fixed with a tensorflow-ranking loss, "
                     "which may be negative; got 'uncertainty'"
                 )
-            self._uncertainty = UncertaintyWeighting(num_levels)
-        else:
-            self._fixed_weights = _fixed_weights(level_weights, num_levels)
         self.built = True
 
     def call(
@@ -140,10 +148,13 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
 
     def get_config(self):
         """Constructor arguments that all groupwise losses take."""
+        weights = self.level_weights
+        if isinstance(weights, UncertaintyWeighting):
+            weights = tf.keras.utils.serialize_keras_object(weights)
         return {
             **super().get_config(),
             "listwise": self.listwise,
-            "level_weights": self.level_weights,
+            "level_weights": weights,
             "normalization": self.normalization,
             "global_batch": self.global_batch,
         }
@@ -152,15 +163,16 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
     def from_config(cls, config):
         """Makes the loss from `get_config`, serialized or not."""
 
-        def loss(item):
+        def plain(item):
             if isinstance(item, dict):
                 return tf.keras.utils.deserialize_keras_object(item)
             return item
 
         listwise = config["listwise"]
         several = isinstance(listwise, list | tuple)
-        listwise = [loss(item) for item in listwise] if several else loss(listwise)
-        return cls(**{**config, "listwise": listwise})
+        listwise = [plain(item) for item in listwise] if several else plain(listwise)
+        weights = plain(config["level_weights"])
+        return cls(**{**config, "listwise": listwise, "level_weights": weights})
 
 
 def _flat(labels, logits, sample_weight):

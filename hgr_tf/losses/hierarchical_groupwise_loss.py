@@ -28,9 +28,9 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
             a list of these, one a level. tensorflow-ranking's losses keep
             their own reduction.
         level_weights: Total weight, split evenly; a list of weights, one a
-            level; or "uncertainty": learned, see
-            `hgr_tf.layers.UncertaintyWeighting` (not with losses of
-            tensorflow-ranking, which may be negative).
+            level; "uncertainty": learned; or a
+            `hgr_tf.layers.UncertaintyWeighting`, for a learning rate of its own
+            (neither with losses of tensorflow-ranking, which may be negative).
         normalization: "positive", "list" or "sample".
         user_level: Adds the user as one more, deepest level.
         global_batch: Under a `tf.distribute` strategy, lists span the batches

@@ -14,11 +14,12 @@ def log_loss(labels, logits, sample_weight=None):
         sample_weight: Optional [batch] or [batch, 1].
 
     Returns:
-        float32 scalar.
+        float32 scalar; 0 of an empty batch.
     """
     labels = tf.reshape(tf.cast(labels, tf.float32), [-1])
     logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
     if sample_weight is not None:
         losses *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
-    return tf.reduce_mean(losses)
+    rows = tf.cast(tf.size(losses), tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses), rows)

@@ -210,9 +210,14 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         if not self.quantized_loss_weight:
             (outputs,) = rank_each(halves, inputs, [seen], training=True)
             return self.logits(outputs), None, quantized
-        both = [seen, quantized.quantized]
-        first, second = rank_each(halves, inputs, both, training=True)
-        return self.logits(first), self.logits(second), quantized
+        # Before the start the second pass is the first again: layers that keep
+        # statistics of their inputs must not see codes without a meaning.
+        started = self.quantizer.started
+        second = tf.where(started, quantized.quantized, embeddings)
+        # The first pass runs last: its activity regularization is what is kept.
+        both = [second, seen]
+        quantized_outputs, outputs = rank_each(halves, inputs, both, training=True)
+        return self.logits(outputs), self.logits(quantized_outputs), quantized
 
     def _if_started(self, value):
         """`value`, but 0 while the codes do not mean anything yet."""
@@ -233,19 +238,24 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             metrics: Keras metrics of (labels, probabilities, sample_weight).
                 A `GroupAUC` is given the user ids too, in evaluation only.
             **kwargs: As of `tf.keras.Model.compile`, without `loss`: the
-                losses are the constructor's.
+                losses are the constructor's; and without `weighted_metrics`:
+                all `metrics` are.
 
         Raises:
-            ValueError: `loss` is given.
+            ValueError: `loss` or `weighted_metrics` is given.
         """
         if kwargs.pop("loss", None) is not None:
             raise ValueError(
                 "`loss` must not be given: the loss is LogLoss plus `ranking_loss`"
             )
+        if kwargs.pop("weighted_metrics", None):
+            raise ValueError(
+                "`weighted_metrics` must not be given: all `metrics` are weighted"
+            )
         metrics = list(metrics or [])
         self._group_metrics = [m for m in metrics if isinstance(m, GroupAUC)]
         others = [m for m in metrics if not isinstance(m, GroupAUC)]
-        super().compile(optimizer=optimizer, metrics=others, **kwargs)
+        super().compile(optimizer=optimizer, weighted_metrics=others, **kwargs)
 
     def get_compile_config(self):
         """What `compile` was called with, the group metrics included."""
@@ -253,7 +263,8 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         if config:
             serialize = tf.keras.utils.serialize_keras_object
             grouped = [serialize(metric) for metric in self._group_metrics]
-            config["metrics"] = [*(config.get("metrics") or []), *grouped]
+            weighted = config.pop("weighted_metrics", None) or []
+            config["metrics"] = [*weighted, *grouped]
         return config
 
     def compile_from_config(self, config):

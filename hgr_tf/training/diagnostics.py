@@ -31,7 +31,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
 
     Args:
         dataset: Batches of (inputs, labels[, sample_weight]) as in training, of
-            the same size: occupancy depends on it.
+            the same size: occupancy depends on it. Under a strategy, a replica's
+            share of a batch is looked at, unless lists span the global batch.
         num_batches: How many of them to look at.
 
     Example:
@@ -69,16 +70,31 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             for level, size in enumerate(quantizer.codebook_sizes, start=1)
         ]
         halves = halves_of(self.model.ranker, self.model.user_embedding)
-        for batch in self.dataset.take(self.num_batches):
+        # Under a strategy each replica adds the same, which leaves shares as they are.
+        run = tf.distribute.get_strategy().run
+        for batch in self._batches():
             inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(batch)
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
             for level, (occupancy, usage, perplexity, error) in enumerate(levels, 1):
-                occupancy.update_state(labels, codes, weights)
-                usage.update_state(codes)
-                perplexity.update_state(codes)
-                error.update_state(embeddings, quantizer.decode(codes[:, :level]))
+                decoded = quantizer.decode(codes[:, :level])
+                run(occupancy.update_state, args=(labels, codes, weights))
+                run(usage.update_state, args=(codes,))
+                run(perplexity.update_state, args=(codes,))
+                run(error.update_state, args=(embeddings, decoded))
         return levels
+
+    def _batches(self):
+        """Batches of the size that lists are made of."""
+        batches = self.dataset.take(self.num_batches)
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        if replicas == 1 or getattr(self.model.ranking_loss, "global_batch", False):
+            return batches
+        return batches.map(
+            lambda *batch: tf.nest.map_structure(
+                lambda rows: rows[: -(-tf.shape(rows)[0] // replicas)], batch
+            )
+        )
 
     def _warn_if_empty(self, level, occupancy):
         if occupancy >= LOW_OCCUPANCY or self._has_warned:

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
 from hgr_tf.layers.kmeans import kmeans
@@ -48,3 +50,28 @@ def test_fewer_points_than_clusters():
     centers = kmeans(POINTS[:2], tf.ones(2), 6, [0, 0])
     assert np.isfinite(centers).all()
     assert {tuple(c) for c in centers.numpy()} <= {tuple(p) for p in POINTS[:2]}
+
+
+@given(
+    distinct=st.integers(1, 4),
+    clusters=st.integers(1, 8),
+    padding=st.integers(0, 5),
+    distance=st.sampled_from(["squared_l2", "cosine"]),
+    seed=st.integers(0, 2**31 - 1),
+)
+@settings(max_examples=30)
+def test_centers_lie_among_the_weighted_points(
+    distinct, clusters, padding, distance, seed
+):
+    """Also with fewer points than clusters, and places of weight 0 among them."""
+    points = np.concatenate([np.zeros((padding, 5)), POINTS[:distinct]] * 2)
+    weights = np.float32([0] * padding + [1] * distinct) / 4
+    centers = kmeans(
+        tf.constant(points, tf.float32),
+        tf.constant(np.tile(weights, 2)),
+        clusters,
+        [seed, 0],
+        distance,
+    ).numpy()
+    low, high = POINTS[:distinct].min(0), POINTS[:distinct].max(0)
+    assert (centers >= low - 1e-4).all() and (centers <= high + 1e-4).all()

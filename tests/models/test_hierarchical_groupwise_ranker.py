@@ -284,3 +284,49 @@ def test_missing_inputs_and_a_loss_of_ones_own_are_named():
         model({"user": USERS})
     with pytest.raises(ValueError, match="`loss` must not be given"):
         model.compile(loss="mse")
+
+
+@pytest.mark.parametrize("method", ["plain", "default", "paper"])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_batch_of_one_row_or_none_trains_and_evaluates(method, rows):
+    model = compiled(wrap(method=method))
+    model.fit(dataset(), verbose=0)  # the codes have started
+    few = ({name: values[:rows] for name, values in INPUTS.items()}, LABELS[:rows])
+    for results in (
+        model.train_on_batch(*few, return_dict=True),
+        model.test_on_batch(*few, return_dict=True),
+    ):
+        assert np.isfinite(results["loss"])
+    assert all(np.isfinite(weight).all() for weight in model.ranker.get_weights())
+
+
+def test_before_the_start_the_second_pass_shows_layers_no_codes():
+    """It shows them the same batch again: momentum .9 twice is .81 once."""
+
+    def batch_normalized(momentum):
+        keras.utils.set_random_seed(5)
+        ranker = make_ranker()
+        hidden = keras.layers.BatchNormalization(momentum=momentum)(
+            ranker.layers[-3].output
+        )
+        return keras.Model(ranker.input, keras.layers.Dense(1)(hidden))
+
+    plain = compiled(wrap(batch_normalized(0.81), "plain"))
+    quantizer = ResidualVectorQuantizer(2, 4, start_step=999)
+    paper = compiled(wrap(batch_normalized(0.9), "paper", quantizer=quantizer))
+    for model in (plain, paper):
+        model.fit(dataset(), shuffle=False, verbose=0)
+    for one, other in zip(plain.ranker.weights, paper.ranker.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_metrics_are_weighted():
+    weights = np.float32(RANDOM.integers(0, 3, ROWS))
+    model = wrap(method="plain")
+    model.compile("adam", metrics=[hgr_tf.metrics.PredictedOverObserved()])
+    results = model.evaluate(
+        INPUTS, LABELS, sample_weight=weights, verbose=0, return_dict=True
+    )
+    predicted = tf.sigmoid(model.predict(INPUTS, verbose=0)[:, 0])
+    expected = np.dot(weights, predicted) / np.dot(weights, LABELS)
+    np.testing.assert_allclose(results["pcoc"], expected, rtol=1e-5)

@@ -7,6 +7,7 @@ import tensorflow as tf
 import hgr_tf
 from hgr_tf.features import USER
 from hgr_tf.groups import group_statistics, prefix_groups
+from hgr_tf.testing import two_replicas
 from hgr_tf.training import QuantizerDiagnostics
 
 LEVELS, CODEWORDS = 2, 4
@@ -109,3 +110,17 @@ def test_full_levels_do_not_warn(dataset):
         warnings.filterwarnings("error", message=".*smaller codebook.*")
         history = fit(make_model(codebook_size=2), dataset)
     assert history["group_occupancy_2"][0] >= 0.5
+
+
+def test_two_replicas_see_the_figures_of_their_own_batches(dataset):
+    strategy = two_replicas()
+    with strategy.scope():
+        model = make_model()
+    history = fit(model, dataset, num_batches=1)
+    inputs, labels = next(iter(dataset.rebatch(128)))
+    embedding = model.ranker.get_layer("user_embedding")(inputs["user"])
+    codes = model.quantizer.encode(embedding)
+    expected = group_statistics(prefix_groups(codes), labels).occupancy
+    found = [history[f"group_occupancy_{level}"][0] for level in (1, 2)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert history["codebook_usage_1"] == [1]
