@@ -76,6 +76,22 @@ def raw_json(table: pa.Table) -> Callable[[int], str]:
     """The rows of a typed table as JSON."""
 
     def raw(index: int) -> str:
-        return json.dumps(table.slice(index, 1).to_pylist()[0], default=str)
+        row = table.slice(index, 1)
+        try:
+            values = row.to_pylist()
+        except (ValueError, OverflowError):  # times that Python's cannot hold
+            values = _with_numbers_for_times(row).to_pylist()
+        return json.dumps(values[0], default=str)
 
     return raw
+
+
+def _with_numbers_for_times(row: pa.Table) -> pa.Table:
+    return pa.table(
+        {
+            name: column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())
+            if pa.types.is_temporal(column.type)
+            else column
+            for name, column in zip(row.column_names, row.columns, strict=True)
+        }
+    )

@@ -349,6 +349,28 @@ def test_bad_rows_are_explained_and_counted(run, tmp_path, spec):
     assert counters["bad: missing"] == 2
 
 
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("ns"), pa.date32()])
+def test_a_time_that_python_cannot_hold_is_one_bad_row(run, tmp_path, spec, kind):
+    number = {"us": 253_402_300_800_000_000, "ns": 2**63 - 1}
+    last = 3_000_000 if pa.types.is_date(kind) else number[kind.unit]
+    numbers = pa.array([0] * 9 + [last], pa.int32() if last < 2**31 else pa.int64())
+    columns = {name: pa.nulls(10) for name in ("age", "tags", "hour", "city")}
+    columns |= {"user": ["u"] * 10, "item": [1] * 10, "click": [0, 1] * 5}
+    columns |= {"t": numbers.cast(kind)}
+    if kind == pa.timestamp("ns"):
+        columns["click"] = [0, 1] * 4 + [0, 7]
+    pq.write_table(pa.table(columns), tmp_path / "log.parquet")
+    timed = spec.model_dump() | {"time": "t", "time_unit": "us"}
+    folder, manifest = run(
+        FeatureSpec.model_validate(timed),
+        [str(tmp_path / "log.parquet")],
+        max_bad_fraction=0.1,
+    )
+    assert manifest.counters["rows_good"] == 9
+    (letter,) = dead_letters(folder)
+    assert letter["row"] == 10 and '"user": "u"' in letter["raw"]
+
+
 def test_too_many_bad_rows_fail_and_leave_nothing_finished(run, tmp_path, spec):
     log = tmp_path / "log.jsonl"
     good = {"user": "u", "item": 1, "click": 1}
