@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -67,8 +68,12 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
     sources = {f.name: _sources(f, columns, path) for f in features}
     wanted = sorted({c for found in sources.values() for c in found})
     for unit in plan_units(file, 0, format_, []):
-        for batch in read_unit(unit, wanted):
-            yield _to_rows(batch, features, sources, spec.missing_values)
+        yield _in_order(
+            [
+                _check(batch, features, sources, spec.missing_values)
+                for batch in read_unit(unit, wanted)
+            ]
+        )
 
 
 def _column_names(file: File, format_: Format) -> list[str]:
@@ -93,7 +98,28 @@ def _sources(feature: Feature, columns: list[str], path: Path) -> list[str]:
     return found
 
 
-def _to_rows(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> Rows:
+class _Checked(NamedTuple):
+    """Rows of a batch: where in their unit the good ones lie, and what ails others."""
+
+    positions: np.ndarray
+    inputs: dict[str, np.ndarray]
+    faults: dict[int, str]
+
+
+def _in_order(batches: list[_Checked]) -> Rows:
+    """The rows of a unit as they lie in it: its batches may each hold one shape."""
+    positions = np.concatenate([batch.positions for batch in batches])
+    order = np.argsort(positions)
+    inputs = {
+        name: np.concatenate([batch.inputs[name] for batch in batches])[order]
+        for name in batches[0].inputs
+    }
+    faults = {row: why for batch in batches for row, why in batch.faults.items()}
+    rows = sorted([*positions.tolist(), *faults])
+    return Rows(inputs, [faults.get(row) for row in rows])
+
+
+def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Checked:
     faults: dict[int, str] = {r.row: r.reason for r in batch.rejected}
     arrays = {}
     for feature in features:
@@ -114,8 +140,7 @@ def _to_rows(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> Ro
     inputs = {
         f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f) for f in features
     }
-    rows = sorted([*batch.rows.tolist(), *(r.row for r in batch.rejected)])
-    return Rows(inputs, [faults.get(row) for row in rows])
+    return _Checked(np.asarray(batch.rows)[good], inputs, faults)
 
 
 def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]:
