@@ -1,7 +1,7 @@
 # Two commands on a fresh machine: `make demo` and `make test`.
 # A name on the PATH may be a pyenv shim that refuses to run, so each is tried.
 PYTHON ?= $(shell \
-  for python in python3.11 python3.10 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[01].*/bin/python; do \
+  for python in python3.11 python3.10 python3 python "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[01].*/bin/python; do \
     "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' 2>/dev/null \
       && echo "$$python" && break; \
   done)
@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 
 # The two other flavours, TF 2.21 with Keras 3 or tf-keras.
 MODERN_PYTHON ?= $(shell \
-  for python in python3.12 python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[23].*/bin/python; do \
+  for python in python3.12 python3.13 python3 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[23].*/bin/python; do \
     "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))' 2>/dev/null \
       && echo "$$python" && break; \
   done)
@@ -26,8 +26,9 @@ $(STAMP): setup.py
 	@test -n "$(PYTHON)" || { \
 	  echo "hgr_tf needs Python 3.10 or 3.11 (found: $$(python3 --version 2>&1 || echo none))." \
 	       "Install python3.11 or say: make env PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; \
-	  sys.exit(0 if v in ((3, 10), (3, 11)) else f"hgr_tf develops on Python 3.10 or 3.11; $(PYTHON) is {v[0]}.{v[1]}.")'
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' 2>/dev/null || { \
+	  echo "hgr_tf develops on Python 3.10 or 3.11; $(PYTHON) is" \
+	       "$$("$(PYTHON)" --version 2>/dev/null || echo "no Python that runs")." >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[dataflow,onnx,report,dev]'

@@ -33,6 +33,7 @@ CORE = [
 ]
 PIPELINES = [
     "apache-beam==2.77.0",
+    "cramjam>=2.8",  # Avro compressed with snappy
     "google-crc32c>=1.5",
     "isal>=1.6",
     "msgspec>=0.18",

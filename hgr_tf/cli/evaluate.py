@@ -32,7 +32,9 @@ def evaluate(
             "what this ranker's embeddings tell of the users' tastes.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of swapping the users' embeddings.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of swapping the users' embeddings.")
+    ] = 0,
 ) -> None:
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
     from hgr_tf import training

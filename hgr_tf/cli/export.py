@@ -66,7 +66,7 @@ def export(
             "training-only parts. With --run all checks run.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
 ) -> None:
     """Export the ranker of a run for TensorFlow Serving.
 

@@ -52,8 +52,9 @@ def train(
         seed=seed,
     )
     output = output or Path("runs") / config.stem
-    if training.RunFolder(output).is_finished and not overwrite:
-        typer.echo(f"{output}: finished before; --overwrite trains it anew")
+    was_finished = training.RunFolder(output).is_finished and not overwrite
     run = training.train(settings, output, overwrite=overwrite)
+    if was_finished:
+        typer.echo(f"{output}: finished before; --overwrite trains it anew")
     split = settings.data.validation
     print_metrics({output.name: run.metrics}, title=f"{output}, on {split!r}")
