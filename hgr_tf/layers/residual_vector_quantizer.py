@@ -248,15 +248,15 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         values = tf.cast(embeddings, tf.float32)
         self._ensure_built(values.shape[-1])
         books = self._split_codewords()
-        if not tf.executing_eagerly():
+        if not tf.executing_eagerly() or len(values) <= _ENCODED_AT_ONCE:
             return residual_codes(values, books, self.distance)
         parts = [
             residual_codes(
                 values[start : start + _ENCODED_AT_ONCE], books, self.distance
             )
-            for start in range(0, max(len(values), 1), _ENCODED_AT_ONCE)
+            for start in range(0, len(values), _ENCODED_AT_ONCE)
         ]
-        return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
+        return tf.concat(parts, axis=0)
 
     def decode(self, codes):
         """Sum of the codewords of `codes`, int [batch, l] for any l <= L.
