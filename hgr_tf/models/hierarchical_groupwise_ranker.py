@@ -97,6 +97,11 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         self._group_metrics = []
         self._trackers = _trackers(ranking_loss is not None)
         self.built = True
+        if not KERAS_3 and getattr(ranker, "inputs", None):
+            # As a SavedModel, Keras 2 saves only models whose inputs it knows.
+            self._set_save_spec(
+                tf.nest.map_structure(lambda tensor: tensor.type_spec, ranker.input)
+            )
 
     def _check_arguments(self):
         if not self.quantized_loss_weight >= 0:

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 import hgr_tf
+from hgr_tf.compat import KERAS_3
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses import GroupwiseBaselineLoss, HierarchicalGroupwiseLoss
 from hgr_tf.metrics import GroupAUC
@@ -330,3 +331,18 @@ def test_metrics_are_weighted():
     predicted = tf.sigmoid(model.predict(INPUTS, verbose=0)[:, 0])
     expected = np.dot(weights, predicted) / np.dot(weights, LABELS)
     np.testing.assert_allclose(results["pcoc"], expected, rtol=1e-5)
+
+
+@pytest.mark.skipif(KERAS_3, reason="Keras 3 exports models, it does not save them so")
+@pytest.mark.parametrize("method", ["plain", "paper"])
+def test_a_saved_model_in_the_middle_of_training_ranks_the_same(method, tmp_path):
+    model = compiled(wrap(method=method))
+    model.fit(dataset(), verbose=0)
+    tf.saved_model.save(model, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    inputs = {name: tf.constant(INPUTS[name]) for name in ("user", "item")}
+    (found,) = loaded.signatures["serving_default"](**inputs).values()
+    np.testing.assert_allclose(found, model.ranker(inputs), rtol=1e-5, atol=1e-6)
+    if method == "paper":
+        books = loaded.quantizer._books.codewords
+        np.testing.assert_array_equal(books, np.concatenate(model.quantizer.codebooks))
