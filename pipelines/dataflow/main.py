@@ -19,27 +19,38 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--output", required=True)
     parser.add_argument("--user_table")
     parser.add_argument("--item_table")
-    parser.add_argument("--max_bad_fraction", type=float, default=0.01)
-    parser.add_argument("--shard_rows", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--overwrite", choices=["true", "false"], default="false")
+    parser.add_argument("--join", choices=["auto", "side", "shuffle"])
+    parser.add_argument("--output_format", choices=["tfrecord", "elwc", "parquet"])
+    parser.add_argument("--layout", choices=["shuffled", "user", "code"])
+    parser.add_argument("--code_table")
+    parser.add_argument("--code_prefix", type=int)
+    parser.add_argument("--encoding_from")
+    parser.add_argument("--grow_vocabularies", type=_flag)
+    parser.add_argument("--compression", type=int)
+    parser.add_argument("--max_bad_fraction", type=float)
+    parser.add_argument("--shard_rows", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--overwrite", type=_flag)
     given, beam_options = parser.parse_known_args(arguments)
+    settings = {name: value for name, value in vars(given).items() if value is not None}
+    spec, inputs, output = (settings.pop(name) for name in ("spec", "input", "output"))
     with tempfile.TemporaryDirectory() as folder:
-        spec = Path(folder, "spec.yaml")
-        spec.write_bytes(read_bytes(given.spec))
+        path = Path(folder, "spec.yaml")
+        path.write_bytes(read_bytes(spec))
         launch(
-            spec,
-            given.input.split(","),
-            given.output,
-            user_table=given.user_table,
-            item_table=given.item_table,
+            path,
+            inputs.split(","),
+            output,
             runner="DataflowRunner",
             beam_options=beam_options,
-            overwrite=given.overwrite == "true",
-            max_bad_fraction=given.max_bad_fraction,
-            shard_rows=given.shard_rows,
-            seed=given.seed,
+            **settings,
         )
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"must be true or false, got {text!r}")
+    return text == "true"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The Dataflow job as it would be submitted, built without a network."""
 
+import inspect
 import json
 from pathlib import Path
 from unittest import mock
@@ -8,6 +9,7 @@ import pytest
 from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
+from hgr_tf.cli.prepare import prepare as prepare_command
 from pipelines.dataflow import main as template
 from pipelines.run import launch
 
@@ -95,6 +97,14 @@ def test_template_parameters_reach_the_run(tmp_path, spec):
         "output": "gs://b/out",
         "user_table": "gs://b/users",
         "item_table": "gs://b/items",
+        "join": "shuffle",
+        "output_format": "parquet",
+        "layout": "code",
+        "code_table": "gs://b/codes",
+        "code_prefix": "2",
+        "encoding_from": "gs://b/yesterday",
+        "grow_vocabularies": "true",
+        "compression": "3",
         "max_bad_fraction": "0.5",
         "shard_rows": "7",
         "seed": "3",
@@ -107,4 +117,22 @@ def test_template_parameters_reach_the_run(tmp_path, spec):
     (_, inputs, output), named = started.call_args
     assert inputs == ["train=gs://b/a-*", "val=gs://b/v-*"] and output == "gs://b/out"
     assert named["beam_options"] == ["--region=europe-west1"]
+    typed = {name: str(named[name]).lower() for name in list(values)[3:]}
+    assert typed == dict(list(values.items())[3:])
     assert named["shard_rows"] == 7 and named["overwrite"] is True
+
+
+def test_template_parameters_are_the_options_of_prepare():
+    metadata = json.loads((ROOT / "pipelines/dataflow/metadata.json").read_text())
+    options = inspect.signature(prepare_command).parameters
+    of_this_machine = {"workers", "runner", "beam_options"}
+    expected = set(options) - of_this_machine
+    assert {p["name"] for p in metadata["parameters"]} == expected
+
+
+def test_template_leaves_defaults_to_prepare(tmp_path, spec):
+    path = tmp_path / "spec.yaml"
+    path.write_text(spec.to_yaml())
+    with mock.patch.object(template, "launch") as started:
+        template.main([f"--spec={path}", "--input=gs://b/a", "--output=gs://b/out"])
+    assert set(started.call_args.kwargs) == {"runner", "beam_options"}
