@@ -33,6 +33,7 @@ class Client:
     Args:
         address: host:port of its gRPC service.
         model: Name of the model there.
+        version: Of the model; by default the newest that the server has.
         timeout_seconds: Deadline of a call, its retries included.
         attempts: Tries of a call, at most. Between them it waits a random
             time that doubles on average.
@@ -48,6 +49,7 @@ class Client:
         address: str,
         model: str,
         *,
+        version: int | None = None,
         timeout_seconds: float = 5.0,
         attempts: int = 5,
         batch_rows: int = 1000,
@@ -60,6 +62,7 @@ class Client:
             if value <= 0:
                 raise ValueError(f"`{name}` must be positive, got {value}")
         self._model = model
+        self._version = version
         self._timeout = timeout_seconds
         self._attempts = attempts
         self._batch_rows = batch_rows
@@ -142,7 +145,9 @@ class Client:
 
     def versions(self) -> list[int]:
         """The versions that the server has available, newest first."""
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec(""))
+        request = get_model_status_pb2.GetModelStatusRequest(
+            model_spec=model_pb2.ModelSpec(name=self._model)
+        )
         response = self._call(self._models.GetModelStatus, request)
         available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
         found = [
@@ -151,7 +156,10 @@ class Client:
         return sorted(found, reverse=True)
 
     def _spec(self, signature: str) -> model_pb2.ModelSpec:
-        return model_pb2.ModelSpec(name=self._model, signature_name=signature)
+        spec = model_pb2.ModelSpec(name=self._model, signature_name=signature)
+        if self._version is not None:
+            spec.version.value = self._version
+        return spec
 
     def _call(self, method: Callable, request):
         deadline = time.monotonic() + self._timeout

@@ -58,7 +58,7 @@ def predict(
     folder = model if is_version else version_path(model, version)
     spec = load_spec(folder)
     name = name or folder.resolve().parent.name
-    score = _remote(server, name, timeout) if server else _local(folder)
+    score = _remote(server, name, version, timeout) if server else _local(folder)
     read = failed = 0
     with output.open("w", encoding="utf-8") if output else _standard_output() as sink:
         for batch in read_rows(rows, spec):
@@ -83,12 +83,12 @@ def _local(folder: Path):
     return Predictor(folder).probabilities
 
 
-def _remote(server: str, name: str, timeout: float):
+def _remote(server: str, name: str, version: int | None, timeout: float):
     import grpc
 
     from export.client import Client
 
-    client = Client(server, name, timeout_seconds=timeout)
+    client = Client(server, name, version=version, timeout_seconds=timeout)
 
     def score(inputs):
         try:

@@ -94,8 +94,13 @@ def test_predict_on_a_server(hgr_tf, base_path, rows, model):
             *("predict", "--model", base_path, "--input", rows),
             *("--server", server.grpc, "--name", MODEL),
         )
+        given = ("--model", base_path / "1", "--input", rows, "--version", 2)
+        refused, _, err = hgr_tf(
+            "predict", *given, "--server", server.grpc, "--name", MODEL
+        )
     assert code == 1
     assert_scored(out, rows, model)
+    assert refused == 1 and "NOT_FOUND" in err
 
 
 def test_predict_says_in_a_line_why_it_cannot(hgr_tf, base_path, rows, tmp_path):
