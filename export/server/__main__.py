@@ -9,6 +9,8 @@ import signal
 import sys
 import threading
 
+_SIGNAL_SECONDS = 0.2
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves; returns the exit code.
@@ -55,7 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
         f"rest {options.host}:{rest_server.server_port}",
         flush=True,
     )
-    stopped.wait()
+    # A thread of TensorFlow's or gRPC's may take the signal, which does not wake
+    # this one; Python runs the handler here, when the wait ends.
+    while not stopped.wait(_SIGNAL_SECONDS):
+        pass
     rest_server.shutdown()
     grpc_server.stop(grace=options.grace_seconds).wait()
     models.stop()
