@@ -62,6 +62,7 @@ EXTRAS = {
     "onnx": [f"onnx>=1.16,<1.18; {KERAS_2}", "onnxruntime>=1.17", "tf2onnx>=1.16"],
     "report": ["jinja2>=3", "matplotlib>=3.8"],
     "dev": [
+        "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
         "ovmsclient>=2023.1",
         "pytest>=8",

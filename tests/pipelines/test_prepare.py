@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import fastavro
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -369,6 +370,29 @@ def test_a_time_that_python_cannot_hold_is_one_bad_row(run, tmp_path, spec, kind
     assert manifest.counters["rows_good"] == 9
     (letter,) = dead_letters(folder)
     assert letter["row"] == 10 and '"user": "u"' in letter["raw"]
+
+
+def test_a_time_of_avro_that_python_cannot_hold_is_one_bad_row(run, tmp_path, spec):
+    time = {"type": "long", "logicalType": "timestamp-millis"}
+    absent = ["age", "tags", "hour", "city"]
+    fields = [{"name": "user", "type": "string"}, {"name": "t", "type": time}]
+    fields += [{"name": name, "type": "int"} for name in ("item", "click")]
+    fields += [{"name": name, "type": ["null", "string"]} for name in absent]
+    rows = [{"user": "u", "item": 1, "click": i % 2, "t": 1_000 * i} for i in range(10)]
+    rows[3]["t"] = 1_650_000_000_000_000_000
+    with (tmp_path / "log.avro").open("wb") as file:
+        schema = {"type": "record", "name": "row", "fields": fields}
+        fastavro.writer(file, schema, rows)
+    timed = spec.model_dump() | {"time": "t", "time_unit": "s"}
+    folder, manifest = run(
+        FeatureSpec.model_validate(timed),
+        [str(tmp_path / "log.avro")],
+        max_bad_fraction=0.1,
+    )
+    assert manifest.counters["rows_good"] == 9
+    (letter,) = dead_letters(folder)
+    assert letter["row"] == 4 and letter["column"] == "t"
+    assert json.loads(letter["raw"])["t"] == rows[3]["t"]
 
 
 def test_too_many_bad_rows_fail_and_leave_nothing_finished(run, tmp_path, spec):

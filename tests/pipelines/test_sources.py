@@ -302,6 +302,33 @@ class TestAvro:
         rows, _ = read_all(path)
         assert [r[1].timestamp() for r in rows] == [5, 7]
 
+    @pytest.mark.parametrize(
+        ("base", "logical", "kind"),
+        [
+            ("long", "timestamp-millis", pa.timestamp("ms", "UTC")),
+            ("long", "timestamp-micros", pa.timestamp("us", "UTC")),
+            ("long", "local-timestamp-millis", pa.timestamp("ms")),
+            ("int", "date", pa.date32()),
+            ("int", "time-millis", pa.time32("ms")),
+        ],
+    )
+    def test_times_that_python_cannot_hold_are_read_as_any_other(
+        self, tmp_path, base, logical, kind
+    ):
+        largest = 2**63 - 1 if base == "long" else 2**31 - 1
+        values = [5, None, largest, -largest]
+        time = ["null", {"type": base, "logicalType": logical}]
+        fields = [{"name": "a", "type": time}]
+        path = tmp_path / "log.avro"
+        with path.open("wb") as file:
+            schema = {"type": "record", "name": "row", "fields": fields}
+            fastavro.writer(file, schema, [{"a": value} for value in values])
+        (unit,) = plan_units(match(str(path))[0], 0, Format(), ["a"])
+        (batch,) = read_unit(unit, ["a"])
+        numbers = batch.columns["a"].cast(pa.int32() if base == "int" else pa.int64())
+        assert batch.columns["a"].type == kind and numbers.to_pylist() == values
+        assert json.loads(batch.raw(2)) == {"a": largest}
+
     @fuzz
     @given(data=st.data())
     def test_a_file_cut_short_is_never_taken_for_a_whole_one(self, tmp_path, data):
