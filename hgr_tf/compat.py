@@ -60,6 +60,13 @@ def update_compiled_metrics(model, labels, predictions, sample_weight):
     compiled.update_state(labels, predictions, sample_weight)
 
 
+def progress_bar():
+    """Keras's progress bar; it shows the figures of the callbacks before it."""
+    if KERAS_3:
+        return tf.keras.callbacks.ProgbarLogger()
+    return tf.keras.callbacks.ProgbarLogger(count_mode="steps")
+
+
 def under_xla():
     """Whether the function being traced will be compiled by XLA."""
     graph = tf.compat.v1.get_default_graph()

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "codebook_usage": ["CodebookUsage"],
         "expected_calibration_error": ["ExpectedCalibrationError"],
+        "expired_codes": ["ExpiredCodes"],
         "gauc": ["GroupAUC"],
         "gauc_numpy": ["group_auc"],
         "group_occupancy": ["GroupOccupancy"],

@@ -43,9 +43,11 @@ def check_metric_in_graph(make, inputs, expected, jit_compile):
         raise AssertionError("XLA must be refused with a NotImplementedError")
 
 
-def check_metric_replicas(make, inputs):
+def check_metric_replicas(make, inputs, splits_rows):
     """Two replicas with a half each count as one that saw both halves."""
     alone = make()
+    if not splits_rows:
+        inputs = {name: tf.concat([x, x], axis=0) for name, x in inputs.items()}
     for half in range(2):
         alone.update_state(
             **{name: tf.split(rows, 2)[half] for name, rows in inputs.items()}

@@ -76,7 +76,9 @@ class TestCase(unittest.TestCase):
         layer_checks.check_masked_rows(loss, inputs)
         layer_checks.check_nothing_to_rank(loss, inputs)
 
-    def run_metric_test(self, make, inputs, expected, jit_compile=True):
+    def run_metric_test(
+        self, make, inputs, expected, jit_compile=True, splits_rows=True
+    ):
         """Checks values, weights, config, files, graph, precisions, replicas.
 
         Args:
@@ -86,6 +88,8 @@ class TestCase(unittest.TestCase):
             expected: The result after all of them came as one batch.
             jit_compile: Whether the metric compiles under XLA; otherwise it must
                 say that it does not.
+            splits_rows: Whether two replicas see half of the rows each; otherwise
+                both see all.
         """
         inputs = checks.tensors(dict(inputs))
         metric = make()
@@ -97,7 +101,7 @@ class TestCase(unittest.TestCase):
                 metric = make()
                 metric.update_state(**inputs)
                 checks.check_same(metric.result(), expected)
-        metric_checks.check_metric_replicas(make, inputs)
+        metric_checks.check_metric_replicas(make, inputs, splits_rows)
 
     def run_model_test(self, make, inputs, labels, jit_compile=True):
         """Checks training, config, files, XLA, precisions, replicas.

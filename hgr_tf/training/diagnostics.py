@@ -5,10 +5,14 @@ import warnings
 import tensorflow as tf
 
 from hgr_tf import metrics
+from hgr_tf.groups import group_statistics, prefix_groups
 from hgr_tf.models.ranker_halves import halves_of
 
 LOW_OCCUPANCY = 0.5
 """Share of samples in lists of both classes under which a level hardly trains."""
+
+
+_LENGTH_QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 
 
 class QuantizerDiagnostics(tf.keras.callbacks.Callback):
@@ -16,12 +20,15 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
 
     Named "<figure>_<level>", level 1 the shallowest, over some batches:
 
+    - groups: how many a batch has;
     - group_occupancy: see `hgr_tf.metrics.GroupOccupancy`;
+    - list_length_p10, list_length_p50, list_length_p90: quantiles of the samples
+      of a group, each group once;
     - codebook_usage: see `hgr_tf.metrics.CodebookUsage`;
     - perplexity: see `hgr_tf.metrics.Perplexity`;
     - quantization_error: relative, of the codes up to the level; see
       `hgr_tf.metrics.QuantizationError`;
-    - expired: codewords replaced so far.
+    - expired_codes: see `hgr_tf.metrics.ExpiredCodes`.
 
     And "skipped_rows": rows so far whose embedding was not finite.
 
@@ -51,22 +58,14 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
         if quantizer is None or not quantizer.started:
             return
         levels = self._measure(quantizer)
-        expired = quantizer.expired.numpy()
-        for level, figures in enumerate(levels, start=1):
-            logs.update({f"{f.name}_{level}": float(f.result()) for f in figures})
-            logs[f"expired_{level}"] = int(expired[level - 1])
+        for level in levels:
+            logs.update(level.results())
         logs["skipped_rows"] = int(quantizer.skipped)
         self._warn_if_empty(len(levels), logs[f"group_occupancy_{len(levels)}"])
 
     def _measure(self, quantizer):
-        """Metrics of each level, occupancy first."""
         levels = [
-            (
-                metrics.GroupOccupancy(level),
-                metrics.CodebookUsage(size, level),
-                metrics.Perplexity(size, level),
-                metrics.QuantizationError(relative=True),
-            )
+            _Level(level, size)
             for level, size in enumerate(quantizer.codebook_sizes, start=1)
         ]
         halves = halves_of(self.model.ranker, self.model.user_embedding)
@@ -76,12 +75,14 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(batch)
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
-            for level, (occupancy, usage, perplexity, error) in enumerate(levels, 1):
-                decoded = quantizer.decode(codes[:, :level])
-                run(occupancy.update_state, args=(labels, codes, weights))
-                run(usage.update_state, args=(codes,))
-                run(perplexity.update_state, args=(codes,))
-                run(error.update_state, args=(embeddings, decoded))
+            lists = group_statistics(
+                prefix_groups(codes), labels, weights, _LENGTH_QUANTILES.values()
+            )
+            for level in levels:
+                decoded = quantizer.decode(codes[:, : level.number])
+                run(level.update_codes, args=(codes, embeddings, decoded))
+                run(level.update_lists, args=(labels, codes, weights, lists))
+                run(level.expired.update_state, args=(quantizer.expired,))
         return levels
 
     def _batches(self):
@@ -106,3 +107,37 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             "Take a smaller codebook, fewer levels or a larger batch.",
             stacklevel=2,
         )
+
+
+class _Level:
+    """The figures of one level."""
+
+    def __init__(self, number, codebook_size):
+        self.number = number
+        self.occupancy = metrics.GroupOccupancy(number)
+        self.usage = metrics.CodebookUsage(codebook_size, number)
+        self.perplexity = metrics.Perplexity(codebook_size, number)
+        self.error = metrics.QuantizationError(relative=True)
+        self.expired = metrics.ExpiredCodes(number)
+        self.groups = tf.keras.metrics.Mean("groups")
+        self.lengths = [
+            tf.keras.metrics.Mean(f"list_length_{name}") for name in _LENGTH_QUANTILES
+        ]
+
+    def update_codes(self, codes, embeddings, decoded):
+        self.usage.update_state(codes)
+        self.perplexity.update_state(codes)
+        self.error.update_state(embeddings, decoded)
+
+    def update_lists(self, labels, codes, weights, statistics):
+        self.occupancy.update_state(labels, codes, weights)
+        self.groups.update_state(statistics.num_groups[self.number - 1])
+        quantiles = tf.unstack(statistics.length_quantiles[self.number - 1])
+        for length, quantile in zip(self.lengths, quantiles, strict=True):
+            length.update_state(quantile)
+
+    def results(self):
+        """Each figure by its name and level."""
+        figures = [self.groups, self.occupancy, *self.lengths, self.usage]
+        figures += [self.perplexity, self.error, self.expired]
+        return {f"{f.name}_{self.number}": float(f.result()) for f in figures}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.compat import progress_bar
 from hgr_tf.data import PreparedData
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
@@ -96,6 +97,7 @@ def _train(config, data, folder, verbose):
             steps_per_epoch=steps,
             callbacks=[
                 EvaluateAverages(),
+                progress_bar(),
                 QuantizerDiagnostics(data.dataset(splits.train, settings.batch_size)),
                 EpochEnd(folder, checkpoints, settings.early_stopping),
                 tf.keras.callbacks.TensorBoard(

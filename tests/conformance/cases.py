@@ -1,5 +1,6 @@
-"""How to make and call each public class and ranker: a case a name.
+"""How to make and call each public class and ranker.
 
+A case a name, and further ones as "name: variant" where arguments choose other code.
 What is public and not here fails the conformance test. Everything is made in
 functions, as some of it cannot be imported on every flavour.
 """
@@ -31,18 +32,41 @@ FEATURES = {
 }
 
 
-def quantizer():
-    return hgr_tf.layers.ResidualVectorQuantizer(
-        2, 4, initializer="random", commitment_cost=0.1
+def quantizer(**arguments):
+    arguments = {"initializer": "random", "commitment_cost": 0.1, **arguments}
+    return hgr_tf.layers.ResidualVectorQuantizer(2, 4, **arguments)
+
+
+def _other_quantizer():
+    return quantizer(
+        initializer="kmeans",
+        start_buffer=_ROWS,
+        distance="cosine",
+        gradient_estimator="rotation",
     )
 
 
-def group_loss():
-    return hgr_tf.losses.HierarchicalGroupwiseLoss(2)
+def group_loss(*arguments):
+    return hgr_tf.losses.HierarchicalGroupwiseLoss(2, *arguments)
+
+
+def _groupwise(*arguments):
+    return {
+        "make": lambda: group_loss(*arguments),
+        "inputs": (LABELS, LOGITS, CODES),
+    }
 
 
 LAYERS = {
     "ResidualVectorQuantizer": {"make": quantizer, "inputs": (EMBEDDINGS,)},
+    "ResidualVectorQuantizer: k-means start, angles, rotation": {
+        "make": _other_quantizer,
+        "inputs": (EMBEDDINGS,),
+    },
+    "ResidualVectorQuantizer: gradient codebooks": {
+        "make": lambda: quantizer(learning="gradient"),
+        "inputs": (EMBEDDINGS,),
+    },
     "UncertaintyWeighting": {
         "make": lambda: hgr_tf.layers.UncertaintyWeighting(3),
         "inputs": (np.float32([0.1, 0.2, 0.3]), np.array([True, True, False])),
@@ -51,10 +75,15 @@ LAYERS = {
 }
 
 LOSSES = {
-    "HierarchicalGroupwiseLoss": {
-        "make": group_loss,
-        "inputs": (LABELS, LOGITS, CODES),
-    },
+    "HierarchicalGroupwiseLoss": _groupwise(),
+    "HierarchicalGroupwiseLoss: softmax_ce, learned weights": _groupwise(
+        "softmax_ce", "uncertainty"
+    ),
+    "HierarchicalGroupwiseLoss: pairwise_logistic a list": _groupwise(
+        "pairwise_logistic", 1.0, "list"
+    ),
+    "HierarchicalGroupwiseLoss: jrc a sample": _groupwise("jrc", [0.1, 0.2], "sample"),
+    "HierarchicalGroupwiseLoss: a loss a level": _groupwise(["softmax_ce", "jrc"]),
     "GroupwiseBaselineLoss": {
         "make": lambda: hgr_tf.losses.GroupwiseBaselineLoss("softmax_ce"),
         "inputs": (LABELS, LOGITS),
@@ -71,6 +100,12 @@ METRICS = {
         "make": lambda: hgr_tf.metrics.ExpectedCalibrationError(num_bins=1),
         "inputs": {"y_true": LABELS, "y_pred": PROBABILITIES},
         "expected": abs(LABELS.mean() - PROBABILITIES.mean()),
+    },
+    "ExpiredCodes": {
+        "make": lambda: hgr_tf.metrics.ExpiredCodes(level=2),
+        "inputs": {"expired": np.int32([1, 3])},
+        "expected": 3.0,
+        "splits_rows": False,
     },
     "GroupAUC": {
         "make": lambda: hgr_tf.metrics.GroupAUC(),
@@ -118,17 +153,20 @@ def _plain(name):
     return {"make": make, "inputs": FEATURES, "labels": LABELS}
 
 
-def _hierarchical():
-    model = hgr_tf.HierarchicalGroupwiseRanker(
-        _ranker("mlp_ranker"),
-        user_embedding="user_embedding",
-        quantizer=quantizer(),
-        ranking_loss=group_loss(),
-        quantized_loss_weight=0.5,
-        quantization_dropout=0.25,
-    )
-    model.compile("adam", metrics=[hgr_tf.metrics.GroupAUC()])
-    return model
+def _hierarchical(make_quantizer, make_loss, **arguments):
+    def make():
+        model = hgr_tf.HierarchicalGroupwiseRanker(
+            _ranker("mlp_ranker"),
+            user_embedding="user_embedding",
+            quantizer=make_quantizer(),
+            ranking_loss=make_loss(),
+            **arguments,
+        )
+        model.compile("adam", metrics=[hgr_tf.metrics.GroupAUC()])
+        return model
+
+    inputs = {**FEATURES, USER: USERS}
+    return {"make": make, "inputs": inputs, "labels": LABELS}
 
 
 def _task():
@@ -136,11 +174,17 @@ def _task():
 
 
 MODELS = {
-    "HierarchicalGroupwiseRanker": {
-        "make": _hierarchical,
-        "inputs": {**FEATURES, USER: USERS},
-        "labels": LABELS,
-    },
+    "HierarchicalGroupwiseRanker": _hierarchical(
+        quantizer, group_loss, quantized_loss_weight=0.5, quantization_dropout=0.25
+    ),
+    "HierarchicalGroupwiseRanker: k-means start, learned weights": _hierarchical(
+        _other_quantizer,
+        lambda: group_loss("softmax_ce", "uncertainty"),
+        quantized_loss_weight=1.0,
+    ),
+    "HierarchicalGroupwiseRanker: gradient codebooks": _hierarchical(
+        lambda: quantizer(learning="gradient"), lambda: group_loss("jrc")
+    ),
     "dcn_v2_ranker": _plain("dcn_v2_ranker"),
     "dlrm_ranker": _plain("dlrm_ranker"),
     "mlp_ranker": _plain("mlp_ranker"),

@@ -22,24 +22,31 @@ def public_names(package):
     ]
 
 
-@pytest.mark.parametrize("name", public_names("layers"))
+def case_names(known, names):
+    """The cases of public names: one of each name, and its variants."""
+    variants = [case for case in known if case.split(": ")[0] in names]
+    return sorted({*names, *variants})
+
+
+@pytest.mark.parametrize("name", case_names(cases.LAYERS, public_names("layers")))
 def test_layer(name):
     ConformanceTestCase().run_layer_test(**cases.LAYERS[name])
 
 
-@pytest.mark.parametrize("name", public_names("losses"))
+@pytest.mark.parametrize("name", case_names(cases.LOSSES, public_names("losses")))
 def test_loss(name):
     ConformanceTestCase().run_loss_test(**cases.LOSSES[name])
 
 
-@pytest.mark.parametrize("name", public_names("metrics"))
+@pytest.mark.parametrize("name", case_names(cases.METRICS, public_names("metrics")))
 def test_metric(name):
     ConformanceTestCase().run_metric_test(**cases.METRICS[name])
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(hgr_tf.models.__all__) - {"HierarchicalGroupwiseTask"})
-)
+MODELS = set(hgr_tf.models.__all__) - {"HierarchicalGroupwiseTask"}
+
+
+@pytest.mark.parametrize("name", case_names(cases.MODELS, MODELS))
 def test_model(name):
     ConformanceTestCase().run_model_test(**cases.MODELS[name])
 

@@ -71,6 +71,52 @@ def test_ema_step_equals_numpy(embeddings, decay):
         )
 
 
+@given(
+    batches=st.lists(
+        arrays(
+            "float32",
+            (8, 6),
+            elements=st.floats(-3, 3, width=32, allow_subnormal=False),
+        ),
+        min_size=2,
+        max_size=4,
+    ),
+    decay=st.sampled_from([0.3, 0.9]),
+    distance=st.sampled_from(["squared_l2", "cosine"]),
+)
+@settings(max_examples=20)
+def test_every_step_moves_used_codewords_and_replaces_the_others(
+    batches, decay, distance
+):
+    layer = quantizer(decay=decay, distance=distance, expiry_threshold=0.4)
+    layer.build((None, 6))
+    for batch in batches:
+        books, usage = layer.codebooks, [u.numpy() for u in layer.usage]
+        sums = np.split(layer._books.sums.numpy(), [4])
+        expired = layer.expired.numpy()
+        codes = layer(batch, training=True).codes.numpy()
+        residual = np.float64(batch)
+        for level, book in enumerate(books):
+            hits = np.eye(len(book))[codes[:, level]]
+            counts = decay * usage[level] + (1 - decay) * hits.sum(0)
+            moved = decay * sums[level] + (1 - decay) * hits.T @ residual
+            total = counts.sum()
+            smoothed = (counts + 1e-5) / (total + len(book) * 1e-5) * total
+            dead = counts < 0.4 * counts.mean()
+            np.testing.assert_allclose(
+                layer.codebooks[level][~dead],
+                (moved / smoothed[:, None])[~dead],
+                rtol=1e-3,
+                atol=1e-4,
+            )
+            for revived in layer.codebooks[level][dead]:
+                assert np.abs(residual - revived).max(axis=1).min() < 1e-4
+            expected = np.where(dead, counts.mean(), counts)
+            np.testing.assert_allclose(layer.usage[level], expected, rtol=1e-4)
+            assert layer.expired[level] - expired[level] == dead.sum()
+            residual = residual - np.float64(book)[codes[:, level]]
+
+
 def test_straight_through_passes_the_gradient_unchanged():
     layer, weights = quantizer(), RANDOM.normal(size=(64, 6)).astype(np.float32)
     inputs = tf.constant(EMBEDDINGS)
@@ -315,6 +361,20 @@ def test_fit_sets_codebooks_whose_codes_the_layer_gives():
     assert all(np.diff(out.errors) < 0)
     with pytest.raises(ValueError, match="`embeddings` must be finite"):
         layer.fit(np.full((3, 6), np.nan))
+
+
+def test_fit_weighs_its_rows():
+    table = RANDOM.normal(size=(300, 6)).astype(np.float32)
+    kept = np.arange(300) < 200
+    far = np.where(kept[:, None], table, table + 100.0)
+    layer = ResidualVectorQuantizer(1, 4).fit(far, sample_weight=kept)
+    assert np.abs(layer.codebooks[0]).max() < 10
+    # Each codeword is the weighted mean of what it codes.
+    weights = RANDOM.uniform(0.5, 2.0, 300)
+    layer = ResidualVectorQuantizer(1, 4).fit(table, weights, iterations=200)
+    hits = np.eye(4)[layer.encode(table)[:, 0]] * weights[:, None]
+    means = hits.T @ table / hits.sum(0)[:, None]
+    np.testing.assert_allclose(layer.codebooks[0], means, atol=1e-3)
 
 
 @pytest.mark.parametrize(

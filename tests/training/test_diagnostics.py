@@ -11,7 +11,10 @@ from hgr_tf.testing import two_replicas
 from hgr_tf.training import QuantizerDiagnostics
 
 LEVELS, CODEWORDS = 2, 4
-FIGURES = ("group_occupancy", "codebook_usage", "perplexity", "quantization_error")
+FIGURES = (
+    *("groups", "group_occupancy", "list_length_p50"),
+    *("codebook_usage", "perplexity", "quantization_error", "expired_codes"),
+)
 
 
 def make_model(
@@ -62,15 +65,22 @@ def test_every_level_has_its_figures_in_the_history(dataset):
     assert 0 < second < first < 1
 
 
-def test_occupancy_is_that_of_the_batches(dataset):
+def test_lists_are_those_of_the_batches(dataset):
     model = make_model()
     history = fit(model, dataset, num_batches=1)
     inputs, labels = next(iter(dataset))
     embedding = model.ranker.get_layer("user_embedding")(inputs["user"])
     codes = model.quantizer.encode(embedding)
-    expected = group_statistics(prefix_groups(codes), labels).occupancy
-    found = [history[f"group_occupancy_{level}"][0] for level in (1, 2)]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    expected = group_statistics(prefix_groups(codes), labels)
+
+    def found(figure):
+        return [history[f"{figure}_{level}"][0] for level in (1, 2)]
+
+    np.testing.assert_allclose(found("group_occupancy"), expected.occupancy, rtol=1e-6)
+    np.testing.assert_allclose(found("groups"), expected.num_groups)
+    for i, name in enumerate(("p10", "p50", "p90")):
+        lengths = expected.length_quantiles[:, i]
+        np.testing.assert_allclose(found(f"list_length_{name}"), lengths)
 
 
 def test_replaced_codewords_and_skipped_rows_are_counted(dataset):
@@ -81,7 +91,7 @@ def test_replaced_codewords_and_skipped_rows_are_counted(dataset):
     diagnostics.set_model(model)
     diagnostics.on_epoch_end(0, logs)
     expired = model.quantizer.expired.numpy()
-    assert [logs["expired_1"], logs["expired_2"]] == expired.tolist()
+    assert [logs["expired_codes_1"], logs["expired_codes_2"]] == expired.tolist()
     assert expired.sum() > 0
     assert logs["skipped_rows"] == 3
 
