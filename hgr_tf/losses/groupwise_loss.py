@@ -8,7 +8,7 @@ import tensorflow as tf
 from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
 from hgr_tf.groups import NestedLists
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
-from hgr_tf.losses.list_terms import NORMALIZATIONS
+from hgr_tf.losses.list_shares import NORMALIZATIONS
 from hgr_tf.losses.listwise import level_losses, resolve_listwise
 from hgr_tf.losses.tfr_adapter import is_tfr_loss
 
@@ -144,7 +144,9 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
     def _weigh(self, losses, occupancy, started, training):
         if self._uncertainty is None:
             return tf.tensordot(losses, tf.constant(self._fixed_weights), 1)
-        return self._uncertainty(losses, occupancy > 0, started, training=training)
+        return self._uncertainty(
+            losses, occupancy > 0, started=started, training=training
+        )
 
     def get_config(self):
         """Constructor arguments that all groupwise losses take."""

@@ -2,11 +2,10 @@
 
 import tensorflow as tf
 
-from hgr_tf.losses.list_terms import ListTerms
-from hgr_tf.losses.softmax_ce import softmax_ce
+from hgr_tf.losses.softmax_ce import cross_entropies
 
 
-def jrc(lists, labels, logits):
+def jrc(lists, labels, logits, shares_of):
     """Each sample against its group, on the logit of its own class.
 
     JRC(G) = - sum_{i in G} w_i / W . log( exp(f_i[y_i]) / sum_j w_j exp(f_j[y_i]) )
@@ -18,17 +17,16 @@ def jrc(lists, labels, logits):
         lists: `NestedLists` of the batch.
         labels: float32 [batch], in [0, 1].
         logits: float32 [batch].
+        shares_of: As of `softmax_ce`; the target mass is W = sum_G w.
 
     Returns:
-        `ListTerms` with target mass W = sum_G w.
+        A float32 scalar a level, deepest first.
 
     Source: Sheng et al., "Joint Optimization of Ranking and Calibration with
     Contextualized Hybrid Model", KDD 2023 (arXiv:2208.06164), equation 5.
     """
     labels = tf.clip_by_value(labels, 0.0, 1.0)
-    positive = softmax_ce(lists, labels, 0.5 * logits)
-    negative = softmax_ce(lists, 1.0 - labels, -0.5 * logits)
-    return ListTerms(
-        sums=[p + n for p, n in zip(positive.sums, negative.sums, strict=True)],
-        targets=lists.sum(lists.weights),
-    )
+    shares = shares_of(lists.sum(lists.weights))
+    ones = cross_entropies(lists, lists.weigh(labels), 0.5 * logits, shares)
+    zeros = cross_entropies(lists, lists.weigh(1.0 - labels), -0.5 * logits, shares)
+    return [one + zero for one, zero in zip(ones, zeros, strict=True)]

@@ -5,8 +5,8 @@ import tensorflow as tf
 from hgr_tf.losses.softmax_ce import softmax_ce
 
 
-def list_ce(lists, labels, logits):
-    """ListCE of every group, at every level.
+def list_ce(lists, labels, logits, shares_of):
+    """ListCE of every level.
 
     ListCE(G) = - sum_{i in G} w_i y_i / Y . log( p_i / sum_{j in G} w_j p_j )
     with p = sigmoid(s): softmax cross entropy on log sigmoid(s). Its optimum
@@ -16,11 +16,12 @@ def list_ce(lists, labels, logits):
         lists: `NestedLists` of the batch.
         labels: float32 [batch], at least 0.
         logits: float32 [batch].
+        shares_of: As of `softmax_ce`; the target mass is Y = sum_G w y.
 
     Returns:
-        `ListTerms` with target mass Y = sum_G w y.
+        A float32 scalar a level, deepest first.
 
     Source: Bai et al., "Regression Compatible Listwise Objectives for
     Calibrated Ranking with Binary Relevance" (arXiv:2211.01494), equation 6.
     """
-    return softmax_ce(lists, labels, tf.math.log_sigmoid(logits))
+    return softmax_ce(lists, labels, tf.math.log_sigmoid(logits), shares_of)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from hgr_tf.groups import two_classes
 from hgr_tf.losses.jrc import jrc
 from hgr_tf.losses.list_ce import list_ce
-from hgr_tf.losses.list_terms import average_lists
+from hgr_tf.losses.list_shares import list_shares
 from hgr_tf.losses.pairwise_logistic import pairwise_logistic
 from hgr_tf.losses.softmax_ce import softmax_ce
 from hgr_tf.losses.tfr_adapter import is_tfr_loss, tfr_level_losses, tfr_loss
@@ -69,10 +69,13 @@ def level_losses(loss, lists, labels, logits, normalization="positive"):
     if is_tfr_loss(loss):
         losses = tfr_level_losses(loss, lists, labels, logits)
         return tf.stack(losses), occupancy[::-1]
-    terms = loss(lists, labels, logits)
     sizes = lists.sum(lists.weights) if normalization == "sample" else counts
-    losses = [
-        average_lists(*level, normalization)
-        for level in zip(terms.sums, terms.targets, sizes, valid, strict=True)
-    ]
+
+    def shares_of(targets):
+        return [
+            list_shares(*level, normalization)
+            for level in zip(targets, sizes, valid, strict=True)
+        ]
+
+    losses = loss(lists, labels, logits, shares_of)
     return tf.stack(losses[::-1]), occupancy[::-1]

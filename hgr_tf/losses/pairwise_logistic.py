@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from hgr_tf.losses.list_terms import ListTerms
+from hgr_tf.losses.list_shares import weighted_total
 
 _BLOCK = 512
 
 
-def pairwise_logistic(lists, labels, logits):
-    """Mean logistic loss of the pairs of every group, at every level.
+def pairwise_logistic(lists, labels, logits, shares_of):
+    """Logistic loss of the pairs of every group, at every level.
 
     For the pairs i, j of G with y_i > y_j:
     Pairwise(G) = sum_ij w_i w_j log(1 + exp(s_j - s_i)) / sum_ij w_i w_j
@@ -20,10 +20,11 @@ def pairwise_logistic(lists, labels, logits):
         lists: `NestedLists` of the batch.
         labels: float32 [batch].
         logits: float32 [batch].
+        shares_of: As of `softmax_ce`; the target mass is sum_G w y, so that
+            groups are averaged as in `list_ce`.
 
     Returns:
-        `ListTerms` with target mass sum_G w y, that a group's mean over its
-        pairs is multiplied with, so that groups are averaged as in `list_ce`.
+        A float32 scalar a level, deepest first.
 
     Source: Burges et al., "Learning to Rank using Gradient Descent", ICML 2005.
     """
@@ -33,13 +34,15 @@ def pairwise_logistic(lists, labels, logits):
     sums = _row_sums(tf.pad(ids, [[0, 0], [0, 1]]), *padded)
     losses, pairs = tf.unstack(sums[..., :-1])
     targets = lists.sum(lists.weigh(labels))
-    terms = []
+    shares = shares_of(targets)
+    levels = []
     for level, target in enumerate(targets):
         count = tf.shape(target)[0]
         loss = tf.math.unsorted_segment_sum(losses[level], ids[level], count)
         number = tf.math.unsorted_segment_sum(pairs[level], ids[level], count)
-        terms.append(target * tf.math.divide_no_nan(loss, number))
-    return ListTerms(sums=terms, targets=targets)
+        means = tf.math.divide_no_nan(loss, number)
+        levels.append(weighted_total(target * means, shares[level]))
+    return levels
 
 
 def _row_sums(ids, labels, logits, weights):
