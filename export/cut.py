@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.models.functional_graph import frontier, run_graph
+from hgr_tf.models.shared_part import SharedPart
 
 
 def is_functional(ranker: tf.keras.Model) -> bool:
@@ -47,7 +47,8 @@ def score_items(
     """Returns a function that scores N items for each of B requests.
 
     What depends on the `shared` inputs only runs once a request; its outputs
-    are repeated N times, and the rest of the ranker runs on B * N rows.
+    are repeated N times, and the rest of the ranker runs on B * N rows. See
+    `hgr_tf.models.shared_part.SharedPart`.
 
     Args:
         ranker: Model over a dict of inputs, giving [rows, 1]. One that is not
@@ -64,16 +65,14 @@ def score_items(
     inputs = input_tensors(ranker)
     shared_inputs = {k: v for k, v in inputs.items() if k in shared}
     item_inputs = {k: v for k, v in inputs.items() if k not in shared}
-    output = ranker.outputs[0]
-    boundary = frontier(output, inside=shared_inputs.values())
+    part = SharedPart(ranker.outputs[0], inside=shared_inputs.values())
 
     def score(requests, items, n):
-        known = {id(v): requests[k] for k, v in shared_inputs.items()}
-        crossing = run_graph(boundary, known)
-        known = {id(v): items[k] for k, v in item_inputs.items()}
-        for symbolic, tensor in zip(boundary, crossing, strict=True):
-            known[id(symbolic)] = tf.repeat(tensor, n, axis=0)
-        return run_graph([output], known)[0]
+        values = part.run({id(v): requests[k] for k, v in shared_inputs.items()})
+        repeated = [tf.repeat(value, n, axis=0) for value in values]
+        return part.run_rest(
+            repeated, {id(v): items[k] for k, v in item_inputs.items()}
+        )
 
     return score
 

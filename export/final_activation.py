@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from export.cut import is_functional
-from hgr_tf.models.functional_graph import parents
+from hgr_tf.models.functional_graph import layer_of, parents
 
 _RESHAPING = (tf.keras.layers.Reshape, tf.keras.layers.Flatten)
 
@@ -19,7 +19,7 @@ def ends_in_sigmoid(ranker: tf.keras.Model) -> bool:
     if not is_functional(ranker):
         return False
     output = ranker.outputs[0]
-    layer = output._keras_history[0]
+    layer = layer_of(output)
     while True:
         name = _activation(layer)
         if name == "sigmoid":
@@ -30,7 +30,7 @@ def ends_in_sigmoid(ranker: tf.keras.Model) -> bool:
         if not is_linear and not isinstance(layer, _RESHAPING):
             return False
         (output,) = parents(output)
-        layer = output._keras_history[0]
+        layer = layer_of(output)
 
 
 def _activation(layer) -> str:

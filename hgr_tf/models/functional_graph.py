@@ -9,7 +9,7 @@ import tensorflow as tf
 from hgr_tf.compat import KERAS_3
 
 
-def run_graph(outputs, known, training=False):
+def run_graph(outputs, known, training=False, instead=None):
     """Computes symbolic tensors of a functional model from known ones.
 
     Runs each layer on the way once, and only those.
@@ -19,12 +19,14 @@ def run_graph(outputs, known, training=False):
         known: {id of a symbolic tensor: its value}, such as
             `input_values(model, inputs)`; a value stops the walk there.
         training: Given to the layers that take it.
+        instead: {id of a symbolic tensor: (symbolic tensors, a function of their
+            values)}: what computes it in the place of its layer.
 
     Returns:
         A list of values.
     """
     values = dict(known)
-    return [_value(tensor, values, training) for tensor in outputs]
+    return [_value(tensor, values, training, instead or {}) for tensor in outputs]
 
 
 def input_values(model, inputs):
@@ -76,34 +78,9 @@ def parents(tensor):
     return list(node.input_tensors if KERAS_3 else node.keras_inputs)
 
 
-def frontier(output, inside, outside=()):
-    """Where the part of a graph that is made of some tensors alone ends.
-
-    Args:
-        output: A symbolic tensor of the graph.
-        inside: Symbolic tensors that the part is made of.
-        outside: Symbolic tensors that are not in it whatever they are made of;
-            inputs that are not `inside` need not be named.
-
-    Returns:
-        The tensors of the part that tensors outside are made of, a list.
-    """
-    is_inside = {id(tensor): True for tensor in inside}
-    is_inside |= {id(tensor): False for tensor in outside}
-    crossing = {}
-
-    def visit(tensor):
-        if id(tensor) not in is_inside:
-            made_of = parents(tensor)
-            flags = [visit(parent) for parent in made_of]
-            is_inside[id(tensor)] = bool(flags) and all(flags)
-            if not is_inside[id(tensor)]:
-                pairs = zip(made_of, flags, strict=True)
-                crossing.update((id(p), p) for p, own in pairs if own)
-        return is_inside[id(tensor)]
-
-    visit(output)
-    return list(crossing.values())
+def layer_of(tensor):
+    """The layer that computes a symbolic tensor."""
+    return tensor._keras_history[0]
 
 
 def _node(tensor):
@@ -111,14 +88,19 @@ def _node(tensor):
     return operation._inbound_nodes[node_index]
 
 
-def _value(tensor, values, training):
+def _value(tensor, values, training, instead):
     if id(tensor) in values:
+        return values[id(tensor)]
+    if id(tensor) in instead:
+        inputs, function = instead[id(tensor)]
+        given = [_value(parent, values, training, instead) for parent in inputs]
+        values[id(tensor)] = function(given)
         return values[id(tensor)]
     inputs = parents(tensor)
     if not inputs:
         raise ValueError(f"the graph needs a value for {tensor}")
     for parent in inputs:
-        _value(parent, values, training)
+        _value(parent, values, training, instead)
     node = _node(tensor)
     if KERAS_3:
         layer = node.operation

@@ -1,6 +1,7 @@
 """A ranker cut at its user embedding: inputs -> embedding -> output."""
 
-from hgr_tf.models.functional_graph import frontier, input_values, run_graph
+from hgr_tf.models.functional_graph import input_values, run_graph
+from hgr_tf.models.shared_part import SharedPart
 
 
 class RankerHalves:
@@ -40,7 +41,7 @@ class RankerHalves:
             )
         self.embedding_dim = shape[-1]
         self._ranker = ranker
-        self._shared = frontier(
+        self._shared = SharedPart(
             ranker.outputs[0], inside=ranker.inputs, outside=[self._embedding]
         )
 
@@ -60,14 +61,13 @@ class RankerHalves:
         the other features, is computed once.
         """
         known = input_values(self._ranker, inputs)
-        values = run_graph(self._shared, known, training)
-        known |= {id(s): value for s, value in zip(self._shared, values, strict=True)}
-        return [
-            run_graph(
-                self._ranker.outputs, {**known, id(self._embedding): users}, training
-            )[0]
-            for users in several_embeddings
+        several = [
+            {**known, id(self._embedding): users} for users in several_embeddings
         ]
+        if len(several) == 1:
+            return run_graph(self._ranker.outputs, several[0], training)
+        shared = self._shared.run(known, training)
+        return [self._shared.run_rest(shared, each, training) for each in several]
 
 
 def rank_each(halves, inputs, several_embeddings, training=False):
