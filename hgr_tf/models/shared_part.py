@@ -39,7 +39,8 @@ class SharedPart:
                         self._splits.append(split)
             return is_shared[id(tensor)]
 
-        visit(output)
+        if visit(output):
+            boundary[id(output)] = output
         self._boundary = list(boundary.values())
 
     def run(self, known, training=False):
