@@ -89,6 +89,8 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
         raise PrepareError(
             f"{twice:,} rows are in two splits, and the spec says `overlap: fail`"
         )
+    if not read:
+        raise PrepareError("the inputs hold no row")
     if not counts.get("rows_good", 0):
         raise PrepareError(f"the inputs hold no good row ({read:,} read); {where}")
 

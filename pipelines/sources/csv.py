@@ -36,6 +36,8 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list
         header = lines.first_line(file.path)
         header_bytes = len(header)
         names = names or _names(header, format_)
+        if b"\r" in header.rstrip(b"\r\n"):  # the whole file may pass for its header
+            raise ValueError(r"lines must end in \n or \r\n, but the header holds a \r")
     if repeated := sorted({name for name in names if name and names.count(name) > 1}):
         raise PrepareError(
             f"{file.path}: column names must differ, got {repeated} twice"

@@ -54,7 +54,7 @@ def plan_units(
     units, names = _plan(file, file_index, format_)
     lacking = [column for column in needed if column not in names]
     # A row of JSON may leave a column out, so there are no names to check.
-    if names and lacking:
+    if lacking and resolve(file.path, format_).type != "jsonl":
         raise PrepareError(f"{file.path}: no column {lacking}; it has {names}")
     return units
 

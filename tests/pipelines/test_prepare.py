@@ -549,6 +549,22 @@ def test_wrong_arguments_are_told_before_anything_runs(run, tabled, change, mess
         run(**(tabled[1] | change))
 
 
+def test_an_input_without_rows_points_to_no_dead_letters(run, spec, tmp_path):
+    (tmp_path / "log.csv").write_text(",".join(spec.log_columns()) + "\n")
+    with pytest.raises(PrepareError, match=r"the inputs hold no row$"):
+        run(spec, [str(tmp_path / "log.csv")])
+
+
+@pytest.mark.parametrize("join", ["side", "shuffle"])
+def test_a_table_whose_lines_end_in_lone_returns_is_refused(
+    run, tabled, tmp_path, join
+):
+    path = tmp_path / "returns.csv"
+    path.write_bytes(b"id,age,city\ru1,20,x\ru2,21,y\r")
+    with pytest.raises(PrepareError, match=r"returns\.csv: cannot be read: lines must"):
+        run(**(tabled[1] | {"user_table": str(path)}), join=join)
+
+
 def test_a_column_that_the_log_lacks_is_named(run, tabled, tmp_path):
     log = write_csv(tmp_path / "other.csv", ["user", "item"], [["u1", 1]])
     with pytest.raises(

@@ -103,6 +103,23 @@ class TestCsv:
         assert rows == [(1, b"2", b"nice\nthing"), (2, b"3", b"x")]
         assert [(r.row, r.raw) for r in rejected] == [(0, '1,"5 tv')]
 
+    @pytest.mark.parametrize("data", [b"a,b\r1,2\r3,4\r", b"a,b,no\rte\n1,2,3\n"])
+    @pytest.mark.parametrize(
+        "format_",
+        [Format(), Format(columns=("a", "b", "c")), Format(delimiter=",,")],
+        ids=["names", "given names", "long delimiter"],
+    )
+    def test_lone_returns_in_a_header_are_refused(self, tmp_path, data, format_):
+        path = csv_file(tmp_path, data)
+        message = r"log\.csv: cannot be read: lines must end in \\n or \\r\\n"
+        with pytest.raises(PrepareError, match=message):
+            read_all(path, format_)
+
+    def test_a_header_without_names_lacks_the_columns(self, tmp_path):
+        path = csv_file(tmp_path, b"\n1,2\n")
+        with pytest.raises(PrepareError, match=r"no column \['a', 'b'\]; it has \[\]"):
+            read_all(path)
+
     def test_a_header_that_repeats_a_name_is_refused(self, tmp_path):
         path = csv_file(tmp_path, b"a,b,b\n1,2,3\n")
         with pytest.raises(PrepareError, match=r"must differ, got \['b'\] twice"):
