@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import uuid
@@ -13,7 +14,7 @@ from hgr_tf.features.logs import TRAIN
 from pipelines import preconditions, storage
 from pipelines.errors import PrepareError
 from pipelines.settings import InputFile, Settings
-from pipelines.storage import match
+from pipelines.storage import File, exists, match
 
 TEMPORARY = ".unfinished"
 SIDE_BYTES = 64 << 20
@@ -61,10 +62,11 @@ def configure(
     return run
 
 
-def _load_spec(spec) -> tuple[FeatureSpec, Path]:
+def _load_spec(spec) -> tuple[FeatureSpec, str]:
+    """The spec, and the folder that its paths start at."""
     if isinstance(spec, FeatureSpec):
-        return spec, Path()
-    return FeatureSpec.load(spec), Path(spec).parent
+        return spec, os.getcwd()
+    return FeatureSpec.load(spec), os.path.dirname(os.path.abspath(spec))
 
 
 def _input_files(inputs, spec: FeatureSpec):
@@ -77,20 +79,20 @@ def _input_files(inputs, spec: FeatureSpec):
                 f"without a split: {by_split[None]}"
             )
         splits = spec.split.names if spec.split else (TRAIN,)
-        return tuple(InputFile(*f) for f in _match_all(by_split[None])), splits
+        return _files(by_split[None]), splits
     if spec.split:
         raise PrepareError(
             "inputs are given by split, but the spec has a `split` section too"
         )
     files, seen = [], {}
     for index, (split, patterns) in enumerate(by_split.items()):
-        for file in _match_all(patterns):
+        for file in _files(patterns):
             if file.path in seen:
                 raise PrepareError(
                     f"{file.path}: given for {seen[file.path]!r} and for {split!r}"
                 )
             seen[file.path] = split
-            files.append(InputFile(*file, index))
+            files.append(file._replace(split=index))
     return tuple(files), tuple(by_split)
 
 
@@ -112,27 +114,38 @@ def _by_split(inputs) -> dict[str | None, list[str]]:
 def _split_and_pattern(text: str) -> tuple[str | None, str]:
     """Of "split=glob"; a path may hold "=" too, as in "day=1/log.csv"."""
     named = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", text)
-    if not named or match(os.path.abspath(text)):
+    if not named or _match(text):
         return None, text
     return named[1], named[2]
 
 
-def _match_all(patterns: Sequence[str]):
+def _files(patterns: Sequence[str | Path], base: str = "") -> tuple[InputFile, ...]:
     files = {}
     for pattern in patterns:
-        found = match(_absolute(pattern))
+        found = _match(str(pattern), base)
         if not found:
             raise PrepareError(f"{pattern}: no file of that name")
-        files.update({file.path: file for file in found})
-    return [files[path] for path in sorted(files)]
+        files.update({file.path: InputFile(*file) for file in found})
+    return tuple(files[path] for path in sorted(files))
 
 
-def _absolute(pattern: str | Path) -> str:
-    pattern = str(pattern)
-    return pattern if "://" in pattern else os.path.abspath(pattern)
+def _match(pattern: str, base: str = "") -> list[File]:
+    """The files of a path or glob; where it starts at a folder, that is no glob."""
+    if "://" in pattern:
+        return match(pattern)
+    base = base or os.getcwd()
+    path = os.path.abspath(os.path.join(base, pattern))
+    if exists(path):
+        return match(path)
+    return match(os.path.normpath(os.path.join(glob.escape(base), pattern)))
 
 
-def _table_files(spec: FeatureSpec, base: Path, given: dict):
+def _absolute(path: str | Path) -> str:
+    path = str(path)
+    return path if "://" in path else os.path.abspath(path)
+
+
+def _table_files(spec: FeatureSpec, base: str, given: dict):
     tables = {}
     for owner, path in given.items():
         if owner not in spec.tables:
@@ -146,8 +159,7 @@ def _table_files(spec: FeatureSpec, base: Path, given: dict):
             raise PrepareError(
                 f"the spec needs a table of {owner}s: give --{owner}-table"
             )
-        path = path or (named if "://" in named else base / named)
-        tables[owner] = tuple(InputFile(*file) for file in _match_all([path]))
+        tables[owner] = _files([path]) if path else _files([named], base)
     return tables
 
 
@@ -181,4 +193,4 @@ def _layout(layout: str | None, code_table, output_format: str | None) -> str:
 
 
 def _code_file(path: str | Path | None) -> InputFile | None:
-    return InputFile(*_match_all([path])[0]) if path else None
+    return _files([path])[0] if path else None

@@ -17,7 +17,7 @@ from pipelines.report import html_page
 from pipelines.schema import schema_text
 from pipelines.settings import Settings
 from pipelines.shards import WrittenShard
-from pipelines.storage import join, local_copy, match, upload_folder, write_bytes
+from pipelines.storage import files_in, join, local_copy, upload_folder, write_bytes
 
 _LIBRARIES = ("apache-beam", "numpy", "pyarrow")
 
@@ -49,13 +49,13 @@ class Finish(beam.DoFn):
 
 def check_written(shards: list[Shard], folder: str) -> None:
     """Raises `PrepareError` unless the shards are there, with all their bytes."""
-    sizes = {file.path: file.size for file in match(join(folder, "*"))}
+    sizes = {name: file.size for name, file in files_in(folder).items()}
     for shard in shards:
-        path = join(folder, shard.file)
-        if sizes.get(path) != shard.bytes:
+        if sizes.get(shard.file) != shard.bytes:
             raise PrepareError(
-                f"{path}: expected {shard.bytes:,} bytes as the run wrote them, got "
-                f"{sizes.get(path, 'no file')}; does something else write there?"
+                f"{join(folder, shard.file)}: expected {shard.bytes:,} bytes as the run "
+                f"wrote them, got {sizes.get(shard.file, 'no file')}; does something "
+                "else write there?"
             )
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from apache_beam.io.filesystems import FileSystems
 from rich.console import Console
 
-from pipelines.storage import join, make_folder, match
+from pipelines.storage import files_in, join, make_folder
 
 _FOLDER = "progress"
 _SECONDS = 1.0
@@ -30,8 +30,8 @@ def report(temporary: str, stage: str, rows: int) -> None:
 def rows_by_stage(temporary: str) -> Counter:
     """Rows that passed each stage so far."""
     rows = Counter()
-    for file in match(join(temporary, _FOLDER, "*")):
-        stage, count, _ = FileSystems.split(file.path)[1].split("-")
+    for name in files_in(join(temporary, _FOLDER)):
+        stage, count, _ = name.split("-")
         rows[stage] += int(count)
     return rows
 

@@ -23,9 +23,9 @@ from pipelines.storage import (
     delete,
     delete_folder,
     exists,
+    files_in,
     join,
     make_folder,
-    match,
     matching,
     move_files,
     read_bytes,
@@ -166,7 +166,7 @@ def clear(output: str, overwrite: bool, keep: bool = False) -> None:
         raise PrepareError(
             f"{output}: holds a finished run already; --overwrite replaces it"
         )
-    if not keep and (finished or match(join(output, TEMPORARY, "**"))):
+    if not keep and (finished or files_in(join(output, TEMPORARY))):
         # Should this be cut short, the next run knows whose files these are.
         write_bytes(join(output, TEMPORARY, "cleared"), b"")
         _remove_results(output)
@@ -194,7 +194,7 @@ def _remove_results(output: str) -> None:
 
 def _remove_temporary(run: Settings) -> None:
     delete_folder(run.temporary)
-    if not match(join(run.output, TEMPORARY, "**")):
+    if not files_in(join(run.output, TEMPORARY)):
         delete_folder(join(run.output, TEMPORARY))
 
 

@@ -7,11 +7,14 @@ their descriptors: memory stays flat on every runner, in-memory ones included.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import fnmatch
+import glob
+import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -56,9 +59,33 @@ def join(folder: str, *parts: str) -> str:
 
 
 def match(pattern: str) -> list[File]:
-    """The files that a glob pattern names, by path."""
-    found = FileSystems.match([pattern])[0].metadata_list
+    """The files that a path or a glob pattern names, by path.
+
+    A path that is there is that file, whatever its characters mean in a glob.
+    """
+    files = FileSystems.get_filesystem(pattern)
+    if not pattern.endswith("/") and files.exists(pattern):
+        found = [files.metadata(pattern)]
+    else:
+        found = FileSystems.match([pattern])[0].metadata_list
     return sorted(File(m.path, m.size_in_bytes) for m in found)
+
+
+def files_in(folder: str) -> dict[str, File]:
+    """The files of a folder and its subfolders, by their path below it."""
+    folder = folder.rstrip("/") + "/"
+    if "://" in folder:
+        files = match(glob.escape(folder) + "**")
+    else:
+        files = sorted(_local_files(folder))
+    return {file.path[len(folder) :]: file for file in files}
+
+
+def _local_files(folder: str) -> Iterator[File]:
+    for parent, _, names in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):  # renamed by a worker
+                yield File(path, os.path.getsize(path))
 
 
 def exists(path: str) -> bool:
@@ -132,23 +159,26 @@ def make_folder(path: str) -> None:
 
 
 def delete(paths: list[str]) -> None:
-    """Deletes files and folders; those already gone are fine."""
-    present = [p for p in paths if FileSystems.exists(p)]
-    if present:
-        FileSystems.delete(present)
+    """Deletes files; those already gone are fine."""
+    stored = [p for p in paths if "://" in p and FileSystems.exists(p)]
+    if stored:  # Beam takes their names for globs
+        FileSystems.delete([glob.escape(path) for path in stored])
+    for path in paths:
+        if "://" not in path:
+            Path(path).unlink(missing_ok=True)
 
 
 def delete_folder(path: str) -> None:
     """Deletes a folder and all that is in it; fine if there is none."""
     if "://" in path:  # object stores have no folders, only names
-        delete([file.path for file in match(join(path, "**"))])
+        delete([file.path for file in files_in(path).values()])
     else:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def move_files(source: str, target: str, last: str) -> None:
     """Moves the files of a folder, subfolders included, that named `last` last."""
-    names = [file.path[len(source) :].lstrip("/") for file in match(f"{source}/**")]
+    names = list(files_in(source))
     for group in ([n for n in names if n != last], [n for n in names if n == last]):
         targets = [f"{target.rstrip('/')}/{name}" for name in group]
         for folder in {FileSystems.split(path)[0] for path in targets}:
@@ -158,14 +188,15 @@ def move_files(source: str, target: str, last: str) -> None:
 
 def matching(folder: str, *patterns: str) -> list[str]:
     """The files of a folder whose names match any pattern."""
-    names = {
-        file.path: FileSystems.split(file.path)[1] for file in match(join(folder, "*"))
-    }
     return [
-        path
-        for path, name in names.items()
-        if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+        file.path
+        for name, file in files_in(folder).items()
+        if "/" not in name and _matches(name, patterns)
     ]
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def upload_folder(local: str, target: str) -> None:
@@ -181,9 +212,9 @@ def local_copy(folder: str) -> str:
     if "://" not in folder:
         return folder
     local = tempfile.mkdtemp(prefix="hgr_tf_")
-    for pattern in ("spec.yaml", "encoding.json", "vocabularies/*"):
-        for file in match(join(folder, pattern)):
-            target = Path(local, file.path[len(folder) :].lstrip("/"))
+    for name, file in files_in(folder).items():
+        if _matches(name, ("spec.yaml", "encoding.json", "vocabularies/*")):
+            target = Path(local, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(read_bytes(file.path))
     return local

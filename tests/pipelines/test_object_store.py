@@ -131,3 +131,20 @@ def test_a_file_in_a_bucket_appears_whole_or_not_at_all():
     assert contents(f"{BUCKET}/files") == {}
     write_bytes(path, b"whole")
     assert contents(f"{BUCKET}/files") == {"atomic": b"whole"}
+
+
+@pytest.mark.filterwarnings("ignore:Possible nested set")
+def test_characters_of_globs_in_a_name_are_plain(logs, output):
+    for path in ("log-1[1].parquet", "out/[1]/MANIFEST.json", "out/1/MANIFEST.json"):
+        write_bytes(f"{BUCKET}/[1]/{path}", read_bytes(f"{BUCKET}/logs/log-1.parquet"))
+    manifest = prepare(
+        FeatureSpec.from_yaml(SPEC),
+        [f"{BUCKET}/[1]/log-1[1].parquet"],
+        f"{BUCKET}/[1]/out/[1]",
+        user_table=f"{BUCKET}/logs/users.parquet",
+        overwrite=True,
+    )
+    assert manifest.counters["rows_good"] == 500
+    assert f"{BUCKET}/[1]/out/1/MANIFEST.json" in [
+        f.path for f in match(f"{BUCKET}/**")
+    ]

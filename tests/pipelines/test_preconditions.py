@@ -120,3 +120,23 @@ def test_lists_of_examples_take_no_code_table(run, tmp_path, spec):
     log = write_log(tmp_path / "log.jsonl")
     with pytest.raises(PrepareError, match=r"code table must not be given, got .*log"):
         run(spec, [log], output_format="elwc", code_table=log)
+
+
+@pytest.mark.filterwarnings("ignore:Possible nested set")
+@pytest.mark.parametrize("inputs", ["log[1].jsonl", "train=log[1].jsonl", "log[[]*"])
+def test_characters_of_globs_in_a_path_are_plain(run, tmp_path, monkeypatch, inputs):
+    folder = tmp_path / "exp[1]"
+    log = write_log(folder / "log[1].jsonl")
+    for other in (folder / "log1.jsonl", tmp_path / "exp1" / "log[1].jsonl"):
+        write_log(other, ["not the log"])
+    (folder / "users.csv").write_text("id,age\nu0,5\n")
+    (folder / "spec.yaml").write_text(
+        SPEC + "tables: {user: {key: id, path: 'users*'}}\n"
+    )
+    monkeypatch.chdir(folder)
+    output, manifest = run("spec.yaml", inputs, name="out[*]")
+    assert manifest.arguments["inputs"][0].endswith(log)
+    assert manifest.splits["train"].rows == len(ROWS)
+    again = run("spec.yaml", inputs, name="out[*]", overwrite=True)
+    assert again == (output, manifest)
+    assert not list(output.glob(".*"))
