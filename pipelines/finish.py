@@ -53,9 +53,9 @@ def check_written(shards: list[Shard], folder: str) -> None:
     for shard in shards:
         if sizes.get(shard.file) != shard.bytes:
             raise PrepareError(
-                f"{join(folder, shard.file)}: expected {shard.bytes:,} bytes as the run "
-                f"wrote them, got {sizes.get(shard.file, 'no file')}; does something "
-                "else write there?"
+                f"{join(folder, shard.file)}: expected {shard.bytes:,} bytes as the "
+                f"run wrote them, got {sizes.get(shard.file, 'no file')}; does "
+                "something else write there?"
             )
 
 

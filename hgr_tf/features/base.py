@@ -20,6 +20,9 @@ def describe(error: ValidationError) -> str:
     parts = []
     for item in error.errors():
         field = ".".join(str(p) for p in item["loc"]) or "(whole)"
+        if item["type"] == "value_error":  # of our own, which tells what came
+            parts.append(f"{field}: {item['ctx']['error']}")
+            continue
         came = "" if item["type"] == "missing" else f", got {item['input']!r:.80}"
         parts.append(f"{field}: {item['msg']}{came}")
     return "; ".join(parts)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from datetime import datetime, timezone
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterable
+from datetime import date, datetime, timezone
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hgr_tf.features.base import Strict
 
@@ -96,11 +98,26 @@ class Table(Strict):
     unmatched: Literal["missing", "reject"] = "missing"
 
 
+def check_split_names(names: Iterable[str]) -> None:
+    """Checks that the names of splits can start those of files.
+
+    Raises:
+        ValueError: One of them cannot.
+    """
+    bad = [name for name in names if not re.fullmatch(r"\w[\w.-]*", name)]
+    if bad:
+        raise ValueError(
+            "names of splits must start with a letter, digit or '_' and hold only "
+            f"these, '.' and '-', got {bad}"
+        )
+
+
 class _Fractions(Strict):
     fractions: dict[str, float]
 
     @model_validator(mode="after")
     def _check_fractions(self):
+        check_split_names(self.fractions)
         values = list(self.fractions.values())
         if TRAIN not in self.fractions:
             raise ValueError(f"fractions must name {TRAIN!r}, got {self.fractions}")
@@ -128,6 +145,28 @@ class UserSplit(_Fractions):
     by: Literal["user"] = "user"
 
 
+def _number_or_date(value: Any) -> int | float | str:
+    if isinstance(value, date):  # what YAML makes of a date without quotes
+        return value.isoformat()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number and not _is_date(value):
+        raise ValueError(
+            f"must be a number of the time column or an ISO date, got {value!r}"
+        )
+    return value
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+_Start = Annotated[int | str, BeforeValidator(_number_or_date)]
+
+
 class TimeSplit(Strict):
     """Rows by time: "train" until the first start, then each split from its own.
 
@@ -137,10 +176,11 @@ class TimeSplit(Strict):
     """
 
     by: Literal["time"] = "time"
-    starts: dict[str, int | str] = Field(min_length=1)
+    starts: dict[str, _Start] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _check_starts(self):
+        check_split_names(self.starts)
         if TRAIN in self.starts:
             raise ValueError(f"{TRAIN!r} is what comes before the first start")
         return self

@@ -114,6 +114,12 @@ class FeatureSpec(Strict):
             raise ValueError(
                 f"feature names must not start with '__' or hold '/', got {bad}"
             )
+        counts = [n for n in names if n.removesuffix(".counts") in {*names} - {n}]
+        if counts:
+            raise ValueError(
+                "feature names must not be that of another with '.counts', where the "
+                f"counts of its vocabulary go, got {counts}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -192,7 +198,7 @@ class FeatureSpec(Strict):
         except yaml.YAMLError as error:
             raise SpecError(f"{source}: not YAML: {error}") from error
         if not isinstance(data, dict):
-            raise SpecError(f"{source}: expected a mapping, got {data!r}")
+            raise SpecError(f"{source}: expected a mapping, got {data!r:.80}")
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -201,7 +207,8 @@ class FeatureSpec(Strict):
     def to_yaml(self) -> str:
         """YAML text that `from_yaml` reads back to an equal spec."""
         data = self.model_dump(mode="json", exclude_defaults=False, exclude_none=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        # Escaped: YAML would take some characters, left as they are, for others.
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 
     @classmethod
     def load(cls, path: str | Path) -> FeatureSpec:
@@ -210,6 +217,8 @@ class FeatureSpec(Strict):
             text = Path(path).read_text(encoding="utf-8")
         except OSError as error:
             raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SpecError(f"{path}: expected UTF-8 text, got {error}") from error
         return cls.from_yaml(text, source=str(path))
 
     def _id_column(self, owner: Owner) -> str | None:

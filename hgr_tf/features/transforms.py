@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from hgr_tf.features.base import Strict
 
 Dtype = Literal["string", "int64", "float32"]
+
+_LARGEST = 3.4e38  # about what float32 holds
 
 
 class _Column(Strict):
@@ -87,7 +89,7 @@ class Bucketized(_Column):
 
     type: Literal["bucketized"] = "bucketized"
     num_buckets: int | None = Field(None, ge=2)
-    boundaries: tuple[float, ...] | None = None
+    boundaries: tuple[FiniteFloat, ...] | None = None
 
     @property
     def dtype(self) -> Dtype:
@@ -114,7 +116,7 @@ class Numeric(_Column):
     """
 
     type: Literal["numeric"] = "numeric"
-    default: float = 0.0
+    default: FiniteFloat = Field(0.0, ge=-_LARGEST, le=_LARGEST)
     log1p: bool = False
     standardize: bool = True
 

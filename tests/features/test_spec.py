@@ -63,6 +63,18 @@ def test_columns_of_log_and_tables():
         ("time: t\nsplit: {by: time, starts: {a: 5, b: 5}}", "starts must ascend"),
         ("split: {by: user, fractions: {train: 0.5, val: 0.4}}", "sum to 1"),
         ("split: {by: user, fractions: {a: 1.0}}", "must name 'train'"),
+        ("split: {by: user, fractions: {train: 0.5, ../a: 0.5}}", "got ['../a']"),
+        ("time: t\nsplit: {by: time, starts: {a/b: 5}}", "got ['a/b']"),
+        (
+            "time: t\nsplit: {by: time, starts: {val: soon}}",
+            "split.time.starts.val: must be a number of the time column or an ISO "
+            "date, got 'soon'",
+        ),
+        ("time: t\nsplit: {by: time, starts: {val: true}}", "an ISO date, got True"),
+        ("context: {x: {type: numeric, default: .nan}}", "default: Input should be a"),
+        ("context: {x: {type: numeric, default: 1.e+39}}", "default: Input should be"),
+        ("context: {x: {type: bucketized, boundaries: [.nan]}}", "x.bucketized.bound"),
+        ("context: {item.counts: {type: numeric}}", "got ['item.counts']"),
         ("negatives: {rate: 0}", "negatives.rate"),
         ("format: {header: false}", "`columns` must name the columns"),
         ("format: {quote: '##'}", "format.quote"),
@@ -76,6 +88,20 @@ def test_errors_name_the_field(extra, message):
     assert message in str(error.value) and "my.yaml" in str(error.value)
 
 
+@pytest.mark.parametrize("start", ["2022-05-01", "2022-05-01T00:00:00Z"])
+def test_dates_need_no_quotes(start):
+    split = "split: {by: time, starts: {val: " + start + "}}"
+    spec = parse(f"time: t\ntime_unit: s\n{split}\n")
+    assert spec.split.cuts("s") == [1_651_363_200]
+    assert FeatureSpec.from_yaml(spec.to_yaml()) == spec
+
+
+def test_yaml_keeps_every_character():
+    odd = [f"a{chr(code)}b" for code in (*range(0x250), *range(0x2000, 0x2070), 0xFEFF)]
+    spec = FeatureSpec.model_validate(parse().model_dump() | {"missing_values": odd})
+    assert FeatureSpec.from_yaml(spec.to_yaml()).digest() == spec.digest()
+
+
 def test_dates_become_numbers_of_the_time_column():
     split = TimeSplit(starts={"val": "1970-01-02", "test": "1970-01-02T00:00:01+00:00"})
     assert split.cuts("ms") == [86_400_000, 86_401_000]
@@ -85,6 +111,13 @@ def test_dates_become_numbers_of_the_time_column():
 def test_a_file_that_is_not_there():
     with pytest.raises(SpecError, match=r"nowhere\.yaml: cannot be read"):
         FeatureSpec.load("nowhere.yaml")
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    path = tmp_path / "spec.yaml"
+    path.write_bytes(MINIMAL.encode() + b"# caf\xe9")
+    with pytest.raises(SpecError, match=r"spec\.yaml: expected UTF-8 text, got .*xe9"):
+        FeatureSpec.load(path)
 
 
 @pytest.mark.parametrize("module", ["hgr_tf.features", "pipelines.run"])
