@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +16,23 @@ NOT_INTEGER = "not an integer"
 NOT_NUMBER = "not a number"
 NON_FINITE = "non-finite number"
 NOT_SCALAR = "not a single value"
+NOT_LIST = "neither a value nor a list of values"
 
 _PLAIN_INTEGER = r"^-?([0-9]{1,18}|[0-8][0-9]{18})$"
 _INTEGER = r"^[+-]?([0-9]{1,18}|[0-8][0-9]{18})(\.0*)?$"
 _LARGEST_INTEGERS = r"^[+-]?9[0-9]{18}(\.0*)?$"  # some fit in 64 bits
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NON_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
+_BOOLEAN = r"(?i)^(true|false)$"
+_EXACT_INTEGERS = 2.0**53
+_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
 
 
 class Cast(NamedTuple):
@@ -58,8 +70,8 @@ def cast(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
 
 def as_text(array: pa.Array) -> Cast:
     """Text of scalars; undecodable bytes are bad."""
-    if pa.types.is_string(array.type):
-        return Cast(array, [])
+    if array.type in _TEXTS:
+        array = array.cast(pa.binary())  # Arrow checks bytes that become text
     try:
         return Cast(array.cast(pa.string()), [])
     except pa.ArrowInvalid:
@@ -80,18 +92,29 @@ def _decode(value: bytes | None) -> str | None:
         return None
 
 
+def float_texts(floats: pa.Array) -> pa.Array:
+    """Whole numbers below 2^53 in digits, others as Arrow writes them."""
+    numbers = floats.cast(pa.float64())
+    whole = pc.and_(
+        pc.equal(pc.floor(numbers), numbers),
+        pc.less(pc.abs(numbers), _EXACT_INTEGERS),
+    )
+    digits = pc.if_else(whole, numbers, 0.0).cast(pa.int64()).cast(pa.string())
+    return pc.if_else(whole, digits, floats.cast(pa.string()))
+
+
 def _cast_string(array: pa.Array, missing: tuple[str, ...]) -> Cast:
     if pa.types.is_floating(array.type):
-        return _texts_of_floats(array, missing)
+        return _strings_of_floats(array, missing)
     text = as_text(array)
     return Cast(_without(text.values, ("", *missing)), text.bad)
 
 
-def _texts_of_floats(array: pa.Array, missing: tuple[str, ...]) -> Cast:
+def _strings_of_floats(array: pa.Array, missing: tuple[str, ...]) -> Cast:
     floats = _nan_to_missing(array, missing)
     finite = pc.fill_null(pc.is_finite(floats), True)
     kept = pc.if_else(finite, floats, pa.scalar(None, floats.type))
-    texts = _without(kept.cast(pa.string()), missing)
+    texts = _without(float_texts(kept), missing)
     return Cast(texts, _marked(NON_FINITE, ~finite.to_numpy(False)))
 
 
@@ -115,24 +138,33 @@ def _cast_int64(array: pa.Array, missing: tuple[str, ...]) -> Cast:
             array = array.cast(pa.int32())
         return Cast(array.cast(pa.int64(), safe=False), [])
     text = _cast_string(array, missing)
-    values, bad = _parse(
-        text.values,
+    values, bad = _integers_of_texts(text.values)
+    return Cast(_without_numbers(values, missing), text.bad + _marked(NOT_INTEGER, bad))
+
+
+def _integers_of_texts(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    return _parse(
+        texts,
         quick=_PLAIN_INTEGER,
         patterns=(
             (_INTEGER, _parse_integers),
             (_LARGEST_INTEGERS, _parse_largest_integers),
+            (_BOOLEAN, _parse_booleans),
         ),
         convert=lambda t: t.cast(pa.int64()),
         type_=pa.int64(),
     )
-    return Cast(_without_numbers(values, missing), text.bad + _marked(NOT_INTEGER, bad))
 
 
 def _without_numbers(values: pa.Array, missing: tuple[str, ...]) -> pa.Array:
-    numbers = [int(text) for text in missing if text.lstrip("-").isdecimal()]
-    if not numbers:
+    # A missing text that is a number covers every spelling of it.
+    texts = [text for text in missing if re.match(_NUMBER, text)]
+    if not texts:
         return values
-    is_missing = pc.is_in(values, pa.array(numbers, values.type))
+    is_whole = pa.types.is_integer(values.type)
+    parse = _integers_of_texts if is_whole else _floats_of_texts
+    numbers, _ = parse(pa.array(texts, pa.string()))
+    is_missing = pc.is_in(values, numbers.drop_null())
     return pc.if_else(is_missing, pa.scalar(None, values.type), values)
 
 
@@ -164,27 +196,23 @@ def _parse_largest_integers(texts: pa.Array) -> pa.Array:
     return pa.array(fitting, pa.int64())
 
 
+def _parse_booleans(texts: pa.Array) -> pa.Array:
+    return texts.cast(pa.bool_())
+
+
 def _digits(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, r"^\+|\.0*$", "")
 
 
 def _cast_float32(array: pa.Array, missing: tuple[str, ...]) -> Cast:
     kind = array.type
-    if pa.types.is_boolean(kind):
-        array = array.cast(pa.int8())
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        numbers, bad = _without_numbers(array, missing).cast(pa.float64(), False), []
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+        numbers, bad = array.cast(pa.float64(), safe=False), []
     elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers, bad = _nan_to_missing(array.cast(pa.float64()), missing), []
     else:
         text = _cast_string(array, missing)
-        numbers, wrong = _parse(
-            text.values,
-            quick=_NUMBER,
-            patterns=((_NON_FINITE, _parse_non_finite), (_NUMBER, _parse_numbers)),
-            convert=_parse_numbers,
-            type_=pa.float64(),
-        )
+        numbers, wrong = _floats_of_texts(text.values)
         bad = text.bad + _marked(NOT_NUMBER, wrong)
     numbers = _without_numbers(numbers, missing)
     valid = numbers.is_valid().to_numpy(False)
@@ -193,6 +221,20 @@ def _cast_float32(array: pa.Array, missing: tuple[str, ...]) -> Cast:
     infinite = valid & ~np.isfinite(singles)
     values = pa.array(singles, pa.float32(), mask=~valid | infinite)
     return Cast(values, bad + _marked(NON_FINITE, infinite))
+
+
+def _floats_of_texts(texts: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    return _parse(
+        texts,
+        quick=_NUMBER,
+        patterns=(
+            (_NON_FINITE, _parse_non_finite),
+            (_NUMBER, _parse_numbers),
+            (_BOOLEAN, _parse_booleans),
+        ),
+        convert=_parse_numbers,
+        type_=pa.float64(),
+    )
 
 
 def _parse_numbers(texts: pa.Array) -> pa.Array:
@@ -211,7 +253,7 @@ def _parse(texts, quick, patterns, convert, type_) -> tuple[pa.Array, np.ndarray
     values = pa.nulls(len(texts), type_)
     for pattern, parse in patterns:
         matched = pc.match_substring_regex(texts, pattern).fill_null(False)
-        parsed = parse(texts.filter(matched))
+        parsed = parse(texts.filter(matched)).cast(type_)
         values = pc.replace_with_mask(values, matched, parsed)
     return values, pc.and_(texts.is_valid(), values.is_null()).to_numpy(False)
 
@@ -221,7 +263,7 @@ def _marked(reason: str, bad: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return any(is_kind(kind) for is_kind in _LISTS)
 
 
 def _cast_lists(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
@@ -231,11 +273,13 @@ def _cast_lists(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast
         array, bad = pc.split_pattern(text.values, field.delimiter), text.bad
     if not _is_list(array.type) or pa.types.is_nested(array.type.value_type):
         values = pa.nulls(len(array), pa.list_(_ARROW[field.dtype]))
-        return Cast(values, [(NOT_SCALAR, array.is_valid().to_numpy(False))])
+        return Cast(values, [(NOT_LIST, array.is_valid().to_numpy(False))])
     elements = array.flatten()
     element = Field(field.column, field.dtype)
     flat = cast(elements, element, missing)
-    parents = pc.list_parent_indices(array).to_numpy(False)
+    # Nulls may hide elements, which `flatten` leaves out.
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(False)
+    parents = np.repeat(np.arange(len(array)), lengths)
     for reason, mask in flat.bad:
         rows = np.zeros(len(array), bool)
         rows[parents[mask]] = True

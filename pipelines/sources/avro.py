@@ -1,7 +1,8 @@
 """Avro: a unit is a run of blocks, decoded by fastavro.
 
 Times are decoded as the numbers they are stored as and typed by Arrow, which
-holds all of them: Python's end with the year 9999.
+holds all of them: Python's end with the year 9999. Undecodable bytes of text
+become surrogates, so that they cost their row and not the file.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list
     """The units of a file, cut at blocks, and the names of its columns."""
     with open_read(file.path) as source:
         reader = fastavro.block_reader(source)
-        names = [field["name"] for field in reader.writer_schema.get("fields", [])]
+        names = [field["name"] for field in _fields(reader.writer_schema)]
         starts, end = [source.tell()], source.tell()
         for block in reader:
             if block.offset - starts[-1] >= _UNIT_BYTES:
@@ -58,7 +59,7 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     """The rows of a unit in batches. Avro has no reader of columns."""
     row, wanted = 0, _getter(columns)
     with open_read(unit.path) as source:
-        reader = fastavro.block_reader(source)
+        reader = fastavro.block_reader(source, handle_unicode_errors="surrogateescape")
         times = _times(reader.writer_schema)
         source.seek(unit.start)
         blocks = itertools.takewhile(lambda block: block.offset < unit.end, reader)
@@ -94,9 +95,15 @@ def _without_times(schema):
     return schema
 
 
+def _fields(schema) -> list[dict]:
+    if not (isinstance(schema, dict) and "fields" in schema):
+        raise ValueError(f"its schema must be a record, got {json.dumps(schema)}")
+    return schema["fields"]
+
+
 def _times(schema: dict) -> dict[str, pa.DataType]:
     """Types of the columns that hold times, or times and nulls."""
-    logical = {f["name"]: _logical_type(f["type"]) for f in schema.get("fields", [])}
+    logical = {f["name"]: _logical_type(f["type"]) for f in _fields(schema)}
     return {name: _TIMES[kind] for name, kind in logical.items() if kind in _TIMES}
 
 

@@ -76,22 +76,27 @@ def raw_json(table: pa.Table) -> Callable[[int], str]:
     """The rows of a typed table as JSON."""
 
     def raw(index: int) -> str:
-        row = table.slice(index, 1)
-        try:
-            values = row.to_pylist()
-        except (ValueError, OverflowError):  # times that Python's cannot hold
-            values = _with_numbers_for_times(row).to_pylist()
-        return json.dumps(values[0], default=str)
+        columns = zip(table.column_names, table.columns, strict=True)
+        row = {name: _value(column[index]) for name, column in columns}
+        return json.dumps(row, default=str)
 
     return raw
 
 
-def _with_numbers_for_times(row: pa.Table) -> pa.Table:
-    return pa.table(
-        {
-            name: column.cast(pa.int32() if column.type.bit_width == 32 else pa.int64())
-            if pa.types.is_temporal(column.type)
-            else column
-            for name, column in zip(row.column_names, row.columns, strict=True)
-        }
-    )
+def _value(scalar: pa.Scalar):
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):  # undecodable text, times past Python's
+        return _without_python_types(scalar)
+
+
+def _without_python_types(scalar: pa.Scalar):
+    if isinstance(scalar, pa.DictionaryScalar):
+        return _value(scalar.value)
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _value(value) for name, value in scalar.items()}
+    if isinstance(scalar, pa.ListScalar):
+        return list(map(_value, scalar.values))
+    if pa.types.is_temporal(scalar.type):
+        return scalar.value
+    return bytes(scalar.as_buffer()).decode("utf-8", "backslashreplace")

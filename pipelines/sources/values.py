@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from pipelines.casting import NOT_LIST, float_texts
 from pipelines.sources.base import RawBatch, Rejected
 
-NOT_SCALAR = "neither a value nor a list of values"
-_EXACT_INTEGERS = 2**53
-_JSON_NUMBERS = (bool, int, float)
 _ODD = (pa.ArrowException, OverflowError, TypeError, ValueError)
 
 
@@ -43,7 +41,7 @@ def batches_of_values(
 def _batches_by_shape(rows, columns, positions, raw, rejected) -> Iterator[RawBatch]:
     groups, nested = _by_shape(rows)
     faults = [
-        Rejected(int(positions[i]), columns[column], NOT_SCALAR, raw(i))
+        Rejected(int(positions[i]), columns[column], NOT_LIST, raw(i))
         for i, column in nested
     ]
     yield RawBatch(_columns([], columns), positions[:0], raw, rejected + faults)
@@ -97,16 +95,22 @@ def _array(values: list) -> pa.Array:
 
 
 def _texts(values: list) -> pa.Array:
-    if any(isinstance(value, list) for value in values):
-        lists = [[_bytes(element) for element in value] for value in values]
-        return pa.array(lists, pa.list_(pa.binary()))
-    return pa.array([_bytes(value) for value in values], pa.binary())
+    if not any(isinstance(value, list) for value in values):
+        return _encoded(values)
+    offsets = np.cumsum([0, *map(len, values)]).astype(np.int32)
+    elements = _encoded(list(itertools.chain.from_iterable(values)))
+    return pa.ListArray.from_arrays(pa.array(offsets), elements)
+
+
+def _encoded(values: list) -> pa.Array:
+    floats = [value for value in values if isinstance(value, float)]
+    written = iter(float_texts(pa.array(floats, pa.float64())).to_pylist())
+    texts = [next(written) if isinstance(v, float) else v for v in values]
+    return pa.array(map(_bytes, texts), pa.binary())
 
 
 def _bytes(value) -> bytes | None:
     if value is None or isinstance(value, bytes):
         return value
-    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_INTEGERS:
-        value = int(value)  # as Arrow writes it
-    text = json.dumps(value) if isinstance(value, _JSON_NUMBERS) else str(value)
-    return text.encode("utf-8", "backslashreplace")
+    text = json.dumps(value) if isinstance(value, bool | int) else str(value)
+    return text.encode("utf-8", "surrogateescape")

@@ -395,6 +395,26 @@ def test_a_time_of_avro_that_python_cannot_hold_is_one_bad_row(run, tmp_path, sp
     assert json.loads(letter["raw"])["t"] == rows[3]["t"]
 
 
+def test_undecodable_text_of_parquet_is_one_bad_row(run, tmp_path, spec):
+    columns = {name: pa.nulls(3) for name in ("age", "hour", "city")}
+    columns |= {"user": ["u"] * 3, "item": [1] * 3, "click": [0, 1, 1]}
+    text = pa.Array.from_buffers(
+        pa.string(), 3, pa.array([b"a|b", b"a|\xff", None]).buffers()
+    )
+    lists = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), text)
+    for tags in (text, lists, text.dictionary_encode()):
+        pq.write_table(pa.table(columns | {"tags": tags}), tmp_path / "log.parquet")
+        folder, manifest = run(
+            spec, [str(tmp_path / "log.parquet")], max_bad_fraction=0.5, overwrite=True
+        )
+        assert manifest.counters["rows_good"] == 2
+        (letter,) = dead_letters(folder)
+        assert letter["row"] == 2 and letter["reason"] == "undecodable text"
+        shown = "a|\\xff"
+        expected = [shown] if tags is lists else shown
+        assert json.loads(letter["raw"])["tags"] == expected
+
+
 def test_too_many_bad_rows_fail_and_leave_nothing_finished(run, tmp_path, spec):
     log = tmp_path / "log.jsonl"
     good = {"user": "u", "item": 1, "click": 1}

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hgr_tf.features import FeatureSpec, Format
+from pipelines.casting import UNDECODABLE, cast
 from pipelines.errors import PrepareError
+from pipelines.fields import Field
 from pipelines.sources import avro, csv, lines, plan_units, read_unit
 from pipelines.sources.base import BATCH_ROWS
 from pipelines.storage import match
@@ -35,6 +37,18 @@ def read_all(path, format_=None, columns=("a", "b")):
             rows += zip(batch.rows.tolist(), *values, strict=True)
             rejected += batch.rejected
     return rows, rejected
+
+
+def values_of(path, dtype="string"):
+    """Columns "a" and "b", a list, of each row, cast."""
+    (unit,) = plan_units(match(str(path))[0], 0, Format(), [])
+    fields = (Field("a", dtype), Field("b", dtype, delimiter="|"))
+    rows = {}
+    for batch in read_unit(unit, ["a", "b"]):
+        casts = [cast(batch.columns[f.column], f, ()).values for f in fields]
+        values = zip(*(values.to_pylist() for values in casts), strict=True)
+        rows |= zip(batch.rows.tolist(), values, strict=True)
+    return [row for _, row in sorted(rows.items())]
 
 
 def csv_file(tmp_path, data, name="log.csv"):
@@ -222,6 +236,21 @@ class TestJsonLines:
         rows, _ = read_all(path)
         assert [r[1] for r in rows] == [b"9007199254740993", b"0.5"]
 
+    @pytest.mark.parametrize("other", ['"x"', "7", "true"])
+    def test_numbers_have_one_text_whatever_stands_beside_them(self, tmp_path, other):
+        numbers = [1e10, 12345678901.0, 1e-5, 1e-7, 0.5, 2.0**60, -0.0]
+        rows = [f'{{"a": {n}, "b": [{n}]}}'.encode() for n in numbers]
+        row = f'{{"a": {other}, "b": ["y", {other}]}}'.encode()
+        alone = values_of(self.write(tmp_path, *rows))
+        beside = values_of(self.write(tmp_path, *rows, row))
+        assert beside[:-1] == alone
+        assert alone[0] == ("10000000000", ["10000000000"])
+
+    def test_booleans_are_numbers_beside_any_value(self, tmp_path):
+        rows = [b'{"a": true}', b'{"a": 0}', b'{"a": "oops"}', b'{"a": false}']
+        path = self.write(tmp_path, *rows)
+        assert values_of(path, "int64") == [(1, []), (0, []), (None, []), (0, [])]
+
     @fuzz
     @given(
         rows=st.lists(
@@ -318,6 +347,32 @@ class TestAvro:
             fastavro.writer(file, schema, [{"a": 5000, "b": 1}, {"a": 7000, "b": 0.5}])
         rows, _ = read_all(path)
         assert [r[1].timestamp() for r in rows] == [5, 7]
+
+    def test_undecodable_text_costs_its_row_only(self, tmp_path):
+        fields = [{"name": "a", "type": "string"}, {"name": "b", "type": "int"}]
+        schema = {"type": "record", "name": "row", "fields": fields}
+        path = tmp_path / "log.avro"
+        with path.open("wb") as file:
+            fastavro.writer(file, schema, [{"a": t, "b": 1} for t in ("é", "?!", "z")])
+        path.write_bytes(path.read_bytes().replace(b"?!", b"a\xff"))
+        (unit,) = plan_units(match(str(path))[0], 0, Format(), ["a", "b"])
+        *_, batch = read_unit(unit, ["a", "b"])
+        texts, bad = cast(batch.columns["a"], Field("a", "string"), ())
+        assert texts.to_pylist() == ["é", None, "z"]
+        assert [(reason, mask.tolist()) for reason, mask in bad] == [
+            (UNDECODABLE, [False, True, False])
+        ]
+        assert json.loads(batch.raw(1)) == {"a": "a\udcff", "b": 1}
+
+    def test_a_schema_that_is_no_record_is_refused(self, tmp_path):
+        path = tmp_path / "log.avro"
+        with path.open("wb") as file:
+            fastavro.writer(file, "string", ["x"])
+        message = (
+            r'log\.avro: cannot be read: its schema must be a record, got "string"'
+        )
+        with pytest.raises(PrepareError, match=message):
+            read_all(path)
 
     @pytest.mark.parametrize(
         ("base", "logical", "kind"),

@@ -7,7 +7,14 @@ import pyarrow as pa
 import pytest
 
 from hgr_tf.features import FeatureSpec
-from pipelines.casting import NON_FINITE
+from pipelines.casting import (
+    NON_FINITE,
+    NOT_INTEGER,
+    NOT_LIST,
+    NOT_NUMBER,
+    NOT_SCALAR,
+    UNDECODABLE,
+)
 from pipelines.sources import RawBatch
 from pipelines.validation import OUT_OF_TIME, check_log
 from tests.pipelines.conftest import SPEC
@@ -72,3 +79,95 @@ def test_nan_ids_may_be_called_missing():
     spec = SPEC + "missing_values: [nan]\n"
     _, rejected = check(spec, user=pa.array([1.0, np.nan]))
     assert rejected == [(1, "user", "missing")]
+
+
+@pytest.mark.parametrize("text", ["true", "False", "TRUE"])
+def test_texts_of_booleans_are_numbers_as_booleans_are(text):
+    number = float(text.lower() == "true")
+    texts = pa.array([text, "1", "yes"])
+    table, rejected = check(click=texts, item=texts, age=texts)
+    numbers = ("float32:click", "int64:item", "float32:age")
+    assert [table[f"/{name}"][0].as_py() for name in numbers] == [number] * 3
+    assert rejected == [(2, "item", NOT_INTEGER)]
+    _, rejected = check(click=texts)
+    assert rejected == [(2, "click", NOT_NUMBER)]
+
+
+def undecodable(kind):
+    """An array ["1", undecodable text, "1"]; Arrow does not check it."""
+    texts = pa.array([b"1", b"\xff1", b"1"], pa.large_binary())
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays([0, 1, 0], undecodable(kind.value_type))
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays([0, 1, 2, 3], undecodable(kind.value_type))
+    if pa.types.is_string(kind):
+        texts = texts.cast(pa.binary())
+    return pa.Array.from_buffers(kind, 3, texts.buffers())
+
+
+@pytest.mark.parametrize("column", ["user", "item", "click", "age", "city", "tags"])
+@pytest.mark.parametrize(
+    "kind",
+    [pa.string(), pa.large_string(), pa.dictionary(pa.int64(), pa.string())],
+    ids=str,
+)
+def test_undecodable_text_is_bad_in_any_column(column, kind):
+    _, rejected = check(**{column: undecodable(kind)})
+    assert rejected == [(1, column, UNDECODABLE)]
+
+
+def test_undecodable_text_is_bad_in_lists():
+    table, rejected = check(tags=undecodable(pa.list_(pa.string())))
+    assert rejected == [(1, "tags", UNDECODABLE)]
+    assert table["/string[|]:tags"].to_pylist() == [["1"], [], ["1"]]
+
+
+@pytest.mark.parametrize(
+    "text", ["-999", "99999999999999999999", "--1", "-1e400", "true", "-"]
+)
+@pytest.mark.parametrize(
+    "kind", [pa.int8(), pa.uint32(), pa.uint64(), pa.bool_(), pa.float32()], ids=str
+)
+def test_a_missing_value_that_a_column_cannot_hold_is_in_no_row(text, kind):
+    spec = SPEC + f"missing_values: ['{text}']\n"
+    ones = pa.array([1, 0, 1]).cast(kind)
+    table, rejected = check(spec, click=ones, item=ones, age=ones)
+    assert rejected == []
+    assert table["/float32:age"].to_pylist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("text", ["-999.5", "-9995e-1"])
+def test_a_missing_number_is_missing_in_columns_of_any_type(text):
+    spec = SPEC + f"missing_values: ['{text}', '-7.0']\n"
+    for ages in (["-999.5", "-7", "7"], [-999.5, -7.0, 7.0]):
+        table, _ = check(spec, age=pa.array(ages))
+        assert table["/float32:age"].to_pylist() == [None, None, 7]
+    table, rejected = check(spec, item=pa.array([-999, -7, 7], pa.int16()))
+    assert table["/int64:item"].to_pylist() == [-999, None, 7]
+    assert rejected == [(1, "item", "missing")]
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()], ids=str)
+def test_whole_numbers_are_written_in_digits(kind):
+    users = [2.0**33, -0.0, -(2.0**52), 0.5, 2.0**60, None]
+    table, _ = check(user=pa.array(users, kind))
+    texts = table["/string:user"].to_pylist()
+    assert texts[:4] == ["8589934592", "0", "-4503599627370496", "0.5"]
+    assert "e+18" in texts[4] and texts[5] is None
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(pa.string(), 2), pa.large_list(pa.string()), pa.list_view(pa.string())],
+    ids=str,
+)
+def test_lists_of_any_kind_are_lists(kind):
+    table, rejected = check(tags=pa.array([["a", "b"], None, ["c", None]], kind))
+    assert rejected == []
+    assert table["/string[|]:tags"].to_pylist() == [["a", "b"], [], ["c"]]
+
+
+def test_what_is_no_list_is_told_from_what_is_no_value():
+    struct = pa.array([{"x": 1}, None])
+    assert check(tags=struct)[1] == [(0, "tags", NOT_LIST)]
+    assert check(age=struct)[1] == [(0, "age", NOT_SCALAR)]
