@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timezone
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hgr_tf.features.base import Strict
 
@@ -25,12 +25,13 @@ class Format(Strict):
     Attributes:
         type: "auto" goes by the file name: .parquet; .csv, .tsv, .dat, .txt;
             .jsonl, .json, .ndjson; .avro; text formats also with .gz, .bz2.
-        delimiter: Separates the columns of delimited text. More than one
-            character is allowed and turns quoting off.
+        delimiter: Separates the columns of delimited text. Other than one
+            ASCII character is allowed and turns quoting off.
         header: Whether delimited text starts with a line of column names.
         columns: Column names of delimited text without a header.
         encoding: Of delimited text.
-        quote: Quotes a value of delimited text; empty for none.
+        quote: ASCII character that quotes a value of delimited text; empty
+            for none.
         newlines_in_values: Whether quoted values may hold line ends. Such
             files are not split among workers; a quote that opens a value but
             closes it nowhere costs its line.
@@ -43,6 +44,13 @@ class Format(Strict):
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
     quote: str = Field('"', max_length=1)
     newlines_in_values: bool = False
+
+    @field_validator("quote")
+    @classmethod
+    def _check_quote(cls, quote: str) -> str:
+        if not quote.isascii():
+            raise ValueError(f"must be an ASCII character, or empty, got {quote!r}")
+        return quote
 
     @model_validator(mode="after")
     def _check_columns(self):

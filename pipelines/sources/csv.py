@@ -22,7 +22,7 @@ from pipelines.storage import File
 
 WRONG_COUNT = "wrong number of columns"
 MALFORMED = "malformed line"
-_STAND_IN = "\x1f"  # for delimiters of several characters
+_STAND_IN = "\x1f"  # for delimiters of several bytes, which Arrow does not take
 _BOM = b"\xef\xbb\xbf"
 _END = "end"
 
@@ -50,7 +50,7 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list
 def _names(header: bytes, format_: Format) -> list[str]:
     text = header.removeprefix(_BOM).decode(format_.encoding, "replace")
     text = text.strip("\r\n")
-    if len(format_.delimiter) > 1:
+    if not _is_one_byte(format_.delimiter):
         names = text.split(format_.delimiter)
     else:
         names = (_read_rows([text], format_) or [[]])[0]
@@ -68,10 +68,14 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
 
 def quoting_of(format_: Format) -> lines.Quoting | None:
     """How quoted values hold line ends; None where they do not."""
-    quotes = format_.quote and len(format_.delimiter) == 1
+    quotes = format_.quote and _is_one_byte(format_.delimiter)
     if quotes and format_.newlines_in_values:
         return lines.Quoting(format_.quote, format_.delimiter)
     return None
+
+
+def _is_one_byte(delimiter: str) -> bool:
+    return len(delimiter.encode()) == 1
 
 
 def _as_utf8(blocks: Iterator[bytes], unit: Unit) -> Iterator[bytes]:
@@ -127,7 +131,7 @@ def _is_risky(block: lines.Lines, format_: Format) -> bool:
     # Arrow ends lines at lone returns, which cannot be told by counting rows.
     if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
         return True
-    if len(format_.delimiter) > 1:
+    if not _is_one_byte(format_.delimiter):
         return _STAND_IN.encode() in text
     # Rows swallowed and rows cut in two could make up for each other.
     quoting = quoting_of(format_)
@@ -143,7 +147,7 @@ def _is_balanced(line: bytes, format_: Format) -> bool:
 
 def _parse_arrow(block, names, columns, format_):
     text, delimiter, quote = block.text(), format_.delimiter, format_.quote
-    if len(delimiter) > 1:
+    if not _is_one_byte(delimiter):
         text = text.replace(delimiter.encode(), _STAND_IN.encode())
         delimiter, quote = _STAND_IN, ""
     invalid: list[pa_csv.InvalidRow] = []
@@ -200,7 +204,7 @@ def _parse_line(block, names, columns, format_):
 def _fields(line: bytes, format_: Format) -> list[bytes] | None:
     """The values of one line; None if a quote in it is never closed."""
     text = line.decode("utf-8", "surrogateescape")
-    if len(format_.delimiter) > 1:
+    if not _is_one_byte(format_.delimiter):
         fields = text.split(format_.delimiter)
     else:
         rows = _read_rows([*(f"{part}\n" for part in text.split("\n")), _END], format_)

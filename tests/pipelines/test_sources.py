@@ -148,6 +148,21 @@ class TestCsv:
         assert rows == [(0, b"1", "Amélie".encode())]
         assert [r.raw for r in rejected] == ["2::y"]
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+    @pytest.mark.parametrize("newlines", [False, True])
+    def test_delimiter_of_one_character_that_is_not_ascii(
+        self, tmp_path, encoding, newlines
+    ):
+        path = csv_file(tmp_path, 'a§b\n1§"é"\n2\n3§\n'.encode(encoding))
+        format_ = Format(delimiter="§", encoding=encoding, newlines_in_values=newlines)
+        rows, rejected = read_all(path, format_)
+        assert rows == [(0, b"1", '"é"'.encode()), (2, b"3", b"")]
+        assert [r.raw for r in rejected] == ["2"]
+
+    def test_quote_that_is_not_ascii_is_refused(self):
+        with pytest.raises(ValueError, match=r"quote\n.*must be an ASCII character"):
+            Format(quote="«")
+
     def test_units_share_out_every_line_once(self, tmp_path, monkeypatch):
         monkeypatch.setattr(lines, "UNIT_BYTES", 50)
         monkeypatch.setattr(lines, "BLOCK_BYTES", 16)
