@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.counted import counted
+
 
 def predict(
     model: Annotated[
@@ -68,7 +70,8 @@ def predict(
                 sink.write(json.dumps(line) + "\n")
                 failed += error is not None
             read += len(batch.errors)
-    typer.echo(f"{read} rows, {read - failed} scored by {server or folder}", err=True)
+    scored = f"{counted(read, 'row')}, {read - failed:,} scored"
+    typer.echo(f"{scored} by {server or folder}", err=True)
     if failed:
         raise ValueError(f"{failed} of {read} rows could not be read; see their errors")
 

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.counted import counted
+
 
 class JoinMode(str, Enum):
     """How tables are joined."""
@@ -35,12 +37,25 @@ class Layout(str, Enum):
     code = "code"
 
 
+def _check_beam_options(options: list[str] | None) -> list[str] | None:
+    before = ""
+    for option in options or ():
+        takes_value = before.startswith("-") and "=" not in before
+        if not option.startswith("-") and not takes_value:
+            raise typer.BadParameter(
+                f"expected an option of Beam, got {option!r}: if a glob became these "
+                "files, quote it, or repeat --input for each"
+            )
+        before = option
+    return options
+
+
 def prepare(
     spec: Annotated[Path, typer.Option(help="Feature spec (YAML).")],
     input: Annotated[
         list[str],
         typer.Option(
-            help="Log files: a path or glob, local or gs://. Repeat it for more. "
+            help="Log files: a path or quoted glob, local or gs://; repeat it for more. "
             "Write split=glob (train=..., val=...) when the splits are given; "
             "otherwise the spec's `split` section decides."
         ),
@@ -94,7 +109,9 @@ def prepare(
     ] = None,
     code_table: Annotated[
         str | None,
-        typer.Option(help="User codes (user id, code_1, code_2, ...) to lay out by."),
+        typer.Option(
+            help="File of codes (user id, code_1, code_2, ...) to lay out by."
+        ),
     ] = None,
     code_prefix: Annotated[
         int, typer.Option(min=1, help="Users that share so many codes share a shard.")
@@ -121,7 +138,10 @@ def prepare(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     beam_options: Annotated[
         list[str] | None,
-        typer.Argument(help="Options for Beam, after `--`: -- --region=europe-west1"),
+        typer.Argument(
+            callback=_check_beam_options,
+            help="Options for Beam, after `--`: -- --region=europe-west1",
+        ),
     ] = None,
 ) -> None:
     """Turn raw logs into sharded training data, with Apache Beam.
@@ -164,8 +184,8 @@ def prepare(
     for name, split in manifest.splits.items():
         rate = split.positives / split.rows if split.rows else 0
         typer.echo(
-            f"{name}: {split.rows:,} rows, {rate:.1%} positive, "
-            f"{len(split.shards)} shards"
+            f"{name}: {counted(split.rows, 'row')}, {rate:.1%} positive, "
+            f"{counted(len(split.shards), 'shard')}"
         )
     typer.echo(f"{output}: finished")
 
