@@ -13,9 +13,9 @@ from pipelines.casting import cast
 from pipelines.errors import PrepareError
 from pipelines.fields import Field
 from pipelines.sources import Unit, plan_units, read_unit
-from pipelines.sources.formats import column_names
-from pipelines.storage import File
-from pipelines.tables import SideTable, first_of_each
+from pipelines.sources.formats import column_names, resolve
+from pipelines.storage import Block, File
+from pipelines.tables import SideTable, first_of_each, side_table
 
 CODES = "codes"
 KEY, PREFIX, PATH = "user", "prefix", "path"
@@ -33,6 +33,10 @@ def load_codes(file: File, spec: FeatureSpec, prefix_levels: int) -> pa.Table:
     Raises:
         PrepareError: There are no codes, or they do not fit.
     """
+    if resolve(file.path, Format()).type == "jsonl":
+        raise PrepareError(
+            f"{file.path}: a code table must be CSV, Parquet or Avro, got JSON Lines"
+        )
     levels = _levels(column_names(file, Format()))
     if not levels:
         raise PrepareError(f"{file.path}: no column code_1, code_2, ...")
@@ -50,6 +54,11 @@ def load_codes(file: File, spec: FeatureSpec, prefix_levels: int) -> pa.Table:
     paths, prefixes = _packed(codes, file), _packed(codes[:, :prefix_levels], file)
     table = pa.table({KEY: keys, PREFIX: prefixes, PATH: paths})
     return table.take(first_of_each(table[KEY]))
+
+
+def code_table(tables: dict[str, Block]) -> SideTable | None:
+    """The codes among the tables of a run, read once a worker; None without."""
+    return side_table(tables[CODES], KEY) if CODES in tables else None
 
 
 def user_paths(ids, codes: SideTable) -> tuple[np.ndarray, np.ndarray]:

@@ -8,12 +8,16 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
 
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.base import describe
 from hgr_tf.features.logs import TRAIN
 from pipelines import preconditions, storage
 from pipelines.errors import PrepareError
-from pipelines.settings import InputFile, Settings
+from pipelines.settings import InputFile, Join, Settings
 from pipelines.storage import File, exists, match
 
 TEMPORARY = ".unfinished"
@@ -37,7 +41,8 @@ def configure(
     """The settings of a run. Arguments as in `pipelines.run.prepare`.
 
     Raises:
-        PrepareError: Files are missing, or arguments contradict each other.
+        PrepareError: Files are missing, or arguments are wrong or contradict each
+            other.
         SpecError: The spec is wrong.
     """
     spec_path = None if isinstance(spec, FeatureSpec) else os.path.abspath(spec)
@@ -45,19 +50,22 @@ def configure(
     output = _absolute(output)
     files, splits = _input_files(inputs, spec)
     tables = _table_files(spec, base, {"user": user_table, "item": item_table})
-    run = Settings(
-        spec=spec,
-        files=files,
-        tables=tables,
-        splits=splits,
-        output=output,
-        temporary=storage.join(output, TEMPORARY, uuid.uuid4().hex),
-        join=_join_modes(tables, join),
-        layout=_layout(layout, code_table, settings.get("output_format")),
-        code_table=_code_file(code_table),
-        encoding_from=_absolute(encoding_from) if encoding_from else None,
-        **settings,
-    )
+    try:
+        run = Settings(
+            spec=spec,
+            files=files,
+            tables=tables,
+            splits=splits,
+            output=output,
+            temporary=storage.join(output, TEMPORARY, uuid.uuid4().hex),
+            join=_join_modes(tables, join),
+            layout=_layout(layout, code_table, settings.get("output_format")),
+            code_table=_code_file(code_table),
+            encoding_from=_absolute(encoding_from) if encoding_from else None,
+            **settings,
+        )
+    except ValidationError as error:
+        raise PrepareError(describe(error)) from error
     preconditions.check(run, spec_path)
     return run
 
@@ -164,6 +172,9 @@ def _table_files(spec: FeatureSpec, base: str, given: dict):
 
 
 def _join_modes(tables, mode: str) -> tuple[tuple[str, str], ...]:
+    if mode not in get_args(Join):
+        raise PrepareError(f"join must be one of {get_args(Join)}, got {mode!r}")
+
     def resolve(files: tuple[InputFile, ...]) -> str:
         if mode != "auto":
             return mode
@@ -193,4 +204,9 @@ def _layout(layout: str | None, code_table, output_format: str | None) -> str:
 
 
 def _code_file(path: str | Path | None) -> InputFile | None:
-    return _files([path])[0] if path else None
+    if not path:
+        return None
+    files = _files([path])
+    if len(files) > 1:
+        raise PrepareError(f"{path}: a code table is one file, got {len(files)} files")
+    return files[0]

@@ -38,7 +38,7 @@ class WriteDeadLetters(beam.DoFn):
         lines = [json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters]
         if lines:
             name = f"dead_letter-{source}-{file_index:05d}.jsonl"
-            path = join(self._settings.output, name)
+            path = join(self._settings.results, name)
             write_bytes(path, "".join(lines).encode())
         yield source, len(lines)
 

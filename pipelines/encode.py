@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import FeatureEncoding
-from pipelines.codes import CODES, KEY
+from pipelines.codes import code_table
 from pipelines.elements import Batch
 from pipelines.fields import SPLIT, weight_field
 from pipelines.joining import Joined, Targets, join_side, side_tables
@@ -23,7 +23,6 @@ from pipelines.settings import Settings
 from pipelines.shuffling import dealt
 from pipelines.splitting import sample_negatives
 from pipelines.storage import Block, BlockWriter, local_copy, read_block
-from pipelines.tables import side_table
 
 SORT_KEY = "__sort_key__"
 
@@ -45,7 +44,7 @@ class Encode(beam.DoFn):
         settings = self._settings
         rows = read_block(batch.block)
         joined = join_side(rows, settings, side_tables(settings, tables))
-        codes = side_table(tables[CODES], KEY) if CODES in tables else None
+        codes = code_table(tables)
         splits = rows[SPLIT].to_numpy()
         blocks = []
         with BlockWriter(settings.temporary, "encoded") as writer:

@@ -10,8 +10,9 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from pipelines import origin
+from pipelines.codes import code_table
 from pipelines.elements import COUNTS, REJECTED, Batch, make_report
-from pipelines.fields import SPLIT
+from pipelines.fields import SPLIT, id_field
 from pipelines.joining import join_side, side_tables
 from pipelines.progress import report
 from pipelines.settings import Settings
@@ -47,12 +48,15 @@ class Ingest(beam.DoFn):
     def process(self, unit: Unit, tables: dict[str, Block]):
         """Yields batches; reports and counts as tagged outputs."""
         settings = self._settings
-        sides = side_tables(settings, tables)
+        sides, codes = side_tables(settings, tables), code_table(tables)
         columns = settings.spec.log_columns()
         batches, rejected, counts = [], [], Counter()
         with BlockWriter(settings.temporary, "checked") as writer:
             for index, raw in enumerate(read_unit(unit, columns)):
                 rows, bad = self._check(raw, unit, sides, counts)
+                if codes:
+                    users = rows[id_field(settings.spec, "user").name]
+                    counts["rows_with_code"] += codes.count_found(users)
                 rejected += bad
                 report(settings.temporary, "read", len(raw.rows) + len(raw.rejected))
                 if bad:

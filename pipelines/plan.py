@@ -76,7 +76,7 @@ class MakePlan(beam.DoFn):
 def check_counts(counts: dict[str, int], settings: Settings) -> None:
     """Raises `PrepareError` if the counts forbid to go on."""
     read, bad = counts.get("rows_read", 0), counts.get("rows_bad", 0)
-    where = f"see dead_letter-*.jsonl in {settings.output}"
+    where = f"see {settings.dead_letters} in {settings.output}"
     if bad > settings.max_bad_fraction * read:
         raise PrepareError(
             f"{bad:,} of {read:,} rows are bad ({bad / read:.2%}), more than the "
@@ -93,6 +93,9 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
         raise PrepareError("the inputs hold no row")
     if not counts.get("rows_good", 0):
         raise PrepareError(f"the inputs hold no good row ({read:,} read); {where}")
+    if settings.code_table and not counts.get("rows_with_code", 0):
+        path = settings.code_table.path
+        raise PrepareError(f"{path}: no user of the log has a code in it")
 
 
 def _check_table(counts, owner: str, settings: Settings, where: str) -> None:

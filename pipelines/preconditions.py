@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from hgr_tf.data.manifest import FILE_NAME, Manifest, ManifestError
 from hgr_tf.features import FeatureSpec
 from hgr_tf.features.base import describe
-from hgr_tf.features.logs import TRAIN
+from hgr_tf.features.logs import TRAIN, check_split_names
 from pipelines.errors import PrepareError
 from pipelines.settings import Settings
 from pipelines.storage import exists, join, local_copy, read_bytes
@@ -24,13 +24,19 @@ def check(settings: Settings, spec_path: str | None) -> None:
         spec_path: File of the spec, if it came from one.
 
     Raises:
-        PrepareError: The output holds what the run reads; splits are missing
-            or unknown; or the encoding to take over is not one of this spec.
+        PrepareError: The output holds what the run reads; splits are missing,
+            unknown or wrongly named; or the encoding to take over is absent or
+            not one of this spec.
     """
     _check_output(settings, spec_path)
     _check_splits(settings)
     if settings.encoding_from:
         _check_encoding(settings, settings.encoding_from)
+    elif settings.grow_vocabularies:
+        raise PrepareError(
+            "--grow-vocabularies needs --encoding-from, whose vocabularies grow; "
+            "got none"
+        )
 
 
 def _check_output(settings: Settings, spec_path: str | None) -> None:
@@ -47,6 +53,10 @@ def _check_output(settings: Settings, spec_path: str | None) -> None:
 
 
 def _check_splits(settings: Settings) -> None:
+    try:
+        check_split_names(settings.splits)
+    except ValueError as error:
+        raise PrepareError(str(error)) from error
     if TRAIN not in settings.splits and not settings.encoding_from:
         raise PrepareError(
             f"no input is given for {TRAIN!r}, which vocabularies are learned from; "

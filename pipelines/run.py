@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -18,7 +20,7 @@ from pipelines.configure import TEMPORARY, configure
 from pipelines.errors import PrepareError
 from pipelines.locking import locked
 from pipelines.progress import Progress
-from pipelines.settings import Settings
+from pipelines.settings import DEAD_LETTERS, FAILED_DEAD_LETTERS, Settings
 from pipelines.storage import (
     delete,
     delete_folder,
@@ -91,6 +93,7 @@ def prepare(
         >>> prepare("spec.yaml", ["train=logs/*.parquet"], "prepared", seed=1)
         ... # doctest: +SKIP
     """
+    check_options(beam_options)
     run = configure(spec, inputs, output, **settings)
     with locked(run.output):
         if overwrite and exists(join(run.output, FILE_NAME)):
@@ -101,8 +104,11 @@ def prepare(
                 _run_job(run, runner, workers, beam_options)
             if run.staged:
                 _remove_results(run.output)
+                delete(matching(run.output, DEAD_LETTERS))
                 move_files(run.results, run.output, last=FILE_NAME)
         except Exception as error:
+            if run.staged:
+                _keep_dead_letters(run)
             raise _explained(error) from error
         finally:
             if not exists(join(run.output, FILE_NAME)):
@@ -127,10 +133,26 @@ def launch(
     The job's temporary files, below the output, outlive it; the next run into
     the folder removes them. A finished output is removed at the start.
     """
+    check_options(beam_options)
     run = configure(spec, inputs, output, **settings)
     with locked(run.output):
         clear(run.output, overwrite)
     return _start(run, [f"--runner={runner}", *beam_options])
+
+
+def check_options(options: Sequence[str]) -> None:
+    """Checks the values of Beam's options.
+
+    Raises:
+        PrepareError: A value is wrong; Beam would tell of all its options, and exit.
+    """
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            PipelineOptions([*options]).get_all_options()
+    except SystemExit as error:
+        reason = told.getvalue().splitlines()[-1].rpartition("error: ")[2]
+        raise PrepareError(f"Beam options: {reason}") from error
 
 
 def _start(run: Settings, options: list[str]) -> PipelineResult:
@@ -176,7 +198,8 @@ def clear(output: str, overwrite: bool, keep: bool = False) -> None:
             f"{output}: holds {others[0]}, which is not of a finished run; "
             "the output needs a folder of its own"
         )
-    delete(matching(output, "dead_letter-*.jsonl"))
+    stale = (FAILED_DEAD_LETTERS,) if keep else (DEAD_LETTERS, FAILED_DEAD_LETTERS)
+    delete(matching(output, *stale))
     delete_folder(join(output, TEMPORARY))
     make_folder(output)
 
@@ -190,6 +213,12 @@ def _remove_results(output: str) -> None:
     # The manifest goes first: what is half deleted must not look finished.
     delete([join(output, FILE_NAME)])
     delete(_results(output))
+
+
+def _keep_dead_letters(run: Settings) -> None:
+    for path in matching(run.results, DEAD_LETTERS):
+        kept = join(run.output, f"failed-{PurePosixPath(path).name}")
+        write_bytes(kept, read_bytes(path))
 
 
 def _remove_temporary(run: Settings) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from hgr_tf.features import FeatureSpec
 from pipelines.storage import join
@@ -11,6 +13,10 @@ from pipelines.storage import join
 OutputFormat = Literal["tfrecord", "elwc", "parquet"]
 Layout = Literal["shuffled", "user", "code"]
 Join = Literal["auto", "side", "shuffle"]
+
+DEAD_LETTERS = "dead_letter-*.jsonl"
+FAILED_DEAD_LETTERS = f"failed-{DEAD_LETTERS}"
+"""Of a run that was to replace a finished one, whose own ones stay."""
 
 _PARTITION_BYTES = 16 << 20
 _FEWEST_PARTITIONS, _MOST_PARTITIONS = 16, 1_024
@@ -24,7 +30,7 @@ class InputFile(NamedTuple):
     split: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config={"extra": "forbid"})
 class Settings:
     """A run, checked; small enough to travel to every worker.
 
@@ -56,23 +62,28 @@ class Settings:
     splits: tuple[str, ...]
     output: str
     temporary: str
-    seed: int = 0
-    shard_rows: int = 100_000
-    compression: int = 1
+    seed: int = Field(0, ge=0)
+    shard_rows: int = Field(100_000, ge=1)
+    compression: int = Field(1, ge=0, le=3)
     output_format: OutputFormat = "tfrecord"
     layout: Layout = "shuffled"
     join: tuple[tuple[str, str], ...] = ()
-    max_bad_fraction: float = 0.01
+    max_bad_fraction: float = Field(0.01, ge=0, le=1)
     encoding_from: str | None = None
     grow_vocabularies: bool = False
     code_table: InputFile | None = None
-    code_prefix: int = 1
+    code_prefix: int = Field(1, ge=1)
     staged: bool = False
 
     @property
     def results(self) -> str:
         """Folder that the run writes its results to."""
         return join(self.temporary, "results") if self.staged else self.output
+
+    @property
+    def dead_letters(self) -> str:
+        """Pattern of the names of the dead letters that it leaves if it fails."""
+        return FAILED_DEAD_LETTERS if self.staged else DEAD_LETTERS
 
     def side_owners(self) -> tuple[str, ...]:
         """Owners whose table each worker holds whole."""

@@ -78,6 +78,10 @@ class SideTable:
         found = pc.fill_null(found, len(self._keys))
         return found.to_numpy().astype(np.int32, copy=False)
 
+    def count_found(self, ids: pa.ChunkedArray | pa.Array) -> int:
+        """How many of the ids the table has."""
+        return int((self.positions(ids) != self.absent).sum())
+
     @property
     def absent(self) -> int:
         """Position that stands for the ids the table lacks."""

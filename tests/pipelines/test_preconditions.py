@@ -7,7 +7,7 @@ import pytest
 
 from hgr_tf.features import FeatureSpec, SpecError
 from pipelines.errors import PrepareError
-from tests.pipelines.conftest import SPEC, examples
+from tests.pipelines.conftest import SPEC, dead_letters, examples
 
 ROWS = [{"user": f"u{i % 3}", "item": i % 5, "click": i % 2} for i in range(20)]
 
@@ -140,3 +140,65 @@ def test_characters_of_globs_in_a_path_are_plain(run, tmp_path, monkeypatch, inp
     again = run("spec.yaml", inputs, name="out[*]", overwrite=True)
     assert again == (output, manifest)
     assert not list(output.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layout": "random"}, "layout: .* got 'random'"),
+        ({"output_format": "csv"}, "output_format: .* got 'csv'"),
+        ({"join": "hash"}, "join must be one of .* got 'hash'"),
+        ({"shard_rows": 0}, "shard_rows: .* got 0"),
+        ({"compression": 9}, "compression: .* got 9"),
+        ({"max_bad_fraction": 5}, "max_bad_fraction: .* got 5"),
+        ({"code_prefix": 0}, "code_prefix: .* got 0"),
+        ({"seed": -1}, "seed: .* got -1"),
+        ({"shards": 3}, "shards: Unexpected keyword argument"),
+        ({"grow_vocabularies": True}, "needs --encoding-from"),
+        ({"beam_options": ["--direct_num_workers=two"]}, "Beam options: .* 'two'"),
+    ],
+)
+def test_wrong_arguments_are_named(run, tmp_path, spec, arguments, message, capfd):
+    log = write_log(tmp_path / "log.jsonl")
+    with pytest.raises(PrepareError, match=message):
+        run(spec, [log], **arguments)
+    assert "usage" not in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_given_splits_are_checked(run, tmp_path, spec):
+    inputs = {name: write_log(tmp_path / f"{name}.jsonl") for name in ("train", "val")}
+    inputs["../evil"] = inputs.pop("val")
+    with pytest.raises(PrepareError, match=r"names of splits .* got \['../evil'\]"):
+        run(spec, inputs)
+
+
+@pytest.mark.parametrize("name", ["table.jsonl", "table-*.csv", "table-2.csv"])
+def test_code_tables_that_cannot_be_used_are_refused(run, tmp_path, spec, name):
+    log = write_log(tmp_path / "log.jsonl")
+    write_log(tmp_path / "table.jsonl", [{"user": "u0", "code_1": 0}])
+    (tmp_path / "table-1.csv").write_text("user,code_1\nu0,0\n")
+    (tmp_path / "table-2.csv").write_text("user,code_1\nnobody,0\n")
+    message = "got JSON Lines|is one file, got 2 files|no user of the log has a code"
+    with pytest.raises(PrepareError, match=message):
+        run(spec, [log], code_table=tmp_path / name)
+    _, manifest = run(spec, [log], code_table=tmp_path / "table-1.csv")
+    assert manifest.counters["rows_with_code"] == 7
+
+
+def test_a_run_that_replaces_another_keeps_its_dead_letters_until_then(
+    run, tmp_path, spec
+):
+    old = write_log(tmp_path / "old.jsonl", [*ROWS, {"user": "old"}])
+    new = write_log(tmp_path / "new.jsonl", [*ROWS, *[{"user": "new"}] * 2])
+    folder, _ = run(spec, [old], max_bad_fraction=0.5)
+    before = dead_letters(folder)
+    with pytest.raises(PrepareError, match=r"see failed-dead_letter-\*\.jsonl in"):
+        run(spec, [new], overwrite=True)
+    assert dead_letters(folder) == before
+    (failed,) = folder.glob("failed-*")
+    assert failed.name == "failed-dead_letter-log-00000.jsonl"
+    assert failed.read_text().count(new) == 2
+    run(spec, [new], overwrite=True, max_bad_fraction=0.5)
+    assert [letter["file"] for letter in dead_letters(folder)] == [new] * 2
+    assert not list(folder.glob("failed-*"))
