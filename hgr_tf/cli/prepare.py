@@ -55,7 +55,7 @@ def prepare(
     input: Annotated[
         list[str],
         typer.Option(
-            help="Log files: a path or quoted glob, local or gs://; repeat it for more. "
+            help="Log files: a path or quoted glob, local or gs://. Repeat for more. "
             "Write split=glob (train=..., val=...) when the splits are given; "
             "otherwise the spec's `split` section decides."
         ),
