@@ -24,4 +24,6 @@ def list_ce(lists, labels, logits, shares_of):
     Source: Bai et al., "Regression Compatible Listwise Objectives for
     Calibrated Ranking with Binary Relevance" (arXiv:2211.01494), equation 6.
     """
+    # The gradient of a masked logit that is not finite would be NaN.
+    logits = lists.mask(logits, 0.0)
     return softmax_ce(lists, labels, tf.math.log_sigmoid(logits), shares_of)

@@ -28,6 +28,8 @@ def pairwise_logistic(lists, labels, logits, shares_of):
 
     Source: Burges et al., "Learning to Rank using Gradient Descent", ICML 2005.
     """
+    # Pairs of weight 0 are visited too: their losses have to be finite.
+    logits = lists.mask(logits, 0.0)
     ids = tf.stack(lists.groups.level_ids()[::-1])
     # One row without weight more, so that an empty batch has a row too.
     padded = (tf.pad(values, [[0, 1]]) for values in (labels, logits, lists.weights))

@@ -117,6 +117,23 @@ def test_weight_n_equals_n_copies_and_weight_0_none(name):
 
 
 @pytest.mark.parametrize("name", LISTWISE)
+@pytest.mark.parametrize("logit", [np.nan, np.inf, -np.inf])
+def test_masked_logits_need_not_be_finite(name, logit):
+    batch = random_batch()
+    masked = batch["sample_weight"] == 0
+    loss = HierarchicalGroupwiseLoss(3, name, user_level=True)
+    expected = loss(**batch)
+    logits = tf.constant(np.where(masked, logit, batch.pop("logits")), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = loss(logits=logits, **batch)
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+    gradient = tape.gradient(value, logits).numpy()
+    assert np.isfinite(gradient).all()
+    np.testing.assert_array_equal(gradient[masked], 0)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
 @pytest.mark.parametrize(
     "labels, codes",
     [
