@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 _SIGNAL_SECONDS = 0.2
 
@@ -19,6 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     "serving ranker: grpc 127.0.0.1:8500, rest 127.0.0.1:8501".
     """
     options = _parser().parse_args(arguments)
+    signals = []  # a lock in a handler may be held by what it interrupts
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: signals.append(number))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
@@ -47,9 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
     except (SessionError, OSError, RuntimeError) as error:
         print(f"hgr-tf serve: {error}", file=sys.stderr)
         return 1
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     grpc_server.start()
     threading.Thread(target=rest_server.serve_forever, daemon=True).start()
     print(
@@ -58,9 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
         flush=True,
     )
     # A thread of TensorFlow's or gRPC's may take the signal, which does not wake
-    # this one; Python runs the handler here, when the wait ends.
-    while not stopped.wait(_SIGNAL_SECONDS):
-        pass
+    # this one; Python runs the handler here, when the sleep ends.
+    while not signals:
+        time.sleep(_SIGNAL_SECONDS)
     rest_server.shutdown()
     grpc_server.stop(grace=options.grace_seconds).wait()
     models.stop()

@@ -42,10 +42,10 @@ def input_values(model, inputs):
     """
     inputs = own_inputs(model, inputs)
     if KERAS_3:
-        flat = model._standardize_inputs(inputs)
+        flat = _functional(model)._standardize_inputs(inputs)
     else:
         flat = [
-            model._conform_to_reference_input(tf.convert_to_tensor(value), symbolic)
+            model._conform_to_reference_input(_as_tensor(value), symbolic)
             for value, symbolic in zip(
                 model._flatten_to_reference_inputs(inputs), model.inputs, strict=True
             )
@@ -53,23 +53,58 @@ def input_values(model, inputs):
     return {id(s): value for s, value in zip(model.inputs, flat, strict=True)}
 
 
+def _as_tensor(value):
+    is_composite = isinstance(value, tf.RaggedTensor | tf.SparseTensor)
+    return value if is_composite else tf.convert_to_tensor(value)
+
+
 def own_inputs(model, inputs):
     """Of a dict of inputs, the entries that a functional model asks for.
 
-    Anything else, or the inputs of another kind of model, stays as it is.
+    They come in the structure that the model was made with. Anything else, or
+    the inputs of another kind of model, stays as it is.
 
     Raises:
         ValueError: An entry is missing.
     """
     if not (getattr(model, "inputs", None) and isinstance(inputs, dict)):
         return inputs
-    names = model.input if isinstance(model.input, dict) else model.input_names
+    model = _functional(model)
+    names = _input_names(model)
     missing = sorted(set(names) - set(inputs))
     if missing:
         raise ValueError(
             f"inputs must have {sorted(names)}, got {sorted(inputs)}: missing {missing}"
         )
-    return {name: inputs[name] for name in names}
+    if isinstance(model.input, dict):
+        return {name: inputs[name] for name in names}
+    values = [inputs[name] for name in names]
+    return values if isinstance(model.input, list | tuple) else values[0]
+
+
+def _functional(model):
+    """The functional model that a Sequential one of Keras 3 holds; others as are."""
+    return getattr(model, "_functional", None) or model
+
+
+def _input_names(model):
+    if isinstance(model.input, dict):
+        return list(model.input)
+    return [tensor.name for tensor in model.inputs] if KERAS_3 else model.input_names
+
+
+def tensors_of(output):
+    """The symbolic tensors that one is computed from, and itself, parents first."""
+    found = {}
+
+    def visit(tensor):
+        if id(tensor) not in found:
+            for parent in parents(tensor):
+                visit(parent)
+            found[id(tensor)] = tensor
+
+    visit(output)
+    return list(found.values())
 
 
 def parents(tensor):
@@ -81,6 +116,18 @@ def parents(tensor):
 def layer_of(tensor):
     """The layer that computes a symbolic tensor."""
     return tensor._keras_history[0]
+
+
+def call_of(tensor):
+    """Number of the call of its layer that computes a symbolic tensor."""
+    return tensor._keras_history[1]
+
+
+def has_activity_regularizer(layer):
+    """Whether a layer, or one inside it, has an activity regularizer."""
+    is_layer = isinstance(layer, tf.keras.layers.Layer)  # Keras 3 has bare ops too
+    parts = layer._flatten_layers() if is_layer else []
+    return any(getattr(part, "activity_regularizer", None) for part in parts)
 
 
 def _node(tensor):

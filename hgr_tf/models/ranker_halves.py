@@ -1,6 +1,15 @@
 """A ranker cut at its user embedding: inputs -> embedding -> output."""
 
-from hgr_tf.models.functional_graph import input_values, run_graph
+from collections import Counter
+
+from hgr_tf.models.functional_graph import (
+    call_of,
+    has_activity_regularizer,
+    input_values,
+    layer_of,
+    run_graph,
+    tensors_of,
+)
 from hgr_tf.models.shared_part import SharedPart
 
 
@@ -10,14 +19,15 @@ class RankerHalves:
     Args:
         ranker: A functional Keras model.
         user_embedding: Name of the layer whose output, [batch, dim], is the
-            user embedding.
+            user embedding; it may be a nested model.
 
     Attributes:
         embedding_dim: Size of the user embedding.
 
     Raises:
-        ValueError: `ranker` is not functional, has no such layer, or its
-            output is not [batch, dim].
+        ValueError: `ranker` is not functional, has no such layer or uses it
+            several times, or its output is not [batch, dim]; or a layer with an
+            activity regularizer is used several times.
     """
 
     def __init__(self, ranker, user_embedding):
@@ -26,13 +36,9 @@ class RankerHalves:
                 "`ranker` must be a functional Keras model, or have the methods "
                 f"embed_users(inputs) and rank(inputs, user_embeddings), got {ranker!r}"
             )
-        names = [layer.name for layer in ranker.layers]
-        if user_embedding not in names:
-            raise ValueError(
-                "`user_embedding` must name a layer of the ranker, "
-                f"got {user_embedding!r}; its layers are {names}"
-            )
-        self._embedding = ranker.get_layer(user_embedding).output
+        tensors = tensors_of(ranker.outputs[0])
+        _check_activity_regularizers(tensors)
+        self._embedding = _only_output(user_embedding, tensors)
         shape = tuple(self._embedding.shape)
         if len(shape) != 2:
             raise ValueError(
@@ -68,6 +74,39 @@ class RankerHalves:
             return run_graph(self._ranker.outputs, several[0], training)
         shared = self._shared.run(known, training)
         return [self._shared.run_rest(shared, each, training) for each in several]
+
+
+def _outputs_named(name, tensors):
+    return [tensor for tensor in tensors if layer_of(tensor).name == name]
+
+
+def _only_output(name, tensors):
+    outputs = _outputs_named(name, tensors)
+    if not outputs:
+        names = list(dict.fromkeys(layer_of(tensor).name for tensor in tensors))
+        raise ValueError(
+            "`user_embedding` must name a layer of the ranker, "
+            f"got {name!r}; its layers are {names}"
+        )
+    if len(outputs) > 1:
+        raise ValueError(
+            f"`user_embedding` must name a layer that the ranker uses once, got "
+            f"{name!r} with {len(outputs)} outputs; pass the user's through a layer "
+            "of its own, such as Activation('linear')"
+        )
+    return outputs[0]
+
+
+def _check_activity_regularizers(tensors):
+    # Called one by one, a layer keeps the activity loss of its last call alone.
+    calls = {(id(layer_of(t)), call_of(t)): layer_of(t) for t in tensors}
+    for name, times in Counter(layer.name for layer in calls.values()).items():
+        layer = layer_of(_outputs_named(name, tensors)[0])
+        if times > 1 and has_activity_regularizer(layer):
+            raise ValueError(
+                f"layers with an activity regularizer must be used once, got {name!r} "
+                f"used {times} times; give each use a layer of its own"
+            )
 
 
 def rank_each(halves, inputs, several_embeddings, training=False):

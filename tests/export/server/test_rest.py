@@ -63,6 +63,14 @@ def test_idle_connections_give_their_places_up(server, monkeypatch):
             time.sleep(0.05)
 
 
+def test_any_number_of_signals_ends_a_server(base_path):
+    for number in (1, 200):
+        with local_server(base_path) as running:
+            for _ in range(number):
+                running.process.send_signal(signal.SIGTERM)
+            assert running.process.wait(10) == 0
+
+
 def test_sigterm_ends_a_server_full_of_idle_connections(base_path):
     with local_server(base_path) as running:
         host, port = running.rest.split(":")
