@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from hgr_tf.compat import under_xla
 from hgr_tf.groups import two_classes
 
 _HINT = (
@@ -47,7 +48,19 @@ def tfr_level_losses(loss, lists, labels, logits):
 
     Returns:
         A list of float32 scalars, the shallowest level first.
+
+    Raises:
+        NotImplementedError: When traced under `jit_compile=True`.
     """
+    if under_xla():
+        raise NotImplementedError(
+            "A tensorflow-ranking loss cannot be compiled by XLA, which knows no "
+            "ragged tensors: call `compile(..., jit_compile=False)`, or take one of "
+            "hgr_tf's own losses."
+        )
+    # Keras asks for a reduction under a strategy, except of losses that, as here,
+    # are averaged over the replicas; `compile` tells it so in the same way.
+    loss._allow_sum_over_batch_size = True
     valid = list(reversed(two_classes(lists, labels)))
     return [
         _level_loss(loss, ids, is_list, labels, logits, lists.weights)

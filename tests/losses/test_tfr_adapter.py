@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from hgr_tf.losses import HierarchicalGroupwiseLoss
+from hgr_tf.testing import two_replicas
 from tests.losses.reference import prefix_keys
 
 tfr = pytest.importorskip("tensorflow_ranking")
@@ -100,6 +101,26 @@ def test_gradient_flows_and_is_zero_without_a_valid_list():
         gradient = tape.gradient(value, logits)
         assert bool(np.abs(gradient).sum() > 0) == has_gradient
         assert has_gradient or value == 0
+
+
+@pytest.mark.parametrize(
+    "listwise", ["approx_ndcg_loss", tfr.keras.losses.ApproxNDCGLoss(ragged=True)]
+)
+def test_under_a_strategy_each_replica_has_its_mean(listwise):
+    strategy = two_replicas()
+    with strategy.scope():
+        loss = HierarchicalGroupwiseLoss(3, listwise)
+    step = tf.function(lambda: strategy.run(loss, args=(LABELS, LOGITS, CODES)))
+    expected = HierarchicalGroupwiseLoss(3, "approx_ndcg_loss")(LABELS, LOGITS, CODES)
+    for value in strategy.experimental_local_results(step()):
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
+
+
+def test_xla_is_refused_by_name():
+    loss = HierarchicalGroupwiseLoss(3, "approx_ndcg_loss")
+    step = tf.function(lambda: loss(LABELS, LOGITS, CODES), jit_compile=True)
+    with pytest.raises(NotImplementedError, match="jit_compile=False"):
+        step()
 
 
 @pytest.mark.parametrize("several", [False, True])
