@@ -53,7 +53,7 @@ def prefix_groups(codes, user_ids=None):
         `Groups` of L levels, or L + 1 with users.
 
     Raises:
-        ValueError: `codes` are not [batch, levels].
+        ValueError: `codes` are not [batch, levels], or anything is not integers.
 
     Example:
         >>> groups = prefix_groups(tf.constant([[1, 0], [0, 3], [1, 2]]))
@@ -65,23 +65,30 @@ def prefix_groups(codes, user_ids=None):
     codes = tf.convert_to_tensor(codes)
     if codes.shape.rank != 2 or not codes.shape[1]:
         raise ValueError(f"`codes` must be [batch, levels], got {codes.shape}")
-    columns = tf.unstack(tf.cast(codes, tf.int64), axis=1)
+    columns = tf.unstack(_integers("codes", codes), axis=1)
     if user_ids is not None:
-        users = tf.cast(tf.reshape(user_ids, [-1]), tf.int64)
+        users = tf.reshape(_integers("user_ids", user_ids), [-1])
         # Ids of any value become numbers below 2^31, as codes are.
         columns.append(tf.cast(_number(users).ids, tf.int64))
     return _nest(columns)
 
 
-def id_groups(ids):
-    """One level, grouped by an int [batch] of any value, such as the user's id."""
-    return _nest([tf.cast(tf.reshape(ids, [-1]), tf.int64)])
+def id_groups(user_ids):
+    """One level, grouped by user: an int [batch] of any value."""
+    return _nest([tf.reshape(_integers("user_ids", user_ids), [-1])])
 
 
 def whole_batch(labels):
     """One level with one group: all samples of `labels`, [batch]."""
     size = tf.size(labels)
     return Groups(tf.zeros([size], tf.int32), (), (1,), size[None])
+
+
+def _integers(name, values):
+    values = tf.convert_to_tensor(values)
+    if not values.dtype.is_integer:
+        raise ValueError(f"`{name}` must be integers, got {values.dtype.name}")
+    return tf.cast(values, tf.int64)
 
 
 class _Numbered(NamedTuple):

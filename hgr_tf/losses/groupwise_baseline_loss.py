@@ -25,7 +25,7 @@ class GroupwiseBaselineLoss(GroupwiseLossBase):
 
     Example:
         >>> loss = GroupwiseBaselineLoss("softmax_ce", over="batch", level_weights=1.0)
-        >>> round(float(loss([1.0, 0.0], tf.zeros(2))), 4)
+        >>> round(float(loss(tf.constant([1.0, 0.0]), tf.zeros(2))), 4)
         0.6931
     """
 

@@ -66,7 +66,8 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             resolve_listwise(name) for name in (listwise if several else [listwise])
         ]
         self._fixed_weights, self._uncertainty = None, None
-        if level_weights == "uncertainty":
+        if isinstance(level_weights, str):
+            check_choice("level_weights", level_weights, ("uncertainty",))
             self._uncertainty = UncertaintyWeighting(num_levels)
         elif isinstance(level_weights, UncertaintyWeighting):
             self._uncertainty = level_weights
@@ -153,6 +154,8 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         weights = self.level_weights
         if isinstance(weights, UncertaintyWeighting):
             weights = tf.keras.utils.serialize_keras_object(weights)
+        elif not isinstance(weights, str):
+            weights = np.asarray(weights).tolist()
         return {
             **super().get_config(),
             "listwise": self.listwise,

@@ -26,7 +26,7 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
             tensorflow-ranking key, such as "approx_ndcg_loss"; an instance of
             a ragged tensorflow-ranking Keras loss, lambda weights and all; or
             a list of these, one a level. tensorflow-ranking's losses keep
-            their own reduction.
+            their own reduction, and XLA cannot compile them.
         level_weights: Total weight, split evenly; a list of weights, one a
             level; "uncertainty": learned; or a
             `hgr_tf.layers.UncertaintyWeighting`, for a learning rate of its own
@@ -50,13 +50,16 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         float32 scalar; `compute` returns the levels too.
 
     Raises:
-        ValueError: An argument is out of range, or codes have another number
-            of levels.
+        ValueError: An argument is out of range, codes have another number of
+            levels, or codes or user ids are not integers.
+        NotImplementedError: A tensorflow-ranking loss is traced under
+            `jit_compile=True`.
 
     Example:
         >>> loss = HierarchicalGroupwiseLoss(num_levels=2, level_weights=1.0)
+        >>> labels = tf.constant([1.0, 0.0, 0.0, 1.0])
         >>> codes = tf.constant([[0, 0], [0, 0], [0, 1], [1, 0]])
-        >>> float(loss([1.0, 0.0, 0.0, 1.0], tf.zeros(4), codes))  # log(3)/2 + log(2)/2
+        >>> float(loss(labels, tf.zeros(4), codes))  # log(3)/2 + log(2)/2
         0.895879...
 
     Source: arXiv:2506.12756, section 3.3 and equation 8.
@@ -86,8 +89,8 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         self.user_level = user_level
 
     def _group(self, labels, codes, user_ids):
-        if codes is None or codes.shape[-1] != self.num_levels:
-            shape = None if codes is None else codes.shape
+        shape = None if codes is None else tf.convert_to_tensor(codes).shape
+        if shape is None or shape[1:] != (self.num_levels,):
             raise ValueError(f"`codes` must be [batch, {self.num_levels}], got {shape}")
         if self.user_level and user_ids is None:
             raise ValueError("`user_ids` must be given with user_level=True, got None")

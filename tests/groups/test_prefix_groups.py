@@ -63,6 +63,17 @@ def test_codes_of_another_shape_are_refused(codes):
         prefix_groups(codes)
 
 
+@pytest.mark.parametrize("user_ids", [tf.constant([0.3, 0.6]), tf.constant(["a", "b"])])
+def test_what_is_not_integers_is_refused(user_ids):
+    message = f"`user_ids` must be integers, got {user_ids.dtype.name}"
+    with pytest.raises(ValueError, match=message):
+        prefix_groups(tf.zeros([2, 1], tf.int32), user_ids)
+    with pytest.raises(ValueError, match=message):
+        id_groups(user_ids)
+    with pytest.raises(ValueError, match="`codes` must be integers, got float32"):
+        prefix_groups(tf.zeros([2, 1]))
+
+
 @given(
     codes=arrays("int32", (25, 2), elements=st.integers(0, 4)),
     labels=arrays("float32", 25, elements=st.sampled_from([0, 1])),

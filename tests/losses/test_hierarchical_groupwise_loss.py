@@ -1,3 +1,6 @@
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -171,6 +174,15 @@ def test_large_logits_are_finite_and_correct(name, scale):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.parametrize(
+    "module", ["hierarchical_groupwise_loss", "groupwise_baseline_loss"]
+)
+def test_examples_give_what_they_say(module):
+    module = importlib.import_module(f"hgr_tf.losses.{module}")
+    results = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+    assert results.attempted and not results.failed
+
+
 def test_all_in_one_group_equals_the_whole_batch():
     batch = random_batch(codes=1)
     hierarchical = HierarchicalGroupwiseLoss(3, level_weights=0.3)
@@ -257,6 +269,7 @@ def test_global_batch_equals_one_replica_with_the_whole_batch():
         ({"listwise": ["list_ce"]}, "`listwise` must be one loss or 3, got 1"),
         ({"level_weights": [1.0]}, "`level_weights` must be .* got \\[1.0\\]"),
         ({"level_weights": -1.0}, "`level_weights` must be"),
+        ({"level_weights": "learned"}, "`level_weights` must be .* got 'learned'"),
         ({"normalization": "mean"}, "`normalization` must be one of .*'mean'"),
     ],
 )
@@ -268,6 +281,43 @@ def test_bad_arguments_are_named(arguments, message):
 def test_missing_codes_and_users_are_named():
     loss = HierarchicalGroupwiseLoss(3, user_level=True)
     with pytest.raises(ValueError, match="`codes` must be \\[batch, 3\\], got None"):
-        loss([1.0], [0.0])
+        loss(tf.ones(1), tf.zeros(1))
     with pytest.raises(ValueError, match="`user_ids` must be given"):
-        loss([1.0], [0.0], tf.zeros([1, 3], tf.int32))
+        loss(tf.ones(1), tf.zeros(1), tf.zeros([1, 3], tf.int32))
+
+
+@pytest.mark.parametrize("codes", [[[0, 1]], [0, 1, 2], 3])
+def test_codes_of_another_shape_are_named(codes):
+    loss = HierarchicalGroupwiseLoss(3)
+    with pytest.raises(ValueError, match="`codes` must be \\[batch, 3\\], got \\("):
+        loss.compute([1.0], [0.0], codes)
+
+
+@pytest.mark.parametrize("user_ids", [np.array([0.3, 0.6]), np.array(["a", "b"])])
+def test_user_ids_that_are_not_integers_are_named(user_ids):
+    batch = (tf.ones(2), tf.zeros(2), tf.zeros([2, 3], tf.int32))
+    losses = (
+        HierarchicalGroupwiseLoss(3, user_level=True),
+        GroupwiseBaselineLoss(over="user"),
+    )
+    for loss in losses:
+        with pytest.raises(ValueError, match="`user_ids` must be integers, got"):
+            loss(*batch, user_ids=user_ids)
+
+
+def test_codes_may_be_lists():
+    batch = random_batch()
+    loss = HierarchicalGroupwiseLoss(3, user_level=True)
+    expected = loss(**batch)
+    value = loss(**{**batch, "codes": batch["codes"].tolist()})
+    np.testing.assert_array_equal(value, expected)
+
+
+@pytest.mark.parametrize("weights", [np.array([0.1, 0.2, 0.3]), np.array(0.3)])
+def test_level_weights_may_be_an_array(weights):
+    batch = random_batch()
+    batch["user_ids"] = None
+    loss = HierarchicalGroupwiseLoss(3, level_weights=weights)
+    expected = HierarchicalGroupwiseLoss(3, level_weights=weights.tolist())
+    assert loss.get_config()["level_weights"] == weights.tolist()
+    np.testing.assert_array_equal(loss(**batch), expected(**batch))
