@@ -10,7 +10,11 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+
+LARGEST_VERSION = 2**63 - 1
+"""Servers hold a version in an int64."""
 
 STAGING_PREFIX = ".tmp-"
 """Of unfinished versions. Servers look at integer names only."""
@@ -23,21 +27,29 @@ STALE_SECONDS = 24 * 3600
 
 
 def versions(base_path: str | Path) -> list[int]:
-    """The published versions, ascending; empty for an absent folder."""
-    base_path = Path(base_path)
-    if not base_path.is_dir():
-        return []
+    """The published versions, ascending; empty for an absent folder.
+
+    A folder counts under its number's own name: 7 does, 007 does not.
+    """
     return sorted(
-        int(p.name) for p in base_path.iterdir() if p.name.isdecimal() and p.is_dir()
+        number
+        for number, path in _numbered(base_path)
+        if path.name == str(number) and path.is_dir()
     )
 
 
 def next_version(base_path: str | Path) -> int:
-    """One past the newest version, withdrawn ones included, or 1."""
-    hidden = Path(base_path).glob(f"{WITHDRAWN_PREFIX}*")
-    names = [path.name.removeprefix(WITHDRAWN_PREFIX) for path in hidden]
-    withdrawn = [int(name) for name in names if name.isdecimal()]
-    return max([*versions(base_path), *withdrawn], default=0) + 1
+    """One past the largest number that is taken, or 1; see `check_free`."""
+    return max((number for number, _ in _numbered(base_path)), default=0) + 1
+
+
+def _numbered(base_path: str | Path) -> Iterator[tuple[int, Path]]:
+    """What lies there under a number, withdrawn versions and files included."""
+    base_path = Path(base_path)
+    for path in base_path.iterdir() if base_path.is_dir() else ():
+        name = path.name.removeprefix(WITHDRAWN_PREFIX)
+        if name.isdecimal() and int(name) <= LARGEST_VERSION:
+            yield int(name), path
 
 
 def version_path(base_path: str | Path, version: int | None = None) -> Path:
@@ -72,14 +84,14 @@ def publish(
     Args:
         staged: A complete SavedModel, on the file system of `base_path`.
         base_path: Folder of the versions.
-        version: A positive integer that is not taken; by default one past the
-            newest, whatever others publish meanwhile.
+        version: An integer from 1 to `LARGEST_VERSION` that is not taken; by
+            default the next one, whatever others publish meanwhile.
 
     Returns:
         The version's folder.
 
     Raises:
-        ValueError: `version` is not positive or is taken.
+        ValueError: `version` is no such integer or is taken.
     """
     for path in [*Path(staged).rglob("*"), Path(staged)]:
         _sync(path)
@@ -92,20 +104,25 @@ def publish(
             break
         except (ValueError, OSError):
             # Another export may have taken the number since it was chosen.
-            if version is not None or not target.exists():
+            if version is not None or next_version(base_path) == number:
                 raise
     _sync(Path(base_path))
     return target
 
 
 def check_free(base_path: str | Path, version: int) -> None:
-    """Raises `ValueError` unless `version` is positive and was never taken."""
-    if version < 1:
-        raise ValueError(f"`version` must be at least 1, got {version}")
-    for name in (str(version), f"{WITHDRAWN_PREFIX}{version}"):
-        target = Path(base_path) / name
-        if target.exists():
-            raise ValueError(f"`version` must be new, got {version}: {target} exists")
+    """Raises `ValueError` unless `version` is a number that nothing there has.
+
+    Neither a version, a withdrawn one, nor any other file or folder.
+    """
+    is_integer = isinstance(version, int) and not isinstance(version, bool)
+    if not is_integer or not 1 <= version <= LARGEST_VERSION:
+        raise ValueError(
+            f"`version` must be an integer from 1 to {LARGEST_VERSION}, got {version!r}"
+        )
+    for number, path in _numbered(base_path):
+        if number == version:
+            raise ValueError(f"`version` must be new, got {version}: {path} exists")
 
 
 def check_keep(keep: int | None) -> None:

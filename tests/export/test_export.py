@@ -251,7 +251,7 @@ def test_a_bad_version_is_not_published(model, tmp_path, monkeypatch, file, refu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"version": 0}, "`version` must be at least 1, got 0"),
+        ({"version": 0}, "`version` must be an integer from 1 to .*, got 0"),
         ({"warmup": 1001}, "`warmup` must be between 0 and 1000, got 1001"),
         ({"keep": 0}, "`keep` must be at least 1, got 0"),
         ({"table_dtype": "int4"}, "`table_dtype` must be"),

@@ -50,17 +50,40 @@ def test_versions_count_up_and_only_integers_count(tmp_path):
     assert publish_next(tmp_path / "m").name == "1"
     for name in ("007x", ".tmp-1", "latest"):
         (tmp_path / "m" / name).mkdir()
-    (tmp_path / "m" / "9").write_text("a file, not a version")
     assert publish_next(tmp_path / "m").name == "2"
     assert versions(tmp_path / "m") == [1, 2]
     assert version_path(tmp_path / "m").name == "2"
 
 
+def test_a_number_that_something_else_has_is_passed_over(tmp_path):
+    (tmp_path / "1").write_text("a file, not a version")
+    (tmp_path / "007").mkdir()
+    (tmp_path / str(2**63)).mkdir()  # past what a server reads
+    assert versions(tmp_path) == []
+    assert publish(stage(tmp_path), tmp_path).name == "8"
+    with pytest.raises(ValueError, match="must be new, got 7: .*007 exists"):
+        publish(stage(tmp_path), tmp_path, 7)
+    assert versions(tmp_path) == [8]
+
+
+def test_publishing_ends_when_no_number_is_left(tmp_path):
+    publish(stage(tmp_path), tmp_path, 2**63 - 1)
+    with pytest.raises(ValueError, match=f"to {2**63 - 1}, got {2**63}"):
+        publish(stage(tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("version", "message"),
-    [(0, "must be at least 1, got 0"), (1, "must be new, got 1")],
+    [
+        (0, "must be an integer from 1 to .*, got 0"),
+        (2**63, f"must be an integer from 1 to .*, got {2**63}"),
+        (1.5, "must be an integer from 1 to .*, got 1.5"),
+        (True, "must be an integer from 1 to .*, got True"),
+        ("5", "must be an integer from 1 to .*, got '5'"),
+        (1, "must be new, got 1"),
+    ],
 )
-def test_a_version_must_be_positive_and_new(tmp_path, version, message):
+def test_a_version_must_be_an_int64_that_is_new(tmp_path, version, message):
     publish_next(tmp_path)
     staged = stage(tmp_path)
     with pytest.raises(ValueError, match=message):
@@ -85,7 +108,7 @@ def test_prune_spares_an_older_version_on_demand(tmp_path):
 
 def test_a_number_taken_meanwhile_is_passed_over(tmp_path, monkeypatch):
     publish_next(tmp_path)
-    stale = iter([1, 1])  # what a slower export believes to be free
+    stale = iter([1])  # what a slower export believes to be free
     monkeypatch.setattr(
         "export.versions.next_version", lambda path: next(stale, next_version(path))
     )
