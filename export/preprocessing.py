@@ -123,12 +123,11 @@ class RawFeatures(tf.Module):
     def _encode_lists(self, feature: Feature, raw) -> tf.Tensor:
         transform = feature.transform
         is_text = not isinstance(raw, tf.RaggedTensor)
-        lists = tf.strings.split(raw, transform.delimiter) if is_text else raw
+        lists = self._split(raw, transform.delimiter) if is_text else raw
         present = tf.where(~self._is_missing(lists.flat_values))[:, 0]
         tokens = tf.gather(lists.flat_values, present)
         if is_text and transform.dtype == "int64":
-            digits = tf.strings.regex_replace(tokens, r"^\+|\.0*$", "")
-            tokens = tf.strings.to_number(digits, tf.int64)
+            tokens = _integers(tokens)
         ids = self._present_ids(feature, _text(tokens))
         if is_text and transform.dtype == "int64":
             # Such as "-7.0", whose text is not that of a missing value.
@@ -140,6 +139,11 @@ class RawFeatures(tf.Module):
             nrows=lists.nrows(),
             validate=False,
         ).to_tensor(shape=[None, transform.max_length])
+
+    def _split(self, raw: tf.Tensor, delimiter: str) -> tf.RaggedTensor:
+        # A missing text may hold the delimiter, as "N/A" does.
+        present = tf.where(self._is_missing(raw), "", raw)
+        return tf.strings.split(present, delimiter)
 
     def _number(self, feature: Feature, raw, missing) -> tf.Tensor:
         # In float64, rounded once, so that the pipeline's numpy agrees.
@@ -158,11 +162,14 @@ class RawFeatures(tf.Module):
         if raw.dtype == tf.string:
             missing, values = raw == "", texts
         else:
-            values = [int(t) for t in texts if _is_integer(t)]
+            numbers = [t for t in texts if _is_integer(t)]
             if raw.dtype == tf.int64:
                 missing = raw == MISSING_INT
+                fits = range(tf.int64.min, tf.int64.max + 1)
+                values = [int(t) for t in numbers if int(t) in fits]
             else:
                 missing = ~tf.math.is_finite(raw)
+                values = map(float, numbers)
         for value in values:
             missing |= raw == tf.constant(value, raw.dtype)
         return missing
@@ -179,6 +186,17 @@ class RawFeatures(tf.Module):
                 return known
         ids = tf.strings.to_hash_bucket_fast(text, buckets) + UNKNOWN
         return ids if known is None else tf.where(known > UNKNOWN, known, ids)
+
+
+def _integers(texts: tf.Tensor) -> tf.Tensor:
+    """int64s of texts that are integers or booleans, as the pipeline reads them."""
+    for pattern, digits in (
+        (r"(?i)^true$", "1"),
+        (r"(?i)^false$", "0"),
+        (r"^\+|\.0*$", ""),
+    ):
+        texts = tf.strings.regex_replace(texts, pattern, digits)
+    return tf.strings.to_number(texts, tf.int64)
 
 
 def _is_integer(text: str) -> bool:

@@ -18,7 +18,7 @@ EDGES = {
     "shelf": [0, -1, MISSING_INT, 7, 2**40, -7, 3],
     "price": [1.0, 0.99999994, 2.5, 10.0, np.nan, -1e9, 1e9],
     "weight_g": [1.5, np.nan, -0.0, 1e10, 3.0, 16777217.0, 2.0],
-    "tags": ["1,2,30", "", "30,,?,-5,1", "007,+1,2.0,9", "?", "99", "1,1,1,1,1"],
+    "tags": ["1,2,30", "", "30,,?,-5,1", "007,+1,2.0", "?", "true", "1,True,FALSE"],
     "words": ["red", "blue, dark|red", "|", "red|?|x", "a|b|c|d|e", "x" * 40, "RED"],
     "page": ["", "home", "?", "a", "b", "c", "d"],
 }
@@ -115,6 +115,23 @@ def test_a_missing_number_in_digits_covers_its_other_spellings(tmp_path):
     features = RawFeatures(encoding, tmp_path / "vocabularies", ["price"])
     ids = features({"price": tf.constant([-999.0, -998.0])})["price"]
     assert ids.numpy().tolist() == [0, 1]
+
+
+MISSING_TEXTS = ("?", "a|b", "1,2", "99999999999999999999", "-9223372036854775809")
+
+
+def test_a_missing_text_may_hold_a_delimiter_or_a_number_past_the_dtype(tmp_path):
+    spec = ENCODING.spec.model_copy(update={"missing_values": MISSING_TEXTS})
+    encoding = dataclasses.replace(ENCODING, spec=spec)
+    encoding.save(tmp_path)
+    features = RawFeatures(encoding, tmp_path / "vocabularies")
+    raw = edge_rows()
+    raw["words"][:5] = ["a|b", "red|a|b", "a|b|", "|a|b", "?"]
+    raw["tags"][:5] = ["1,2", "30,1,2", "1,2,", "+1,2", "2,1"]
+    raw["weight_g"][:2] = [5e19, -(2.0**63)]
+    encoded = features({k: tf.constant(v) for k, v in raw.items()})
+    for name, expected in encode(raw, encoding).items():
+        np.testing.assert_allclose(encoded[name], expected, rtol=1e-6, err_msg=name)
 
 
 def test_text_that_is_no_integer_is_refused(features):
