@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from hgr_tf.features import Feature, FeatureSpec, Format
 from pipelines.casting import cast
 from pipelines.fields import feature_field
 from pipelines.sources import RawBatch, plan_units, read_unit
-from pipelines.sources.formats import resolve
+from pipelines.sources.formats import column_names, resolve
 from pipelines.storage import File
 
 MISSING_INT = np.iinfo(np.int64).min
@@ -44,8 +43,9 @@ class Rows:
 def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
     """Reads a CSV, JSON lines, Parquet or Avro file.
 
-    A feature's column is the one of its own name, or else the column that the
-    spec says it comes from. A line of JSON may leave values out.
+    A feature's column is the one that the spec says it comes from, or else the
+    one of its own name. A line of JSON may leave values out; the spec's column
+    is there when any line of the file has a value for it.
 
     Args:
         path: Of the file; its suffix says the format.
@@ -64,38 +64,48 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
         resolve(file.path, Format()).type == resolve(file.path, spec.format).type
     )
     format_ = spec.format if as_logged else Format()
-    columns = _column_names(file, format_)
-    sources = {f.name: _sources(f, columns, path) for f in features}
-    wanted = sorted({c for found in sources.values() for c in found})
+    sources = _sources(features, file, format_)
+    wanted = sorted(set(sources.values()))
     for unit in plan_units(file, 0, format_, []):
-        yield _in_order(
-            [
-                _check(batch, features, sources, spec.missing_values)
-                for batch in read_unit(unit, wanted)
-            ]
-        )
+        batches = [
+            _check(batch, features, sources, spec.missing_values)
+            for batch in read_unit(unit, wanted)
+        ]
+        if batches:
+            yield _in_order(batches)
 
 
-def _column_names(file: File, format_: Format) -> list[str]:
-    """Names of the columns; none for formats whose rows name their own."""
-    kind = resolve(file.path, format_).type
-    if kind == "parquet":
-        return pq.read_schema(file.path).names
-    units = plan_units(file, 0, format_, [])
-    return list(units[0].columns) if units else []
+def _sources(features: list[Feature], file: File, format_: Format) -> dict[str, str]:
+    """The column of each feature, by the feature's name."""
+    if resolve(file.path, format_).type == "jsonl":
+        renamed = [f.column for f in features if f.column != f.name]
+        filled = _filled_columns(renamed, file, format_)
+        return {f.name: f.column if f.column in filled else f.name for f in features}
+    columns = column_names(file, format_)
+    return {f.name: _source(f, columns, file.path) for f in features}
 
 
-def _sources(feature: Feature, columns: list[str], path: Path) -> list[str]:
-    candidates = list(dict.fromkeys([feature.name, feature.column]))
-    if not columns:
-        return candidates
-    found = [name for name in candidates if name in columns][:1]
-    if not found:
-        raise ValueError(
-            f"{path}: no column {' or '.join(map(repr, candidates))} for the feature "
-            f"{feature.name!r}; it has {columns}"
-        )
-    return found
+def _filled_columns(columns: list[str], file: File, format_: Format) -> set[str]:
+    """Those of the columns that have a value anywhere in a file of JSON."""
+    filled: set[str] = set()
+    for unit in plan_units(file, 0, format_, []):
+        if filled == set(columns):
+            break
+        for batch in read_unit(unit, columns):
+            values = batch.columns.items()
+            filled |= {name for name, array in values if array.null_count < len(array)}
+    return filled
+
+
+def _source(feature: Feature, columns: list[str], path: str) -> str:
+    candidates = list(dict.fromkeys([feature.column, feature.name]))
+    for name in candidates:
+        if name in columns:
+            return name
+    raise ValueError(
+        f"{path}: no column {' or '.join(map(repr, candidates))} for the feature "
+        f"{feature.name!r}; it has {columns}"
+    )
 
 
 class _Checked(NamedTuple):
@@ -123,22 +133,23 @@ def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Che
     faults: dict[int, str] = {r.row: r.reason for r in batch.rejected}
     arrays = {}
     for feature in features:
-        column = _coalesce([batch.columns[c] for c in sources[feature.name]])
-        result = cast(column, feature_field(feature), missing)
+        source = sources[feature.name]
+        result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
         for reason, bad in result.bad:
             for i in np.flatnonzero(bad):
-                faults.setdefault(int(batch.rows[i]), f"{feature.column}: {reason}")
+                faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
         for i, token in _unjoinable(result.values, feature):
             delimiter = feature.transform.delimiter
             faults.setdefault(
                 int(batch.rows[i]),
-                f"{feature.column}: a value of a list must not hold the delimiter "
+                f"{source}: a value of a list must not hold the delimiter "
                 f"{delimiter!r}, got {token!r}",
             )
     good = np.array([row not in faults for row in batch.rows.tolist()], bool)
     inputs = {
-        f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f) for f in features
+        f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f, missing)
+        for f in features
     }
     return _Checked(np.asarray(batch.rows)[good], inputs, faults)
 
@@ -154,20 +165,18 @@ def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]
     yield from zip(rows, flat.filter(bad).to_pylist(), strict=True)
 
 
-def _coalesce(columns: list[pa.Array]) -> pa.Array:
-    present = [c for c in columns if not pa.types.is_null(c.type)]
-    if len(present) < 2:
-        return (present or columns)[0]
-    return pc.coalesce(*present)
-
-
-def _to_numpy(values: pa.Array, feature: Feature) -> np.ndarray:
+def _to_numpy(values: pa.Array, feature: Feature, missing) -> np.ndarray:
     transform = feature.transform
     if transform.is_multivalued:
-        texts = [
-            transform.delimiter.join(map(str, tokens or ()))
-            for tokens in values.to_pylist()
-        ]
+        lists = [tokens or () for tokens in values.to_pylist()]
+        texts = [_joined(tokens, transform.delimiter, missing) for tokens in lists]
         return np.array(texts, object)
     filled = pc.fill_null(values, _MISSING[transform.dtype])
     return filled.to_numpy(zero_copy_only=False).astype(NUMPY[transform.dtype])
+
+
+def _joined(tokens, delimiter: str, missing: tuple[str, ...]) -> str:
+    text = delimiter.join(map(str, tokens))
+    while tokens and text in missing:  # an empty value at its end changes no list
+        text += delimiter
+    return text

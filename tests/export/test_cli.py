@@ -88,6 +88,13 @@ def test_predict_writes_a_file_and_takes_one_version(hgr_tf, exported, rows, tmp
     assert "3 rows, 3 scored" in err
 
 
+def test_predict_of_a_file_without_rows_writes_none(hgr_tf, base_path, rows):
+    rows.write_text(ROWS.splitlines(True)[0])
+    code, out, err = hgr_tf("predict", "--model", base_path, "--input", rows)
+    assert (code, out) == (0, "")
+    assert "0 rows, 0 scored" in err
+
+
 def test_predict_on_a_server(hgr_tf, base_path, rows, model):
     with local_server(base_path) as server:
         code, out, _ = hgr_tf(

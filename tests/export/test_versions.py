@@ -61,7 +61,7 @@ def test_a_number_that_something_else_has_is_passed_over(tmp_path):
     (tmp_path / str(2**63)).mkdir()  # past what a server reads
     assert versions(tmp_path) == []
     assert publish(stage(tmp_path), tmp_path).name == "8"
-    with pytest.raises(ValueError, match="must be new, got 7: .*007 exists"):
+    with pytest.raises(ValueError, match=r"must be new, got 7: .*007 exists"):
         publish(stage(tmp_path), tmp_path, 7)
     assert versions(tmp_path) == [8]
 
