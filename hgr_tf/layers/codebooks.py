@@ -192,22 +192,18 @@ class Codebooks(tf.keras.layers.Layer):
 
     def _candidates(self, residuals, weights):
         """A random residual of the batch for each codeword, and its weight."""
-        batch = tf.shape(weights)[0]
-        total, dim = self.codewords.shape
+        batch = tf.maximum(tf.shape(weights)[0], 1)
+        # An empty batch gets a row of weight 0: XLA gathers from no empty tensor.
+        missing = batch - tf.shape(weights)[0]
+        weights = tf.pad(weights, [[0, missing]])
+        residuals = [tf.pad(r, [[0, missing], [0, 0]]) for r in residuals]
         seed = tf.stack([self._seed, tf.convert_to_tensor(self.step)])
-        uniforms = tf.random.stateless_uniform([total], seed)
+        uniforms = tf.random.stateless_uniform([sum(self._sizes)], seed)
         rows = tf.cast(uniforms * tf.cast(batch, tf.float32), tf.int32)
         rows = tf.split(tf.minimum(rows, batch - 1), self._sizes)
-
-        def draw():
-            drawn = [tf.gather(r, i) for r, i in zip(residuals, rows, strict=True)]
-            kept = [tf.gather(weights, i) for i in rows]
-            return tf.concat(drawn, axis=0), tf.concat(kept, axis=0)
-
-        def nothing():
-            return tf.zeros([total, dim]), tf.zeros([total])
-
-        candidates, usable = tf.cond(batch > 0, draw, nothing)
+        drawn = [tf.gather(r, i) for r, i in zip(residuals, rows, strict=True)]
+        kept = [tf.gather(weights, i) for i in rows]
+        candidates, usable = tf.concat(drawn, axis=0), tf.concat(kept, axis=0)
         return from_first_replica(candidates), from_first_replica(usable)
 
 

@@ -258,18 +258,21 @@ def test_buffer_of_nothing_finite_waits():
     assert layer.started
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("size", [0, 1])
-def test_tiny_batches(size):
-    layer = quantizer()
+def test_tiny_batches(size, jit_compile):
+    layer = quantizer(expiry_threshold=0.5)
     step = tf.function(
         lambda x: layer(x, training=True),
         input_signature=[tf.TensorSpec([None, 6])],
+        jit_compile=jit_compile,
     )
     out = step(tf.constant(EMBEDDINGS[:size]))
     assert out.codes.shape == (size, 2)
     assert np.isfinite(out.errors).all() and np.isfinite(out.loss)
     if size == 0:
         np.testing.assert_allclose(layer.codebooks[0], BOOKS[0])
+        np.testing.assert_array_equal(layer.expired, 0)
 
 
 def test_unique_users_give_the_same_result():
