@@ -39,7 +39,8 @@ def verify(
     """Looks for training-only parts in a SavedModel.
 
     values      No tensor of the checkpoint and no constant of the graph
-                equals a weight of the model outside its ranker.
+                equals a weight of the model outside its ranker, but for one
+                that equals the ranker's own, such as a fresh moving average.
     reads       Some signature reads every variable.
     names       No name of a training-only layer in a graph file, a checkpoint
                 key or the checkpoint's description.
@@ -102,10 +103,11 @@ def _optimizer_state(graph: SavedGraph) -> Iterator[tuple[str, str]]:
 
 
 def _private_digests(model) -> dict[bytes, str]:
+    own = {d for v in ranker_of(model).variables for d in _digests(np.asarray(v))}
     return {
         digest: name
         for name, value in _training_only_weights(model)
-        for digest in _digests(value)
+        for digest in _digests(value) - own
     }
 
 

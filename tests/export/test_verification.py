@@ -3,12 +3,14 @@ import re
 import shutil
 
 import pytest
+import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import export
 from export.leak_report import VerificationError
 from export.saved_graph import SavedGraph
 from export.saved_model import check_signatures
+from export.writer import write
 from tests.export.leaks import (
     OPTIONS,
     WAYS,
@@ -20,7 +22,7 @@ from tests.export.leaks import (
     renamed_codebook,
     saved_model_of_wrapper,
 )
-from tests.export.models import ENCODING
+from tests.export.models import ENCODING, trained_model
 
 # The checks that must find each leak; others may as well.
 FOUND_BY = {
@@ -86,6 +88,18 @@ def test_a_ranker_alone_proves_nothing_of_values(model, exported):
     assert report.skipped == {"values": "weights outside the ranker"}
     assert sorted(report.passed) == ["names", "optimizer", "reads", "twin"]
     assert "skipped values (needs weights outside the ranker)" in str(report)
+
+
+def test_a_copy_of_the_rankers_own_weights_is_no_leak(tmp_path):
+    model = trained_model()
+    model.teacher = tf.keras.models.clone_model(model.ranker)
+    model.teacher.set_weights(model.ranker.get_weights())
+    write(model.ranker, tmp_path / "clean", ENCODING, OPTIONS)
+    assert export.verify(tmp_path / "clean", model, ENCODING).ok
+    model.teacher.set_weights([2 * w for w in model.ranker.get_weights()])
+    write(model.teacher, tmp_path / "other", ENCODING, OPTIONS)
+    leaks = export.verify(tmp_path / "other", model, ENCODING).leaks
+    assert {leak.check for leak in leaks} == {"values"}
 
 
 def test_signatures_that_servers_would_misread_are_found(exported, tmp_path):
