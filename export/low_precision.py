@@ -30,7 +30,7 @@ def low_precision_tables(
     e_ij ~ q_ij * s_i.
 
     Args:
-        ranker: Its `tf.keras.layers.Embedding` layers are affected.
+        ranker: Its embedding layers are affected; see `embedding_layers`.
         dtype: Of the copies; None changes nothing.
     """
     layers = [] if dtype is None else embedding_layers(ranker)
@@ -47,11 +47,13 @@ def low_precision_tables(
 
 
 def embedding_layers(ranker: tf.keras.Model) -> list:
-    """The embedding layers of a ranker, nested ones included."""
+    """The layers of a ranker that look up as Embedding does, nested ones included."""
+    embedding = tf.keras.layers.Embedding
     return [
         layer
         for layer in ranker._flatten_layers()
-        if isinstance(layer, tf.keras.layers.Embedding)
+        # A subclass with a call of its own may do more than look up.
+        if isinstance(layer, embedding) and type(layer).call is embedding.call
     ]
 
 

@@ -46,6 +46,27 @@ def test_int8_rows_are_off_by_half_a_step_at_most():
     assert (np.abs(stored - table) <= steps / 2 + 1e-7).all()
 
 
+class Scaled(tf.keras.layers.Embedding):
+    def call(self, inputs):
+        return super().call(inputs) * 8.0
+
+
+class Renamed(tf.keras.layers.Embedding):
+    pass
+
+
+def test_embeddings_with_a_call_of_their_own_stay_as_they_are():
+    ids = tf.keras.Input((), dtype="int64", name="user")
+    vectors = [Scaled(9, 4, name="scaled")(ids), Renamed(9, 4, name="renamed")(ids)]
+    ranker = tf.keras.Model({"user": ids}, vectors)
+    users = {"user": tf.range(9, dtype=tf.int64)}
+    scaled, renamed = ranker(users)
+    with low_precision_tables(ranker, "int8"):
+        small_scaled, small_renamed = ranker(users)
+    np.testing.assert_array_equal(small_scaled, scaled)
+    assert 0 < np.abs(small_renamed - renamed).max() < BOUNDS["int8"]
+
+
 def test_small_tables_are_exported_small_and_verified(tmp_path):
     # So wide that the tables are the bulk of the model.
     ranker = small_ranker(embedding_dim=64)
