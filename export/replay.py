@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from export.fresh_process import command_of
+
 
 class ReplayError(ValueError):
     """A version that a fresh process cannot load or run; it says why."""
@@ -25,7 +27,7 @@ def replay(folder: str | Path) -> int:
         ReplayError: The SavedModel does not load, or a record fails.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "export.replay", str(folder)],
+        command_of("export.replay", str(folder)),
         capture_output=True,
         text=True,
         check=False,

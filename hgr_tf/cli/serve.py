@@ -39,6 +39,8 @@ def serve(
     Speaks TensorFlow Serving's protocol and follows new versions and rollbacks.
     Production is TensorFlow Serving: see docs/serving.md.
     """
+    from export.fresh_process import command_of
+
     options = {
         "--model": model,
         "--name": name or model.resolve().name,
@@ -52,5 +54,4 @@ def serve(
     arguments = [str(part) for pair in options.items() for part in pair]
     # The server takes this process over, so that neither Keras nor hgr_tf is in it.
     sys.stdout.flush()
-    command = [sys.executable, "-m", "export.server", *arguments]
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, command_of("export.server", *arguments))
