@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -82,22 +84,21 @@ def export(
     else:
         loaded = _load(run, seed)
         if onnx:
-            _check_onnx(loaded)
+            _check_onnx(loaded, onnx)
         stored_as = table_dtype and table_dtype.value
         if stored_as:
             _print_score_change(loaded, stored_as, seed)
-        _export(
-            loaded,
-            output,
-            version,
-            keep=keep,
-            warmup=warmup,
-            table_dtype=stored_as,
-            with_logits=logits,
-            seed=seed,
-        )
-        if onnx:
-            _export_onnx(loaded, onnx)
+        with _onnx_file(loaded, onnx) if onnx else contextlib.nullcontext():
+            _export(
+                loaded,
+                output,
+                version,
+                keep=keep,
+                warmup=warmup,
+                table_dtype=stored_as,
+                with_logits=logits,
+                seed=seed,
+            )
 
 
 def _roll_back(output: Path) -> None:
@@ -151,16 +152,26 @@ def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
     )
 
 
-def _check_onnx(loaded) -> None:
+def _check_onnx(loaded, path: Path) -> None:
     from export.onnx import check_onnx
 
     check_onnx(loaded.model)
+    if path.is_dir():
+        raise ValueError(f"--onnx must be a file, got the folder {path}")
 
 
-def _export_onnx(loaded, path: Path) -> None:
+@contextlib.contextmanager
+def _onnx_file(loaded, path: Path) -> Iterator[None]:
+    """Writes an ONNX file first, and gives it its name after what goes with it."""
     from export.onnx import export_onnx
 
-    export_onnx(loaded.model, path)
+    unnamed = path.with_name(f".tmp-{path.name}")
+    try:
+        export_onnx(loaded.model, unnamed)
+        yield
+        unnamed.replace(path)
+    finally:
+        unnamed.unlink(missing_ok=True)
     typer.echo(f"{path}: written")
 
 

@@ -163,6 +163,50 @@ def test_onnx_without_tf2onnx_publishes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_onnx_in_the_place_of_a_folder_publishes_nothing(
+    hgr_tf, run_of_model, tmp_path
+):
+    pytest.importorskip("tf2onnx")
+    arguments = ("--output", tmp_path / "m", "--onnx", tmp_path)
+    code, _, err = hgr_tf("export", "--run", "run", *arguments)
+    assert code == 1
+    assert f"--onnx must be a file, got the folder {tmp_path}" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_that_fails_publishes_nothing(hgr_tf, run_of_model, tmp_path, monkeypatch):
+    pytest.importorskip("tf2onnx")
+
+    def write_a_part(model, path):
+        path.write_text("a part")
+        raise ValueError("an op has no ONNX")
+
+    monkeypatch.setattr("export.onnx.export_onnx", write_a_part)
+    arguments = ("--output", tmp_path / "m", "--onnx", tmp_path / "ranker.onnx")
+    code, _, err = hgr_tf("export", "--run", "run", *arguments)
+    assert code == 1
+    assert "an op has no ONNX" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_is_written_with_what_is_published_only(
+    hgr_tf, run_of_model, tmp_path, monkeypatch
+):
+    pytest.importorskip("tf2onnx")
+    monkeypatch.setattr(
+        "export.onnx.export_onnx", lambda model, path: path.write_text("new")
+    )
+    onnx = tmp_path / "ranker.onnx"
+    onnx.write_text("old")
+    arguments = ("export", "--run", "run", "--output", tmp_path / "m", "--onnx", onnx)
+    code, _, _ = hgr_tf(*arguments, "--version", 0)
+    assert (code, onnx.read_text()) == (1, "old")
+    code, out, _ = hgr_tf(*arguments, "--warmup", 0)
+    assert (code, onnx.read_text()) == (0, "new")
+    assert f"{onnx}: written" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "ranker.onnx"]
+
+
 def test_export_keeps_what_it_publishes_and_the_newest(hgr_tf, run_of_model, tmp_path):
     for version in ("5", "6", "7"):
         (tmp_path / version).mkdir()
@@ -195,11 +239,33 @@ def test_export_needs_a_run(hgr_tf, tmp_path):
     assert "--run must be given" in err
 
 
-def test_serve_runs_without_keras_and_stops_when_told(base_path):
-    command = [sys.executable, "-m", "hgr_tf.cli.main", "serve", "--model"]
+@pytest.fixture
+def folder_of_scripts(tmp_path):
+    """A working directory with a user's scripts of taken names."""
+    for name in ("export.py", "runpy.py"):
+        (tmp_path / name).write_text("raise SystemExit('a script of the user')")
+    return tmp_path
+
+
+def test_verify_only_runs_the_package_whatever_lies_around(
+    hgr_tf, base_path, folder_of_scripts, monkeypatch
+):
+    monkeypatch.chdir(folder_of_scripts)
+    code, out, err = hgr_tf("export", "--output", base_path, "--verify-only")
+    assert (code, err) == (0, "")
+    assert "1: answers its 30 warm-up records" in out
+
+
+def test_serve_runs_without_keras_and_stops_when_told(base_path, folder_of_scripts):
+    code = "import sys; del sys.path[0]; from hgr_tf.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "serve", "--model"]
     command += [str(base_path), "--port", "0", "--rest-port", "0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=folder_of_scripts,
     ) as server:
         assert server.stdout.readline().startswith("serving ranker: grpc 127.0.0.1:")
         with open(f"/proc/{server.pid}/cmdline") as file:
