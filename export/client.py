@@ -17,6 +17,7 @@ from tensorflow_serving.apis import (
 )
 
 from export.tensor_protos import to_array, to_proto
+from export.tensors import DTYPES, ENUMS
 
 RETRIABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED})
 """Codes after which the same request may succeed: the server is starting,
@@ -95,6 +96,7 @@ class Client:
 
         Args:
             inputs: Raw tensors by input name; see the signature's metadata.
+                None and NaN among texts are missing values.
             signature: Its name.
 
         Returns:
@@ -102,10 +104,11 @@ class Client:
 
         Raises:
             grpc.RpcError: The server refused, or did not answer in time.
+            ValueError: An array has a dtype that no tensor here has.
         """
         request = predict_pb2.PredictRequest(model_spec=self._spec(signature))
         for name, array in inputs.items():
-            request.inputs[name].CopyFrom(to_proto(_as_tensor(array)))
+            request.inputs[name].CopyFrom(to_proto(_as_tensor(name, array)))
         response = self._call(self._predictions.Predict, request)
         return {k: to_array(proto, k) for k, proto in response.outputs.items()}
 
@@ -130,14 +133,12 @@ class Client:
         Returns:
             [candidates] float32 probabilities, in order.
         """
-        shared = {k: np.asarray([v]) for k, v in request.items()}
+        shared = {k: _as_tensor(k, [v]) for k, v in request.items()}
+        items = {k: _as_tensor(k, v) for k, v in items.items()}
         candidates = len(next(iter(items.values())))
         parts = [np.zeros(0, np.float32)]
         for low in range(0, candidates, self._batch_rows):
-            part = {
-                k: np.asarray(v)[None, low : low + self._batch_rows]
-                for k, v in items.items()
-            }
+            part = {k: v[None, low : low + self._batch_rows] for k, v in items.items()}
             scores = self.predict({**shared, **part}, "rank")["probabilities"][0]
             # A server that batches requests pads them to the longest.
             parts.append(scores[: min(self._batch_rows, candidates - low)])
@@ -182,9 +183,16 @@ def is_retriable(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and error.code() in RETRIABLE
 
 
-def _as_tensor(values) -> np.ndarray:
+def _as_tensor(name: str, values) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind in "SU":
-        return array.astype(object)
-    # Python's floats; what an export takes is float32.
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+        # Of the values themselves: among texts numpy writes NaN as "nan".
+        array = np.asarray(values, object)
+    if array.dtype == np.float64:  # Python's floats; an export takes float32
+        array = array.astype(np.float32)
+    if array.dtype not in ENUMS:
+        known = ", ".join(map(str, DTYPES.values()))
+        raise ValueError(
+            f"`inputs` must be of the dtypes {known}, got {array.dtype} for {name!r}"
+        )
+    return array

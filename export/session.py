@@ -92,7 +92,7 @@ class ServingSession:
                 op failed.
         """
         alive = []  # what the tensors point into
-        tensors = [to_tensor(self._c, array, alive) for array in feeds.values()]
+        tensors = [to_tensor(self._c, *feed, alive) for feed in feeds.items()]
         results = (ctypes.c_void_p * len(fetches))()
         status = Status(self._c)
         try:

@@ -8,7 +8,7 @@ import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
 from export.c_library import Code, SessionError
-from export.tensors import DTYPES, ENUMS
+from export.tensors import DTYPES, ENUMS, text_bytes
 
 _MOST_REPEATED = 1 << 20
 """Values of a tensor that repeats its last one: a few bytes must not fill the
@@ -63,14 +63,12 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
 
 
 def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
-    """A TensorProto of an array; strings are bytes or str with dtype object."""
+    """A TensorProto of an array; strings have dtype object, see `text_bytes`."""
     proto = tensor_pb2.TensorProto(dtype=ENUMS[array.dtype])
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if array.dtype.hasobject:
-        proto.string_val.extend(
-            v if isinstance(v, bytes) else str(v).encode() for v in array.ravel()
-        )
+        proto.string_val.extend(map(text_bytes, array.ravel()))
     else:
         proto.tensor_content = np.ascontiguousarray(array).tobytes()
     return proto

@@ -24,12 +24,20 @@ _VIEW = 3  # TF_TString_Type of a string that does not own its bytes
 _TSTRING_BYTES = 24
 
 
-def to_tensor(c, array: np.ndarray, alive: list) -> int:
+def text_bytes(value) -> bytes:
+    """UTF-8 of a value among strings; None and NaN, which are no value, are ""."""
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None or value != value else str(value).encode()
+
+
+def to_tensor(c, name: str, array: np.ndarray, alive: list) -> int:
     """Makes a TF_Tensor of an array.
 
     Args:
         c: The library.
-        array: Numbers, or strings (bytes or str).
+        name: Of what it is fed to, for the message.
+        array: Numbers, or strings; see `text_bytes`.
         alive: Gets what the tensor points into; keep it as long as the tensor.
 
     Raises:
@@ -40,7 +48,7 @@ def to_tensor(c, array: np.ndarray, alive: list) -> int:
         array = array.astype(object)
     if array.dtype not in ENUMS:
         raise SessionError(
-            Code.INVALID_ARGUMENT, f"arrays of {array.dtype} cannot be fed"
+            Code.INVALID_ARGUMENT, f"{name}: arrays of {array.dtype} cannot be fed"
         )
     data = _string_views(array, alive) if array.dtype.hasobject else array
     data = np.ascontiguousarray(data)
@@ -76,7 +84,7 @@ def _string_views(array: np.ndarray, alive: list) -> np.ndarray:
 
     Views own nothing, so that there is nothing to free with the tensor.
     """
-    values = [v if isinstance(v, bytes) else str(v).encode() for v in array.ravel()]
+    values = list(map(text_bytes, array.ravel()))
     lengths = np.fromiter(map(len, values), np.uint64, len(values))
     joined = ctypes.create_string_buffer(b"".join(values))
     alive.append(joined)

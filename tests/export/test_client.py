@@ -1,6 +1,7 @@
 """The client retries, gives up and batches as it says; against scripted servers."""
 
 import contextlib
+import re
 import time
 from concurrent import futures
 
@@ -105,3 +106,38 @@ def test_candidates_go_in_batches_and_padding_is_cut():
 def test_limits_must_be_positive(name):
     with pytest.raises(ValueError, match=f"`{name}` must be positive, got 0"):
         Client("127.0.0.1:1", "ranker", **{name: 0})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(["Köln", None, np.nan, np.float32("nan"), ""], object),
+        ["Köln", None, np.nan, b"", ""],
+        ["Köln", np.nan, np.nan, "", ""],
+    ],
+    ids=["array", "list", "list of text and NaN"],
+)
+def test_none_and_nan_among_texts_are_missing_values(values):
+    service = Scripted()
+    with client_of(service) as client:
+        client.predict({"x": np.zeros(5), "city": values})
+        client.rank({"city": None}, {"x": np.zeros(5), "brand": values})
+    rows, ranked = service.inputs
+    assert rows["city"].tolist() == ["Köln".encode(), b"", b"", b"", b""]
+    assert ranked["brand"][0].tolist() == rows["city"].tolist()
+    assert ranked["city"].tolist() == [b""]
+
+
+@pytest.mark.parametrize("dtype", ["uint64", "float16", "datetime64[s]", "complex64"])
+def test_a_dtype_that_no_tensor_has_is_refused_with_its_input(dtype):
+    service = Scripted()
+    odd = np.zeros(2, dtype)
+    message = re.escape(f"got {dtype} for 'hour'")
+    with client_of(service) as client:
+        for call in (
+            lambda: client.predict({"x": np.zeros(2), "hour": odd}),
+            lambda: client.rank({"age": 1.0}, {"hour": odd}),
+        ):
+            with pytest.raises(ValueError, match=message):
+                call()
+    assert not service.inputs

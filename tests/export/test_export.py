@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
 from export import export_for_serving
+from export.c_library import SessionError
 from export.leak_report import VerificationError
 from export.replay import ReplayError, replay
 from export.sample_requests import SampleRequests
@@ -64,6 +65,22 @@ def test_rank_equals_repeating_the_request_for_each_item(model, session):
     scores = session.call("rank", raw)["probabilities"]
     assert scores.shape == (3, 50)
     np.testing.assert_allclose(scores.ravel(), trained_scores(model, rows), atol=1e-6)
+
+
+def test_none_and_nan_among_texts_are_missing_values(session):
+    raw = requests().raw(4)
+    raw["city"][:3] = ""
+    expected = session.call("serving_default", raw)["probabilities"]
+    raw["city"][:3] = [None, np.nan, np.float32("nan")]
+    scores = session.call("serving_default", raw)["probabilities"]
+    np.testing.assert_array_equal(scores, expected)
+
+
+def test_a_dtype_that_no_tensor_has_is_refused_with_its_input(session):
+    raw = requests().raw(4)
+    raw["user"] = raw["user"].astype(np.uint64)
+    with pytest.raises(SessionError, match="default_user:0: arrays of uint64 cannot"):
+        session.call("serving_default", raw)
 
 
 def test_a_plain_ranker_without_a_tower_exports_too(tmp_path):
