@@ -244,9 +244,15 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
     # -- Codes --------------------------------------------------------------
 
     def encode(self, embeddings):
-        """Codes, int32 [batch, levels], of finite float embeddings [batch, dim]."""
+        """Codes, int32 [batch, levels], of float embeddings [batch, dim].
+
+        Those of a row that holds NaN or infinity mean nothing.
+
+        Raises:
+            ValueError: `embeddings` have another shape than the codebooks.
+        """
         values = tf.cast(embeddings, tf.float32)
-        self._ensure_built(values.shape[-1])
+        self._ensure_built(values.shape)
         books = self._split_codewords()
         if not tf.executing_eagerly() or len(values) <= _ENCODED_AT_ONCE:
             return residual_codes(values, books, self.distance)
@@ -265,8 +271,16 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
         Returns:
             float32 [batch, dim].
+
+        Raises:
+            ValueError: `codes` are not [batch, l], or there are no codebooks yet.
         """
         codes = tf.cast(codes, tf.int32)
+        if codes.shape.rank != 2 or codes.shape[1] not in range(1, self.num_levels + 1):
+            raise ValueError(
+                f"`codes` must be [batch, l] with l from 1 to {self.num_levels}, "
+                f"got {codes.shape}"
+            )
         levels = codes.shape[1]
         chosen = [
             tf.gather(book, codes[:, level])
@@ -282,22 +296,23 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
     @property
     def usage(self):
         """Moving averages of rows a step assigned to each codeword, L tensors [K]."""
-        return self._books.split(self._books.counts)
+        books = self._built_books
+        return books.split(books.counts)
 
     @property
     def started(self):
         """Bool scalar tensor: whether the codes mean anything yet."""
-        return tf.cast(self._books.started, tf.bool)
+        return tf.cast(self._built_books.started, tf.bool)
 
     @property
     def expired(self):
         """int32 [levels]: codewords replaced so far."""
-        return tf.convert_to_tensor(self._books.expired)
+        return tf.convert_to_tensor(self._built_books.expired)
 
     @property
     def skipped(self):
         """int32 scalar: rows (with `user_ids`, users) skipped for NaN or infinity."""
-        return tf.convert_to_tensor(self._books.skipped)
+        return tf.convert_to_tensor(self._built_books.skipped)
 
     def _walk(self, values):
         """Residuals (L + 1), codes (L) and chosen codewords (L), by level."""
@@ -309,7 +324,17 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         return residuals, codes, chosen
 
     def _split_codewords(self):
-        return self._books.split(self._books.codewords)
+        books = self._built_books
+        return books.split(books.codewords)
+
+    @property
+    def _built_books(self):
+        if not self.built:
+            raise ValueError(
+                "A quantizer has no codebooks before it is called: call it, `build`, "
+                "`fit` or `set_codebooks` first"
+            )
+        return self._books
 
     # -- Whole tables -------------------------------------------------------
 
@@ -321,9 +346,11 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         Raises:
             ValueError: A shape is wrong or a value is not finite.
         """
-        dim = np.shape(codebooks[0])[-1]
-        self._ensure_built(dim)
-        self._books.reset(stack_codebooks(codebooks, self.codebook_sizes, dim))
+        given = (np.shape(book)[-1] for book in codebooks if np.ndim(book))
+        dim = self._dim or next(given, None)
+        stacked = stack_codebooks(codebooks, self.codebook_sizes, dim)
+        self._ensure_built(tf.TensorShape([None, dim]))
+        self._books.reset(stacked)
 
     def fit(self, embeddings, sample_weight=None, iterations=25):
         """Sets the codebooks by residual k-means on a whole table.
@@ -333,30 +360,35 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
         Args:
             embeddings: float array [rows, dim].
-            sample_weight: Optional float array [rows].
+            sample_weight: Optional float array [rows], at least 0 and not all 0.
             iterations: Lloyd's iterations a level.
 
         Returns:
             self. `encode(embeddings)` then gives the codes of the table.
 
         Raises:
-            ValueError: A value is NaN or infinite.
+            ValueError: A shape is wrong, a value is NaN or infinite, or a weight is
+                out of range.
         """
-        points = tf.convert_to_tensor(embeddings, tf.float32)
-        if not np.isfinite(points.numpy()).all():
-            raise ValueError("`embeddings` must be finite, got NaN or infinity")
-        self._ensure_built(points.shape[-1])
-        weights = tf.ones(points.shape[0])
-        if sample_weight is not None:
-            weights = tf.convert_to_tensor(sample_weight, tf.float32)
+        points = _finite_table(embeddings)
+        weights = _weights_of_rows(sample_weight, points.shape[0])
+        self._ensure_built(points.shape)
         run = tf.function(residual_kmeans)
         sizes, distance = self.codebook_sizes, self.distance
         self._books.reset(run(points, weights, sizes, distance, self.seed, iterations))
         return self
 
-    def _ensure_built(self, dim):
+    @property
+    def _dim(self):
+        return self._books.codewords.shape[1] if self.built else None
+
+    def _ensure_built(self, shape):
+        """Builds for embeddings of a shape, or checks that it is built for them."""
+        if not shape.is_compatible_with([None, self._dim]):
+            expected = f"[batch, {self._dim or 'dim'}]"
+            raise ValueError(f"`embeddings` must be {expected}, got {shape}")
         if not self.built:
-            self.build((None, dim))
+            self.build((None, shape[1]))
 
     # -- Serialization ------------------------------------------------------
 
@@ -380,6 +412,33 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             "gradient_estimator": self.gradient_estimator,
             "seed": self.seed,
         }
+
+
+def _finite_table(embeddings):
+    """Embeddings to fit to, float32 [rows, dim]."""
+    points = tf.cast(embeddings, tf.float32)
+    if points.shape.rank != 2 or not points.shape[0]:
+        raise ValueError(
+            "`embeddings` must be [rows, dim] with at least one row, "
+            f"got {points.shape}"
+        )
+    if not np.isfinite(points.numpy()).all():
+        raise ValueError("`embeddings` must be finite, got NaN or infinity")
+    return points
+
+
+def _weights_of_rows(sample_weight, rows):
+    """Weights of the rows of a table, float32 [rows]."""
+    if sample_weight is None:
+        return tf.ones(rows)
+    weights = np.asarray(sample_weight, np.float32)
+    in_range = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+    if weights.shape != (rows,) or not in_range:
+        raise ValueError(
+            f"`sample_weight` must be [{rows}] finite values of at least 0, not all 0, "
+            f"got {weights} of shape {weights.shape}"
+        )
+    return tf.constant(weights)
 
 
 def _distinct_rows(values, user_ids):

@@ -355,6 +355,14 @@ def test_survives_saving_in_the_middle_of_training(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    "name", ["codebooks", "usage", "started", "expired", "skipped"]
+)
+def test_what_is_not_there_before_the_build_is_named(name):
+    with pytest.raises(ValueError, match="no codebooks before it is called"):
+        getattr(quantizer(), name)
+
+
 def test_fit_sets_codebooks_whose_codes_the_layer_gives():
     table = RANDOM.normal(size=(500, 6)).astype(np.float32)
     layer = ResidualVectorQuantizer(3, 8).fit(table)
@@ -364,6 +372,32 @@ def test_fit_sets_codebooks_whose_codes_the_layer_gives():
     assert all(np.diff(out.errors) < 0)
     with pytest.raises(ValueError, match="`embeddings` must be finite"):
         layer.fit(np.full((3, 6), np.nan))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_fit_takes_tensors_of_any_float_dtype(dtype):
+    table = tf.cast(EMBEDDINGS, dtype)
+    layer, expected = quantizer().fit(table), quantizer().fit(table.numpy())
+    for book, other in zip(layer.codebooks, expected.codebooks, strict=True):
+        np.testing.assert_array_equal(book, other)
+
+
+@pytest.mark.parametrize("shape", [(0, 6), (6,), (2, 3, 6), (8, 5)])
+def test_fit_names_embeddings_of_another_shape(shape):
+    layer = quantizer()
+    layer.build((None, 6))
+    with pytest.raises(ValueError, match=r"`embeddings` must be .* got \("):
+        layer.fit(np.ones(shape))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [np.zeros(64), np.full(64, -1), np.full(64, np.nan), np.ones(3), np.ones((64, 1))],
+    ids=["zeros", "negative", "nan", "too few", "a column"],
+)
+def test_fit_names_bad_weights(weights):
+    with pytest.raises(ValueError, match="`sample_weight` must be \\[64\\] finite"):
+        quantizer().fit(EMBEDDINGS, weights)
 
 
 def test_fit_weighs_its_rows():
@@ -400,8 +434,37 @@ def test_bad_arguments_are_named(arguments, message):
         ResidualVectorQuantizer(**{"num_levels": 2, "codebook_size": 4, **arguments})
 
 
-def test_codebooks_of_another_shape_are_refused():
+@pytest.mark.parametrize("built", [False, True])
+@pytest.mark.parametrize("books", [[BOOKS[0], BOOKS[0]], [BOOKS[0]], [], [1, 2]])
+def test_codebooks_of_another_shape_are_refused(built, books):
+    layer = quantizer()
+    if built:
+        layer.build((None, 6))
     with pytest.raises(ValueError, match="codebooks must have shapes"):
-        quantizer().set_codebooks([BOOKS[0], BOOKS[0]])
+        layer.set_codebooks(books)
+    assert layer.built == built
+
+
+def test_codebooks_of_another_dim_are_refused():
+    layer = quantizer()
+    layer.set_codebooks(BOOKS)
+    with pytest.raises(ValueError, match=r"codebooks must have shapes .*4, 6.*4, 5"):
+        layer.set_codebooks([book[:, :5] for book in BOOKS])
+
+
+@pytest.mark.parametrize("codes", [[[0, 1, 0]], np.zeros((1, 0), int), [0, 1]])
+def test_codes_of_another_shape_are_not_decoded(codes):
+    layer = quantizer()
+    layer.set_codebooks(BOOKS)
+    with pytest.raises(ValueError, match=r"`codes` must be .* l from 1 to 2, got"):
+        layer.decode(codes)
+
+
+def test_embeddings_of_another_shape_are_refused():
+    layer = quantizer()
+    layer.build((None, 6))
+    for embeddings in (EMBEDDINGS[0], EMBEDDINGS[None], EMBEDDINGS[:, :5]):
+        with pytest.raises(ValueError, match="`embeddings` must be \\[batch, 6\\]"):
+            layer.encode(embeddings)
     with pytest.raises(ValueError, match="`embeddings` must be \\[batch, dim\\]"):
         quantizer()(tf.zeros([2, 3, 6]))
