@@ -98,7 +98,13 @@ class ModelVersions:
                 version.idle.notify_all()
 
     def status(self, spec) -> get_model_status_pb2.GetModelStatusResponse:
-        """States of all versions that were seen, or of the one asked for."""
+        """States of all versions that were seen, or of the one asked for.
+
+        Raises:
+            SessionError: NOT_FOUND: no such model or version;
+                INVALID_ARGUMENT: a version label.
+        """
+        _refuse_label(spec)
         wanted = spec.version.value if spec.HasField("version") else None
         known = [
             v
@@ -183,11 +189,7 @@ class ModelVersions:
         log.info("version %d is unloaded", version.number)
 
     def _acquire(self, spec) -> _Version:
-        if spec.version_label:
-            raise SessionError(
-                Code.INVALID_ARGUMENT,
-                f"Unrecognized servable version label: {spec.version_label}",
-            )
+        _refuse_label(spec)
         with self._lock:
             version = self._serving
             wanted = spec.version.value if spec.HasField("version") else None
@@ -200,6 +202,14 @@ class ModelVersions:
             with version.idle:
                 version.users += 1
             return version
+
+
+def _refuse_label(spec) -> None:
+    if spec.version_label:
+        raise SessionError(
+            Code.INVALID_ARGUMENT,
+            f"Unrecognized servable version label: {spec.version_label}",
+        )
 
 
 def _not_found(name: str, version: int | None) -> SessionError:

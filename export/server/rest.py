@@ -8,6 +8,7 @@ import logging
 import re
 import threading
 import urllib.parse
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from google.protobuf.json_format import MessageToDict
@@ -29,10 +30,11 @@ from export.server.requests import (
     run_predict,
     run_regress,
 )
+from export.versions import LARGEST_VERSION
 
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)"
-    r"(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
+    r"(?:/versions/(?P<version>[0-9]{1,19})|/labels/(?P<label>[^/:]+))?"
     r"(?::(?P<method>predict|classify|regress)|/(?P<metadata>metadata))?"
 )
 _HTTP = {
@@ -44,6 +46,9 @@ _HTTP = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
 }
+_MOST_DIGITS = 18
+"""Of a Content-Length; a longer one is beyond any limit, and maybe beyond int()."""
+
 _IDLE_SECONDS = 15
 """After which a connection that sends nothing is closed: it holds a thread."""
 
@@ -103,26 +108,38 @@ class RestServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # answers of 0.9 have no status
     timeout = _IDLE_SECONDS
 
     def do_GET(self):
-        self._answer(lambda match: self._describe(match))
+        # A body means nothing here, but must not be taken for the next request.
+        if self._body(default_size="0") is not None:
+            self._answer(self._describe)
 
     def do_POST(self):
-        size = self.headers.get("Content-Length", "")
-        if not size.isdecimal():
-            self.close_connection = True
-            self._reply(411, {"error": "Content-Length is required"})
-        elif int(size) > self.server.max_message_bytes:
-            self.close_connection = True
-            limit = self.server.max_message_bytes
-            self._reply(413, {"error": f"body of {size} bytes, at most {limit}"})
-        else:
-            body = self.rfile.read(int(size))
+        body = self._body()
+        if body is not None:
             self._answer(lambda match: self._run(match, body))
+
+    def send_error(self, code, message=None, explain=None):
+        """Says in JSON what http.server says in HTML: what is no request to it."""
+        self.close_connection = True  # it is unknown where the next one starts
+        self._reply(code, {"error": message or HTTPStatus(code).phrase})
 
     def log_message(self, *args):
         pass
+
+    def _body(self, default_size: str = "") -> bytes | None:
+        """The request's body; None when its size is refused, which is answered."""
+        size = self.headers.get("Content-Length", default_size)
+        limit = self.server.max_message_bytes
+        if not size.isdecimal() or "Transfer-Encoding" in self.headers:
+            self.send_error(411, "Content-Length is required")
+        elif len(size) > _MOST_DIGITS or int(size) > limit:
+            self.send_error(413, f"the body must have at most {limit} bytes")
+        else:
+            return self.rfile.read(int(size))
+        return None
 
     def _answer(self, respond) -> None:
         path = urllib.parse.urlsplit(self.path).path
@@ -144,8 +161,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def _describe(self, match) -> dict:
         models = self.server.models
@@ -197,7 +217,12 @@ def _predict(session, spec, message: dict) -> dict:
 def _spec(match) -> model_pb2.ModelSpec:
     spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"]))
     if match["version"]:
-        spec.version.value = int(match["version"])
+        version = int(match["version"])
+        if version > LARGEST_VERSION:
+            raise json_requests.invalid(
+                f"Failed to convert version: {version} to numeric."
+            )
+        spec.version.value = version
     if match["label"]:
         spec.version_label = match["label"]
     return spec

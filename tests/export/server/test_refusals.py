@@ -224,6 +224,24 @@ REST = {
         400,
         "Malformed request",
     ),
+    "version past 63 bits": (
+        f"/versions/{2**63}:predict",
+        b"{}",
+        400,
+        f"Failed to convert version: {2**63}",
+    ),
+    "largest version": (
+        f"/versions/{2**63 - 1}:predict",
+        b"{}",
+        404,
+        f"Specific(ranker, {2**63 - 1})",
+    ),
+    "label": (
+        "/labels/x:predict",
+        b"{}",
+        400,
+        "Unrecognized servable version label: x",
+    ),
     "no such model": ("x:predict", b"{}", 404, "Servable not found for request"),
     "no such version": ("/versions/9:predict", b"{}", 404, "Specific(ranker, 9)"),
     "no examples": (":classify", b'{"signature_name": "classify"}', 400, "examples"),
@@ -246,6 +264,10 @@ def test_bad_rest_requests(local, case):
         ("POST", f"/v1/models/{MODEL}", 400),
         ("GET", "/v2/anything", 400),
         ("GET", "/v1/models/nobody", 404),
+        ("GET", f"/v1/models/{MODEL}/labels/x", 400),
+        ("GET", f"/v1/models/{MODEL}/versions/{2**63 - 1}", 404),
+        ("PUT", f"/v1/models/{MODEL}:predict", 501),
+        ("DELETE", f"/v1/models/{MODEL}", 501),
     ],
 )
 def test_bad_rest_paths(local, method, path, status):

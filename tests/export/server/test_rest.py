@@ -1,6 +1,7 @@
 """The REST server's connections: a client that says nothing is in nobody's way."""
 
 import contextlib
+import json
 import signal
 import socket
 import threading
@@ -52,6 +53,51 @@ def test_a_connection_too_many_is_refused_and_shutdown_is_not_held_up(server):
         stopping.start()
         stopping.join(5)
         assert not stopping.is_alive()
+
+
+def answers(server, request):
+    """What the server says to some bytes, until it closes the connection."""
+    with socket.create_connection(server.server_address, timeout=10) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.makefile("rb").read()
+
+
+def test_the_body_of_a_get_is_not_the_next_request(server):
+    get = b"GET /x HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
+    assert answers(server, get * 2).count(b"HTTP/1.1 400 ") == 2
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"Content-Length: " + b"9" * 5000, b"413"),
+        (b"Content-Length: -5", b"411"),
+        (b"Transfer-Encoding: chunked", b"411"),
+    ],
+)
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_a_body_of_no_sensible_size_is_refused(server, method, header, status):
+    answer = answers(server, method + b" /x HTTP/1.1\r\n" + header + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [(b"PUT /x HTTP/1.1", 501), (b"GET /x y z", 400), (b"GET /x HTTP/3.0", 505)],
+)
+def test_what_is_no_request_is_refused_in_json(server, request_line, status):
+    head, body = answers(server, request_line + b"\r\n\r\n").split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status)
+    assert b"Content-Type: application/json" in head
+    assert json.loads(body)["error"]
+
+
+def test_head_has_no_body(server):
+    answer = answers(server, b"HEAD /x HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 501 ")
+    assert answer.endswith(b"\r\n\r\n")
 
 
 def test_idle_connections_give_their_places_up(server, monkeypatch):
