@@ -2,7 +2,12 @@
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3, minimize, under_xla, update_compiled_metrics
+from hgr_tf.compat import (
+    KERAS_3,
+    minimize,
+    under_xla,
+    update_compiled_metrics,
+)
 from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.losses.log_loss import log_loss
@@ -90,6 +95,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         self.from_logits = from_logits
         self.unique_users = unique_users
         self._check_arguments()
+        self._was_called = False
         self._halves = None
         if quantizer is not None and not offers_halves(ranker):
             self._halves = RankerHalves(ranker, user_embedding)
@@ -131,12 +137,15 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
 
     def _build_quantizer(self, dim):
         if not self.quantizer.built:
-            self.quantizer.build((None, dim))
+            # Out of a step's graph, for the replicas to share the variables.
+            with tf.init_scope():
+                self.quantizer.build((None, dim))
 
     # -- Prediction ---------------------------------------------------------
 
     def call(self, inputs, training=False):
         """The ranker's own output."""
+        self._was_called = True
         return self.ranker(own_inputs(self.ranker, inputs), training=training)
 
     def logits(self, outputs):
@@ -199,6 +208,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
 
     def _quantized_pass(self, inputs):
         halves = self._halves or self.ranker
+        self._begin_call(inputs)
         embeddings = halves.embed_users(inputs, training=True)
         self._build_quantizer(embeddings.shape[-1])
         distinct = self.unique_users and not under_xla()
@@ -223,6 +233,14 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         both = [second, seen]
         quantized_outputs, outputs = rank_each(halves, inputs, both, training=True)
         return self.logits(outputs), self.logits(quantized_outputs), quantized
+
+    def _begin_call(self, inputs):
+        """What calling the ranker does that calling its halves does not."""
+        if self._halves is None and not self._was_called:
+            # Keras saves only models that were called: it needs their shapes.
+            self(inputs)
+        # The losses of other calls, such as an evaluation's, are not this one's.
+        self._clear_losses()
 
     def _if_started(self, value):
         """`value`, but 0 while the codes do not mean anything yet."""
@@ -270,6 +288,13 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             grouped = [serialize(metric) for metric in self._group_metrics]
             weighted = config.pop("weighted_metrics", None) or []
             config["metrics"] = [*weighted, *grouped]
+        return config
+
+    def _get_compile_args(self, user_metrics=True):
+        """As `get_compile_config`, for the SavedModels of Keras 2."""
+        config = super()._get_compile_args(user_metrics)
+        weighted = tf.nest.flatten(config.pop("weighted_metrics") or [])
+        config["metrics"] = [*weighted, *self._group_metrics]
         return config
 
     def compile_from_config(self, config):
@@ -343,9 +368,8 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
     def from_config(cls, config, custom_objects=None):
         """Makes the model from `get_config`."""
         layers = {
-            name: tf.keras.utils.deserialize_keras_object(
-                config[name], custom_objects=custom_objects
-            )
+            # Unlike the general function, this one knows a SavedModel's format too.
+            name: tf.keras.layers.deserialize(config[name], custom_objects)
             for name in ("ranker", "quantizer", "ranking_loss")
             if isinstance(config[name], dict)
         }

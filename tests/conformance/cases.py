@@ -11,6 +11,7 @@ import tensorflow as tf
 import hgr_tf
 from hgr_tf.features import USER
 from hgr_tf.metrics import group_auc
+from tests.models.two_towers import TwoTowers
 from tests.prepared import ENCODING
 
 _RANDOM = np.random.default_rng(7)
@@ -35,6 +36,12 @@ FEATURES = {
 def quantizer(**arguments):
     arguments = {"initializer": "random", "commitment_cost": 0.1, **arguments}
     return hgr_tf.layers.ResidualVectorQuantizer(2, 4, **arguments)
+
+
+def _built_quantizer():
+    made = quantizer()
+    made.build((None, 8))
+    return made
 
 
 def _other_quantizer():
@@ -153,11 +160,11 @@ def _plain(name):
     return {"make": make, "inputs": FEATURES, "labels": LABELS}
 
 
-def _hierarchical(make_quantizer, make_loss, **arguments):
+def _hierarchical(make_quantizer, make_loss, make_ranker=None, **arguments):
     def make():
         model = hgr_tf.HierarchicalGroupwiseRanker(
-            _ranker("mlp_ranker"),
-            user_embedding="user_embedding",
+            make_ranker() if make_ranker else _ranker("mlp_ranker"),
+            user_embedding=None if make_ranker else "user_embedding",
             quantizer=make_quantizer(),
             ranking_loss=make_loss(),
             **arguments,
@@ -184,6 +191,9 @@ MODELS = {
     ),
     "HierarchicalGroupwiseRanker: gradient codebooks": _hierarchical(
         lambda: quantizer(learning="gradient"), lambda: group_loss("jrc")
+    ),
+    "HierarchicalGroupwiseRanker: a ranker of one's own": _hierarchical(
+        _built_quantizer, group_loss, TwoTowers, quantized_loss_weight=0.5
     ),
     "dcn_v2_ranker": _plain("dcn_v2_ranker"),
     "dlrm_ranker": _plain("dlrm_ranker"),

@@ -10,12 +10,14 @@ from hgr_tf.metrics import GroupAUC
 from hgr_tf.models.functional_graph import input_values, run_graph
 from hgr_tf.models.ranker_halves import halves_of
 from hgr_tf.testing import two_replicas
+from tests.models.two_towers import TwoTowers
 
 keras = tf.keras
 RANDOM = np.random.default_rng(0)
 ROWS = 512
 USERS = RANDOM.integers(0, 30, ROWS)
 ITEMS = RANDOM.integers(0, 20, ROWS)
+ONLY_KERAS_2 = pytest.mark.skipif(KERAS_3, reason="Keras 3 has no such thing")
 LABELS = np.float32((USERS + ITEMS) % 3 == 0)
 INPUTS = {"user": USERS, "item": ITEMS, "__user__": USERS * 10**12}
 
@@ -133,11 +135,15 @@ def test_loss_is_the_sum_of_its_terms():
 
 
 @pytest.mark.parametrize("method", ["plain", "default", "paper"])
-def test_saving_and_reloading_goes_on_training(method, tmp_path):
+@pytest.mark.parametrize(
+    "file", ["model.keras", pytest.param("saved_model", marks=ONLY_KERAS_2)]
+)
+def test_saving_and_reloading_goes_on_training(method, file, tmp_path):
     model = compiled(wrap(method=method))
     model.fit(dataset(), epochs=1, verbose=0)
-    model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
+    model.save(tmp_path / file)
+    again = keras.models.load_model(tmp_path / file)
+    assert type(again) is hgr_tf.HierarchicalGroupwiseRanker
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     before = model.evaluate(dataset(), verbose=0, return_dict=True)
@@ -197,28 +203,61 @@ def test_unique_users_train_the_same():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-class TwoTowers(keras.Model):
-    """A subclassed ranker that offers the halves itself."""
-
-    def __init__(self):
-        super().__init__()
-        self.users = keras.layers.Embedding(30, 8)
-        self.items = keras.layers.Embedding(20, 8)
-
-    def embed_users(self, inputs, training=False):
-        return self.users(inputs["user"])
-
-    def rank(self, inputs, user_embeddings, training=False):
-        return tf.reduce_sum(user_embeddings * self.items(inputs["item"]), axis=1)
-
-    def call(self, inputs, training=False):
-        return self.rank(inputs, self.embed_users(inputs), training)
-
-
 def test_a_model_that_offers_the_halves_needs_no_layer_name():
     model = compiled(wrap(TwoTowers(), user_embedding=None))
     history = model.fit(dataset(), epochs=6, verbose=0).history
     assert history["log_loss"][-1] < history["log_loss"][0]
+
+
+def test_a_model_that_offers_the_halves_is_saved_without_having_predicted(tmp_path):
+    model = compiled(wrap(TwoTowers(), user_embedding=None))
+    model.fit(dataset(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    again(INPUTS)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    again.fit(dataset(), verbose=0)
+
+
+@ONLY_KERAS_2
+def test_a_model_that_offers_the_halves_is_a_saved_model_after_training(tmp_path):
+    model = wrap(TwoTowers(), user_embedding=None, user_id="user")
+    model.compile("adam")
+    own = {name: INPUTS[name] for name in ("user", "item")}
+    model.fit(own, LABELS, verbose=0)
+    model.save(tmp_path / "saved_model")
+    again = keras.models.load_model(tmp_path / "saved_model")
+    np.testing.assert_array_equal(again(own), model(own))
+    again.fit(own, LABELS, verbose=0)
+
+
+def test_a_model_that_offers_the_halves_trains_on_two_replicas():
+    with two_replicas().scope():
+        model = compiled(wrap(TwoTowers(), "paper", user_embedding=None))
+    model.fit(dataset(), verbose=0)
+    assert bool(model.quantizer.started)
+
+
+class RegularizedTowers(TwoTowers):
+    """Adds a loss that its halves do not have."""
+
+    def call(self, inputs, training=False):
+        self.add_loss(tf.constant(100.0))
+        return super().call(inputs, training)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_losses_of_other_calls_do_not_reach_the_training_loss(run_eagerly):
+    ranker = RegularizedTowers()
+    quantizer = ResidualVectorQuantizer(2, 4)
+    model = hgr_tf.HierarchicalGroupwiseRanker(ranker, quantizer=quantizer)
+    model.compile("adam", run_eagerly=run_eagerly)
+    for _ in range(2):
+        history = model.fit(dataset(), verbose=0).history
+        np.testing.assert_allclose(history["loss"], history["log_loss"], rtol=1e-5)
+        model.evaluate(dataset(), verbose=0)
+        model.make_train_function(force=True)
 
 
 def test_two_replicas_train_as_one_with_the_whole_batch():
