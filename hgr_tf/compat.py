@@ -60,6 +60,16 @@ def update_compiled_metrics(model, labels, predictions, sample_weight):
     compiled.update_state(labels, predictions, sample_weight)
 
 
+class Mean(tf.keras.metrics.Mean):
+    """A mean that can be loaded under a strategy, unlike Keras 2's own."""
+
+    if not KERAS_3:
+
+        def load_own_variables(self, store):
+            """Loads values: strategies cannot share out the datasets of a file."""
+            super().load_own_variables({key: store[key][()] for key in store})
+
+
 def progress_bar():
     """Keras's progress bar; it shows the figures of the callbacks before it."""
     if KERAS_3:

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from hgr_tf.compat import (
     KERAS_3,
+    Mean,
     minimize,
     under_xla,
     update_compiled_metrics,
@@ -301,7 +302,9 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         """Compiles as `get_compile_config` says."""
         config = tf.keras.utils.deserialize_keras_object(config)
         self.compile(**{k: v for k, v in config.items() if v is not None})
-        self.optimizer.build(self.trainable_variables)
+        # Keras's legacy optimizers have no such method.
+        if hasattr(self.optimizer, "build"):
+            self.optimizer.build(self.trainable_variables)
 
     def evaluate(self, *args, **kwargs):
         """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows."""
@@ -380,7 +383,7 @@ def _trackers(ranks):
     names = ["log_loss", *(_TRAINING_TERMS if ranks else ())]
     # Keras 3 has a tracker of the loss; Keras 2 only with compile(loss=...).
     names += [] if KERAS_3 else ["loss"]
-    return {name: tf.keras.metrics.Mean(name) for name in names}
+    return {name: Mean(name) for name in names}
 
 
 def _sum(losses):

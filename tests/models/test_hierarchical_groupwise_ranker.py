@@ -154,6 +154,33 @@ def test_saving_and_reloading_goes_on_training(method, file, tmp_path):
     again.fit(dataset(), epochs=1, verbose=0)
 
 
+def test_files_load_under_a_strategy(tmp_path):
+    model = wrap(method="paper")
+    model.compile("adam", metrics=[GroupAUC()])
+    model.fit(dataset(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    with two_replicas().scope():
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        filled = wrap(method="paper")
+        filled.compile("adam", metrics=[GroupAUC()])
+        filled.load_weights(tmp_path / "model.weights.h5")
+    for again in (loaded, filled):
+        for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        again.fit(dataset(), verbose=0)
+
+
+@ONLY_KERAS_2
+def test_a_file_with_a_legacy_optimizer_loads(tmp_path):
+    model = wrap(method="plain")
+    model.compile(keras.optimizers.legacy.Adam())
+    model.fit(dataset(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    again.fit(dataset(), verbose=0)
+
+
 def test_probabilities_as_output_train_the_same_log_loss():
     losses = []
     for activation in (None, "sigmoid"):
