@@ -124,6 +124,11 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         outputs = getattr(self.ranker, "outputs", None)
         if outputs and len(outputs) != 1:
             raise ValueError(f"`ranker` must have one output, got {len(outputs)}")
+        if outputs and isinstance(self.ranker.output, dict):
+            raise ValueError(
+                "`ranker` must have one output that is a tensor, got a dict with "
+                f"{list(self.ranker.output)}"
+            )
         if self.quantizer is not None:
             return
         if self.quantized_loss_weight or self.quantization_dropout:
@@ -332,6 +337,8 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
     def _update_metrics(self, inputs, labels, logits, weights, training):
         probabilities = tf.sigmoid(logits)
         labels = tf.reshape(labels, [-1])
+        if weights is not None:
+            weights = tf.reshape(weights, [-1])
         update_compiled_metrics(self, labels, probabilities, weights)
         results = {}
         for metric in self.metrics:

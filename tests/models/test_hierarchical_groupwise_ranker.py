@@ -345,6 +345,13 @@ def test_bad_arguments_are_named(arguments, message):
         wrap(method="paper", **arguments)
 
 
+def test_a_ranker_with_a_dict_of_outputs_is_refused():
+    ranker = make_ranker()
+    ranker = keras.Model(ranker.input, {"logit": ranker.output})
+    with pytest.raises(ValueError, match=r"`ranker` must have one output.*'logit'"):
+        wrap(ranker)
+
+
 def test_missing_inputs_and_a_loss_of_ones_own_are_named():
     model = wrap(method="plain")
     with pytest.raises(ValueError, match="missing \\['item'\\]"):
@@ -387,12 +394,16 @@ def test_before_the_start_the_second_pass_shows_layers_no_codes():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
-def test_metrics_are_weighted():
+@pytest.mark.parametrize("shape", [[ROWS], [ROWS, 1]])
+def test_metrics_are_weighted(shape):
     weights = np.float32(RANDOM.integers(0, 3, ROWS))
     model = wrap(method="plain")
-    model.compile("adam", metrics=[hgr_tf.metrics.PredictedOverObserved()])
+    metrics = [hgr_tf.metrics.PredictedOverObserved(), keras.metrics.AUC(), GroupAUC()]
+    model.compile("adam", metrics=metrics)
+    given = weights.reshape(shape)
+    model.fit(INPUTS, LABELS, sample_weight=given, verbose=0)
     results = model.evaluate(
-        INPUTS, LABELS, sample_weight=weights, verbose=0, return_dict=True
+        INPUTS, LABELS, sample_weight=given, verbose=0, return_dict=True
     )
     predicted = tf.sigmoid(model.predict(INPUTS, verbose=0)[:, 0])
     expected = np.dot(weights, predicted) / np.dot(weights, LABELS)
