@@ -37,7 +37,7 @@ def raw_rows(count=600, seed=0):
             "shelf": one_of("1", "2.0", "", "-7", "123456789012"),
             "price": one_of("1", "2.5", "0.99", "11", "", "nan"),
             "weight_g": one_of("0.1", "0.25", "", "-1.5e-1"),
-            "tags": one_of("1,2", "", "3,?,1,2,2", "4.0,5", "99"),
+            "tags": one_of("1,2", "", "3,?,1,2,2", "4.0,5", "99", "true,5"),
             "words": one_of("red|blue, dark", "", "a|b|c|d|e", "?|red"),
             "page": one_of("home", "search", "", "cart"),
             "click": str(rng.integers(2)),
