@@ -125,7 +125,8 @@ def test_loss_is_the_sum_of_its_terms():
     codes = model.quantizer.encode(model.ranker.get_layer("user_embedding")(USERS))
     quantized = model.quantizer.decode(codes)
     logits, terms = model._objective(inputs, tf.constant(LABELS), None)
-    np.testing.assert_allclose(logits, model.ranker(inputs)[:, 0], atol=1e-5)
+    own = {name: inputs[name] for name in ("user", "item")}
+    np.testing.assert_allclose(logits, model.ranker(own)[:, 0], atol=1e-5)
     halves = halves_of(model.ranker, "user_embedding")
     second = halves.rank(inputs, quantized)
     quantized_loss = keras.losses.BinaryCrossentropy(True)(LABELS[:, None], second)
