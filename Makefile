@@ -17,6 +17,7 @@ MODERN_PYTHON ?= $(shell \
   done)
 MODERN_VENV := .venv-modern
 MODERN_STAMP := $(MODERN_VENV)/.installed
+FLAVOURED := tests/conformance tests/models/test_ranker_halves.py tests/models/test_shared_part.py
 
 .PHONY: env env-modern demo test test-slow conformance conformance-both lint clean
 
@@ -54,7 +55,7 @@ test: env
 test-slow: env
 	$(BIN)/python -m pytest -m slow
 
-# Every public class on the two other flavours, and an export in the newest TensorFlow. Without a Python for them it is
+# Every public class and rankers of any make on the two other flavours, and an export in the newest TensorFlow. Without a Python for them it is
 # skipped, but not in CI.
 conformance:
 	@if test -e $(MODERN_STAMP) || test -n "$(MODERN_PYTHON)"; then \
@@ -66,8 +67,8 @@ conformance:
 	fi
 
 conformance-both: env env-modern
-	TF_USE_LEGACY_KERAS=1 $(MODERN_VENV)/bin/python -m pytest tests/conformance
-	$(MODERN_VENV)/bin/python -m pytest tests/conformance
+	TF_USE_LEGACY_KERAS=1 $(MODERN_VENV)/bin/python -m pytest $(FLAVOURED)
+	$(MODERN_VENV)/bin/python -m pytest $(FLAVOURED)
 	$(BIN)/python -m pytest tests/export/test_modern.py
 
 lint: env

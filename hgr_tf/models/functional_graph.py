@@ -161,7 +161,8 @@ def _value(tensor, values, training, instead):
         args, kwargs = node.map_arguments(stacks)
         takes_training = layer._call_spec.expects_training_arg
         symbolic = tf.nest.flatten(node.outputs)
-    if takes_training and kwargs.get("training") is None:
+    # Keras 3 records the default of a layer's `training`, and overrides it too.
+    if takes_training and (KERAS_3 or kwargs.get("training") is None):
         kwargs["training"] = training
     computed = tf.nest.flatten(layer(*args, **kwargs))
     values.update((id(s), v) for s, v in zip(symbolic, computed, strict=True))

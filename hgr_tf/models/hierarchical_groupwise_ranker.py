@@ -124,7 +124,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         outputs = getattr(self.ranker, "outputs", None)
         if outputs and len(outputs) != 1:
             raise ValueError(f"`ranker` must have one output, got {len(outputs)}")
-        if outputs and isinstance(self.ranker.output, dict):
+        if isinstance(getattr(self.ranker, "output", None), dict):
             raise ValueError(
                 "`ranker` must have one output that is a tensor, got a dict with "
                 f"{list(self.ranker.output)}"

@@ -60,6 +60,19 @@ def test_a_user_tower_that_is_a_model_of_its_own():
     fit_by_name(ranker, {"user": USERS, "item": ITEMS})
 
 
+@pytest.mark.parametrize("passes", [1, 2])
+def test_layers_are_told_whether_they_train(passes):
+    user, item = ids("user"), ids("item")
+    dropped = keras.layers.Dropout(0.5)(embedding("user_embedding")(user))
+    ranker = scored([user, item], dropped, embedding()(item))
+    halves = RankerHalves(ranker, "user_embedding")
+    users = [halves.embed_users([USERS, ITEMS])] * passes
+    expected = ranker([USERS, ITEMS])
+    for trains in (False, True):
+        for found in halves.rank_each([USERS, ITEMS], users, trains):
+            assert np.allclose(found, expected, rtol=1e-5, atol=1e-6) != trains
+
+
 def test_a_layer_that_another_model_called_first():
     layer = embedding("user_embedding")
     elsewhere = ids("elsewhere")
