@@ -6,8 +6,8 @@ Times Keras's train function of the wrapped ranker on one batch held in memory:
 plain (LogLoss alone), with quantizer and group losses, with the default preset
 (and quantization dropout), and with the paper's (second pass, uncertainty
 weights), for DCN-v2 of 16 features. The reported ratios are the worse ones of
-128 and 512 units. Then the quantizer's encode beside a plain numpy one and
-vector-quantize-pytorch's on the same embeddings and codebooks (null where
+128 and 512 units. Then the quantizer's encode beside a plain numpy one, and
+beside vector-quantize-pytorch's, on the same embeddings and codebooks (null where
 that is not installed: pip install torch==2.13.0 vector-quantize-pytorch).
 """
 
@@ -28,6 +28,8 @@ METHODS = {
 }
 VOCABULARIES = {"user": 20_000, "item": 8_000}
 BATCHES = {4096: (128, 512), 1024: (128, 512)}
+TABLES = [(100_000, 16, 3, 8), (100_000, 16, 2, 32), (100_000, 64, 3, 256)]
+"""Rows, dim, levels and codewords a level."""
 
 
 def make_encoding():
@@ -89,6 +91,10 @@ def measure_steps(encoding, size, units):
     }
 
 
+def numpy_encoder(embeddings, books):
+    return lambda: numpy_encode(embeddings, books)
+
+
 def numpy_encode(embeddings, books):
     residual, codes = embeddings, []
     for book in books:
@@ -123,7 +129,8 @@ def torch_encoder(embeddings, books):
     return encode
 
 
-def measure_encoding(rows, dim, levels, size):
+def measure_encoding(other, make_encoder, rows, dim, levels, size):
+    """Ours beside another encoder; None without it."""
     random = np.random.default_rng(0)
     embeddings = random.normal(size=(rows, dim)).astype(np.float32)
     books = [
@@ -134,15 +141,14 @@ def measure_encoding(rows, dim, levels, size):
     tensor = tf.constant(embeddings)
     functions = {
         "ours": lambda: quantizer.encode(tensor).numpy(),
-        "numpy": lambda: numpy_encode(embeddings, books),
+        other: make_encoder(embeddings, books),
     }
-    if encode := torch_encoder(embeddings, books):
-        functions["torch"] = encode
-    codes = functions["ours"]()
-    for name, function in functions.items():
-        agreement = (function() == codes).all(axis=1).mean()
-        if agreement < 0.999:  # distances that tie but for rounding
-            raise AssertionError(f"{name} gives other codes: {agreement:.4f} agree")
+    if functions[other] is None:
+        return None
+    # Distances that tie but for rounding give other codes.
+    agreement = (functions["ours"]() == functions[other]()).all(axis=1).mean()
+    if agreement < 0.999:
+        raise AssertionError(f"{other} gives other codes: {agreement:.4f} agree")
     milliseconds = interleaved_ms(functions, rounds=15)
     return {
         "rows": rows,
@@ -150,11 +156,7 @@ def measure_encoding(rows, dim, levels, size):
         "levels": levels,
         "codebook_size": size,
         **{f"{name}_ms": value for name, value in milliseconds.items()},
-        **{
-            f"vs_{name}": value / milliseconds["ours"]
-            for name, value in milliseconds.items()
-            if name != "ours"
-        },
+        f"vs_{other}": milliseconds[other] / milliseconds["ours"],
     }
 
 
@@ -165,18 +167,20 @@ def main():
         for size, all_units in BATCHES.items()
         for units in all_units
     ]
+    # torch comes last: its threads, once there, wait busily and slow all others.
+    encoders = {"numpy": numpy_encoder, "torch": torch_encoder}
     encodings = [
-        measure_encoding(100_000, 16, 3, 8),
-        measure_encoding(100_000, 16, 2, 32),
-        measure_encoding(100_000, 64, 3, 256),
+        measure_encoding(other, make_encoder, *table)
+        for other, make_encoder in encoders.items()
+        for table in TABLES
     ]
+    encodings = [case for case in encodings if case]
 
     def worst(name, size):
         return max(case[name] for case in steps if case["batch"] == size)
 
     def slowest(name):
-        ratios = [case.get(name) for case in encodings]
-        return None if None in ratios else min(ratios)
+        return min((c[name] for c in encodings if name in c), default=None)
 
     print_json(
         {
