@@ -55,8 +55,8 @@ test: env
 test-slow: env
 	$(BIN)/python -m pytest -m slow
 
-# Every public class and rankers of any make on the two other flavours, and an export in the newest TensorFlow. Without a Python for them it is
-# skipped, but not in CI.
+# Every public class and rankers of any make on the two other flavours, and an export in the newest TensorFlow. Without a
+# Python for them it is skipped, but not in CI.
 conformance:
 	@if test -e $(MODERN_STAMP) || test -n "$(MODERN_PYTHON)"; then \
 	  $(MAKE) --no-print-directory conformance-both; \

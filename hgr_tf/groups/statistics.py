@@ -54,5 +54,5 @@ def _describe(sizes, valid, quantiles):
     occupancy = tf.math.divide_no_nan(listed, tf.reduce_sum(sizes))
     # Descending, so that groups without samples come last; one more for none.
     lengths = tf.sort(tf.concat([sizes, [0.0]], axis=0), direction="DESCENDING")
-    ranks = (1.0 - tf.constant(list(quantiles))) * tf.maximum(count - 1.0, 0.0)
+    ranks = (1.0 - tf.constant(quantiles)) * tf.maximum(count - 1.0, 0.0)
     return count, occupancy, tf.gather(lengths, tf.cast(tf.round(ranks), tf.int32))

@@ -76,12 +76,8 @@ class RankerHalves:
         return [self._shared.run_rest(shared, each, training) for each in several]
 
 
-def _outputs_named(name, tensors):
-    return [tensor for tensor in tensors if layer_of(tensor).name == name]
-
-
 def _only_output(name, tensors):
-    outputs = _outputs_named(name, tensors)
+    outputs = [tensor for tensor in tensors if layer_of(tensor).name == name]
     if not outputs:
         names = list(dict.fromkeys(layer_of(tensor).name for tensor in tensors))
         raise ValueError(
@@ -99,13 +95,12 @@ def _only_output(name, tensors):
 
 def _check_activity_regularizers(tensors):
     # Called one by one, a layer keeps the activity loss of its last call alone.
-    calls = {(id(layer_of(t)), call_of(t)): layer_of(t) for t in tensors}
-    for name, times in Counter(layer.name for layer in calls.values()).items():
-        layer = layer_of(_outputs_named(name, tensors)[0])
+    calls = {(layer_of(tensor), call_of(tensor)) for tensor in tensors}
+    for layer, times in Counter(layer for layer, _ in calls).items():
         if times > 1 and has_activity_regularizer(layer):
             raise ValueError(
-                f"layers with an activity regularizer must be used once, got {name!r} "
-                f"used {times} times; give each use a layer of its own"
+                "layers with an activity regularizer must be used once, got "
+                f"{layer.name!r} used {times} times; give each use a layer of its own"
             )
 
 

@@ -2,7 +2,7 @@
 
 import functools
 
-from hgr_tf.models.functional_graph import parents, run_graph
+from hgr_tf.models.functional_graph import parents, run_graph, tensors_of
 from hgr_tf.models.split_dense import split_dense
 
 
@@ -26,20 +26,17 @@ class SharedPart:
         is_shared |= {id(tensor): False for tensor in outside}
         boundary, self._splits = {}, []
         fixed = set(is_shared)
-
-        def visit(tensor):
-            if id(tensor) not in is_shared:
-                made_of = parents(tensor)
-                flags = [visit(parent) for parent in made_of]
-                is_shared[id(tensor)] = bool(flags) and all(flags)
-                if not is_shared[id(tensor)]:
-                    pairs = zip(made_of, flags, strict=True)
-                    boundary.update((id(p), p) for p, own in pairs if own)
-                    if split := split_dense(tensor, is_shared, fixed):
-                        self._splits.append(split)
-            return is_shared[id(tensor)]
-
-        if visit(output):
+        for tensor in tensors_of(output):
+            if id(tensor) in fixed:
+                continue
+            made_of = parents(tensor)
+            shared = [parent for parent in made_of if is_shared[id(parent)]]
+            is_shared[id(tensor)] = bool(made_of) and len(shared) == len(made_of)
+            if not is_shared[id(tensor)]:
+                boundary.update((id(parent), parent) for parent in shared)
+                if split := split_dense(tensor, is_shared, fixed):
+                    self._splits.append(split)
+        if is_shared[id(output)]:
             boundary[id(output)] = output
         self._boundary = list(boundary.values())
 

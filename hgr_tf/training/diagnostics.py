@@ -11,7 +11,6 @@ from hgr_tf.models.ranker_halves import halves_of
 LOW_OCCUPANCY = 0.5
 """Share of samples in lists of both classes under which a level hardly trains."""
 
-
 _LENGTH_QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 
 
@@ -76,7 +75,7 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
             lists = group_statistics(
-                prefix_groups(codes), labels, weights, _LENGTH_QUANTILES.values()
+                prefix_groups(codes), labels, weights, [*_LENGTH_QUANTILES.values()]
             )
             for level in levels:
                 decoded = quantizer.decode(codes[:, : level.number])
