@@ -77,13 +77,12 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
     """Raises `PrepareError` if the counts forbid to go on."""
     read, bad = counts.get("rows_read", 0), counts.get("rows_bad", 0)
     where = f"see {settings.dead_letters} in {settings.output}"
-    if bad > settings.max_bad_fraction * read:
-        raise PrepareError(
-            f"{bad:,} of {read:,} rows are bad ({bad / read:.2%}), more than the "
-            f"{settings.max_bad_fraction:.2%} that --max-bad-fraction allows; {where}"
-        )
+    _check_bad(bad, read, "rows", settings, where)
     for owner in settings.tables:
-        _check_table(counts, owner, settings, where)
+        wrong = counts.get(f"{owner}_table_bad", 0)
+        fine = ("rows", "repeated_keys")
+        given = wrong + sum(counts.get(f"{owner}_table_{kind}", 0) for kind in fine)
+        _check_bad(wrong, given, f"rows of the {owner} table", settings, where)
     twice = counts.get("rows_in_two_splits", 0)
     if settings.spec.overlap == "fail" and twice:
         raise PrepareError(
@@ -98,15 +97,11 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
         raise PrepareError(f"{path}: no user of the log has a code in it")
 
 
-def _check_table(counts, owner: str, settings: Settings, where: str) -> None:
-    bad = counts.get(f"{owner}_table_bad", 0)
-    good = counts.get(f"{owner}_table_rows", 0)
-    read = bad + good + counts.get(f"{owner}_table_repeated_keys", 0)
+def _check_bad(bad: int, read: int, rows: str, settings: Settings, where: str) -> None:
     if bad > settings.max_bad_fraction * read:
         raise PrepareError(
-            f"{bad:,} of {read:,} rows of the {owner} table are bad "
-            f"({bad / read:.2%}), more than the {settings.max_bad_fraction:.2%} "
-            f"that --max-bad-fraction allows; {where}"
+            f"{bad:,} of {read:,} {rows} are bad ({bad / read:.2%}), more than the "
+            f"{settings.max_bad_fraction:.2%} that --max-bad-fraction allows; {where}"
         )
 
 
