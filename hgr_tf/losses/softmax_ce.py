@@ -36,10 +36,11 @@ def softmax_ce(lists, labels, logits, shares_of):
 def cross_entropies(lists, targets, logits, shares):
     """sum_G shares_G (Y log Z - sum_i t_i s_i) of every level, with Y = sum_i t_i.
 
-    With S_l = sum w exp(s - shift_l), S of a parent is the sum over its children
-    of S exp(shift - parent's shift), so samples are visited once for all levels.
-    The gradient goes the other way: each group passes to its children what its
-    softmax owes them.
+    With S = sum w exp(s - shift) and D = sum t (s - shift), those of a parent are
+    the sums over its children of S exp(gap) and D + Y gap, where gap = shift -
+    parent's shift: samples are visited once for all levels. The gradient goes the
+    other way: each group passes to its children what its softmax owes them and
+    what its targets take.
 
     Args:
         lists: `NestedLists` of the batch.
@@ -53,39 +54,37 @@ def cross_entropies(lists, targets, logits, shares):
     # What does not count has no exponential.
     logits = lists.mask(logits, logits.dtype.min)
     masses = lists.sum(targets)
-    weights = [share * mass for share, mass in zip(shares, masses, strict=True)]
-    shares = _of_deepest(lists, shares)
 
     @tf.custom_gradient
     def losses_of(logits):
-        centered, scales, offsets = _center(lists, logits, masses[0], shares)
+        centered, scales, drifts = _center(lists, logits, masses)
         exponentials = lists.weigh(tf.exp(centered))
         partitions = [lists.sum_step(0, exponentials)]
-        for level, scale in enumerate(scales):
-            partitions.append(lists.sum_step(level + 1, partitions[-1] * scale))
-        dots = lists.sum_step(0, targets * centered)
+        dots = [lists.sum_step(0, targets * centered)]
+        for step, (scale, drift) in enumerate(zip(scales, drifts, strict=True), 1):
+            partitions.append(lists.sum_step(step, partitions[-1] * scale))
+            dots.append(lists.sum_step(step, dots[-1] + drift))
         losses = [
-            weighted_total(tf.math.log(partition), weight)
-            - weighted_total(dots, share)
-            - offset
-            for partition, weight, share, offset in zip(
-                partitions, weights, shares, offsets, strict=True
+            weighted_total(mass * tf.math.log(partition) - dot, share)
+            for mass, partition, dot, share in zip(
+                masses, partitions, dots, shares, strict=True
             )
         ]
 
         def gradient(*upstreams):
+            levels = zip(upstreams, shares, strict=True)
+            taken_by = [upstream * share for upstream, share in levels]
             owed_by = [
-                upstream * tf.math.divide_no_nan(weight, partition)
-                for upstream, weight, partition in zip(
-                    upstreams, weights, partitions, strict=True
+                taken * tf.math.divide_no_nan(mass, partition)
+                for taken, mass, partition in zip(
+                    taken_by, masses, partitions, strict=True
                 )
             ]
-            owed = owed_by[-1]
+            owed, taken = owed_by[-1], taken_by[-1]
             for level in reversed(range(len(scales))):
-                passed = tf.gather(owed, lists.parents[level])
-                owed = owed_by[level] + scales[level] * passed
-            pairs = zip(upstreams, shares, strict=True)
-            taken = tf.add_n([upstream * share for upstream, share in pairs])
+                parents = lists.parents[level]
+                owed = owed_by[level] + scales[level] * tf.gather(owed, parents)
+                taken = taken_by[level] + tf.gather(taken, parents)
             owed, taken = tf.gather(owed, lists.ids), tf.gather(taken, lists.ids)
             return exponentials * owed - targets * taken
 
@@ -94,17 +93,7 @@ def cross_entropies(lists, targets, logits, shares):
     return losses_of(logits)
 
 
-def _of_deepest(lists, values):
-    """Values of the groups of every level, given to the deepest groups in them."""
-    spread = []
-    for level, value in enumerate(values):
-        for parents in reversed(lists.parents[:level]):
-            value = tf.gather(value, parents)
-        spread.append(value)
-    return spread
-
-
-def _center(lists, logits, masses, shares):
+def _center(lists, logits, masses):
     """Logits less a shift that keeps their exponentials from overflow.
 
     One shift for the batch, its largest logit, is as good as a largest logit for
@@ -114,20 +103,20 @@ def _center(lists, logits, masses, shares):
     Args:
         lists: `NestedLists` of the batch.
         logits: float32 [batch].
-        masses: float32, the target mass of the deepest groups.
-        shares: What a unit of it counts for at every level.
+        masses: A float32 [num_groups] a level, deepest first: Y.
 
     Returns:
         Logits less the shift of their deepest group, [batch]; for each level but
-        the shallowest, exponentials of its groups' shifts less their parents'; for
-        each level, the total of t (deepest shift - shift of the level), a scalar.
+        the shallowest, exp(gap) and Y gap of its groups, where gap is their
+        shift less their parent's.
     """
     highest = tf.reduce_max(logits)
     lowest = tf.reduce_min(lists.mask(logits, highest))
 
     def by_batch():
-        scales = [tf.ones([count]) for count in lists.num_groups[:-1]]
-        return logits - highest, scales, [tf.constant(0.0) for _ in shares]
+        counts = lists.num_groups[:-1]
+        scales, drifts = [tf.ones([n]) for n in counts], [tf.zeros([n]) for n in counts]
+        return logits - highest, scales, drifts
 
     def by_group():
         shifts = lists.max(logits)
@@ -135,11 +124,9 @@ def _center(lists, logits, masses, shares):
             shifts[level] - tf.gather(shifts[level + 1], parents)
             for level, parents in enumerate(lists.parents)
         ]
-        offsets = [
-            weighted_total(masses * (shifts[0] - shift), share)
-            for shift, share in zip(_of_deepest(lists, shifts), shares, strict=True)
-        ]
+        # Groups without samples have gaps of any size, and no mass.
+        drifts = map(tf.math.multiply_no_nan, gaps, masses)
         centered = logits - tf.gather(shifts[0], lists.ids)
-        return centered, [tf.exp(gap) for gap in gaps], offsets
+        return centered, [tf.exp(gap) for gap in gaps], list(drifts)
 
     return tf.cond(highest - lowest < _NARROW, by_batch, by_group)
