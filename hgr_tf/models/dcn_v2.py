@@ -51,7 +51,7 @@ def dcn_v2_ranker(
     features = embed_features(encoding, embedding_dim, user_tower)
     base = crossed = features.concatenated("features")
     for index in range(1, cross_layers + 1):
-        crossed = cross(projection_dim, name=f"cross_{index}")(base, crossed)
+        crossed = cross(base, crossed, projection_dim, name=f"cross_{index}")
     deep = dense_layers(base, hidden_units, "deep", dropout)
     x = tf.keras.layers.Concatenate(name="crossed_and_deep")([crossed, deep])
     return logits_model(features.inputs, x, name="dcn_v2")

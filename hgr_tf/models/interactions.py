@@ -1,13 +1,13 @@
-"""Interaction layers: TFRS's where tf.keras is Keras 2, keras-rs's on Keras 3."""
+"""Interactions of features: crosses and dot products."""
 
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 
 if KERAS_3:
-    from keras_rs.layers import DotInteraction, FeatureCross
+    from keras_rs.layers import DotInteraction
 else:
-    from tensorflow_recommenders.layers import dcn, feature_interaction
+    from tensorflow_recommenders.layers import feature_interaction
 
     @tf.keras.utils.register_keras_serializable("hgr_tf")
     class DotInteraction(feature_interaction.DotInteraction):
@@ -21,19 +21,32 @@ else:
             return config
 
 
-def cross(projection_dim, name):
-    """Returns a DCN-v2 cross layer: f(x_0, x_l) = x_0 * (W x_l + b) + x_l.
+def cross(base, x, projection_dim, name):
+    """A DCN-v2 cross: f(x_0, x_l) = x_0 * (W x_l + b) + x_l.
+
+    The same as TFRS's layer, but made of Dense layers: what a second pass, or the
+    items of a request, share of the product is computed once (see `SplitDense`).
 
     Args:
+        base: Symbolic tensor x_0, [batch, width].
+        x: Symbolic tensor x_l, [batch, width].
         projection_dim: Rank of W = U V; None for a full matrix.
-        name: Of the layer.
+        name: Of the Dense layer of W, or of U.
     """
-    layer = FeatureCross if KERAS_3 else dcn.Cross
-    return layer(projection_dim, kernel_initializer="glorot_uniform", name=name)
+    layers = tf.keras.layers
+    product = x
+    if projection_dim is not None:
+        projection = layers.Dense(
+            projection_dim, use_bias=False, name=f"{name}_projection"
+        )
+        product = projection(x)
+    product = layers.Dense(base.shape[-1], name=name)(product)
+    scaled = layers.Multiply(name=f"{name}_scaled")([base, product])
+    return layers.Add(name=f"{name}_sum")([scaled, x])
 
 
 def pairwise_dots(name):
-    """Returns DLRM's layer of the dot products of every pair of vectors.
+    """DLRM's layer of the dot products of every pair of vectors.
 
     Its output is [batch, n * n], zero at and above the diagonal: gathering the
     other half costs more than the zeros do, and does not compile under XLA.

@@ -5,6 +5,9 @@ import tensorflow as tf
 from hgr_tf.data import PreparedData
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 from hgr_tf.models import dcn_v2_ranker, dlrm_ranker, mlp_ranker
+from hgr_tf.models.functional_graph import layer_of
+from hgr_tf.models.interactions import cross
+from hgr_tf.models.shared_part import SharedPart
 from tests.prepared import ENCODING, rows, write_prepared
 
 RANKERS = [mlp_ranker, dcn_v2_ranker, dlrm_ranker]
@@ -142,3 +145,26 @@ def test_embedding_dim_must_be_positive(build):
 def test_cross_layers_must_be_positive():
     with pytest.raises(ValueError, match="`cross_layers` must be at least 1, got 0"):
         dcn_v2_ranker(ENCODING, cross_layers=0)
+
+
+@pytest.mark.parametrize("projection_dim", [None, 2])
+def test_cross_is_that_of_tensorflow_recommenders(projection_dim):
+    dcn = pytest.importorskip("tensorflow_recommenders.layers.dcn")
+    base, x = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
+    inputs = [tf.keras.Input(5), tf.keras.Input(5)]
+    model = tf.keras.Model(inputs, cross(*inputs, projection_dim, "cross"))
+    reference = dcn.Cross(projection_dim)
+    reference(base, x)
+    reference.set_weights([w + 0.1 for w in reference.get_weights()])
+    model.set_weights(reference.get_weights())
+    np.testing.assert_allclose(model([base, x]), reference(base, x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("projection_dim", [None, 2])
+def test_passes_of_dcn_v2_share_the_first_layers(projection_dim):
+    ranker = dcn_v2_ranker(ENCODING, projection_dim=projection_dim)
+    others = {name: x for name, x in ranker.input.items() if name != "user"}
+    part = SharedPart(ranker.output, others.values())
+    split = {layer_of(each.output).name for each in part._splits}
+    first = "cross_1_projection" if projection_dim else "cross_1"
+    assert split == {first, "deep_dense_1"}
