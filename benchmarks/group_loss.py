@@ -4,10 +4,14 @@
 
 Each case computes the loss of three levels and its gradient, K=128, on the same
 lists: ours, ListCE on flat labels and logits with the groups of the batch;
-tensorflow-ranking's, SoftmaxLoss(ragged=True) on log sigmoid of the logits. Both
-are handed their lists: `grouping_ms` is what ours takes to group a batch of codes,
-and `ratio_with_grouping` counts it on our side alone. Under jit, group numbers are
-static.
+tensorflow-ranking's, SoftmaxLoss(ragged=True) on log sigmoid of the logits. As in
+training, both run inside a graph: the milliseconds are those of one of 10 steps of
+gradient descent on the logits, and `ratio` is theirs over ours. `ratio_of_calls`
+compares calls from Python of one step each, which cost both the same on top.
+
+Both are handed their lists; `ours_grouped_ms` numbers the groups of the codes in
+every step too, and `ratio_grouped` counts that on our side alone. Under jit, group
+numbers are static.
 """
 
 import numpy as np
@@ -19,7 +23,7 @@ from hgr_tf.groups import NestedLists, prefix_groups
 from hgr_tf.losses.list_ce import list_ce
 from hgr_tf.losses.listwise import level_losses
 
-CODEBOOK_SIZE, LEVELS = 128, 3
+CODEBOOK_SIZE, LEVELS, STEPS = 128, 3, 10
 
 
 def make_batch(size, skew, seed=0):
@@ -33,30 +37,21 @@ def make_batch(size, skew, seed=0):
     return codes, labels, random.normal(size=size).astype(np.float32)
 
 
-def ours(codes, labels, logits, jit_compile=False):
+def ours(codes, labels, logits, steps=STEPS, grouped=False, jit_compile=False):
+    codes = tf.constant(codes)
     groups = prefix_groups(codes)
     if jit_compile:  # XLA needs static numbers
         groups = groups._replace(num_groups=[int(n) for n in groups.num_groups])
 
-    @tf.function(jit_compile=jit_compile)
-    def step(labels, logits):
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            losses, _ = level_losses(list_ce, NestedLists(groups), labels, logits)
-            value = tf.reduce_sum(losses)
-        return value, tape.gradient(value, logits)
+    def loss_of(labels, logits):
+        lists = NestedLists(prefix_groups(codes) if grouped else groups)
+        losses, _ = level_losses(list_ce, lists, labels, logits)
+        return tf.reduce_sum(losses)
 
-    tensors = tf.constant(labels), tf.constant(logits)
-    return lambda: step(*tensors)[1].numpy()
+    return descent(loss_of, labels, logits, steps, jit_compile)
 
 
-def grouping(codes):
-    run = tf.function(prefix_groups)
-    codes = tf.constant(codes)
-    return lambda: run(codes).ids.numpy()
-
-
-def theirs(codes, labels, logits):
+def theirs(codes, labels, logits, steps=STEPS):
     loss = tfr.keras.losses.SoftmaxLoss(ragged=True)
     order = np.lexsort(codes.T[::-1])
     levels = []
@@ -65,39 +60,61 @@ def theirs(codes, labels, logits):
         starts = np.any(prefixes[1:] != prefixes[:-1], axis=1)
         levels.append(tf.constant(np.concatenate([[0], np.cumsum(starts)])))
 
-    @tf.function
-    def step(labels, logits):
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            scores = tf.math.log_sigmoid(logits)
-            value = 0.0
-            for rows in levels:
-                ragged = tf.RaggedTensor.from_value_rowids
-                value += loss(ragged(labels, rows), ragged(scores, rows))
-        return value, tape.gradient(value, logits)
+    def loss_of(labels, logits):
+        scores = tf.math.log_sigmoid(logits)
+        ragged = tf.RaggedTensor.from_value_rowids
+        return tf.add_n(
+            [loss(ragged(labels, rows), ragged(scores, rows)) for rows in levels]
+        )
 
-    labels, logits = tf.constant(labels[order]), tf.constant(logits[order])
-    return lambda: step(labels, logits)[1].numpy()
+    return descent(loss_of, labels[order], logits[order], steps)
+
+
+def descent(loss_of, labels, logits, steps, jit_compile=False):
+    """A call that takes steps of gradient descent on the logits, in one graph."""
+
+    @tf.function(jit_compile=jit_compile)
+    def descend(labels, logits):
+        for _ in tf.range(steps):
+            # One after the other, as steps of training are.
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            with tf.GradientTape() as tape:
+                tape.watch(logits)
+                loss = loss_of(labels, logits)
+            logits -= tape.gradient(loss, logits)
+        return logits
+
+    tensors = tf.constant(labels), tf.constant(logits)
+    return lambda: descend(*tensors).numpy()
 
 
 def measure(size, skew):
     batch = make_batch(size, skew)
     milliseconds = interleaved_ms(
         {
-            "ours_ms": ours(*batch),
-            "tfr_ms": theirs(*batch),
-            "ours_jit_ms": ours(*batch, jit_compile=True),
-            "grouping_ms": grouping(batch[0]),
+            "ours": ours(*batch),
+            "tfr": theirs(*batch),
+            "jit": ours(*batch, jit_compile=True),
+            "grouped": ours(*batch, grouped=True),
+            "ours_call": ours(*batch, steps=1),
+            "tfr_call": theirs(*batch, steps=1),
         },
         rounds=15 if size > 10_000 else 60,
     )
-    own, grouped = milliseconds["ours_ms"], milliseconds["grouping_ms"]
+
+    def ratio(name, other):
+        return milliseconds[name] / milliseconds[other]
+
     return {
         "batch": size,
         "skew": skew,
-        **milliseconds,
-        "ratio": milliseconds["tfr_ms"] / own,
-        "ratio_with_grouping": milliseconds["tfr_ms"] / (own + grouped),
+        "ours_ms": milliseconds["ours"] / STEPS,
+        "tfr_ms": milliseconds["tfr"] / STEPS,
+        "ours_jit_ms": milliseconds["jit"] / STEPS,
+        "ours_grouped_ms": milliseconds["grouped"] / STEPS,
+        "ratio": ratio("tfr", "ours"),
+        "ratio_grouped": ratio("tfr", "grouped"),
+        "ratio_of_calls": ratio("tfr_call", "ours_call"),
     }
 
 
