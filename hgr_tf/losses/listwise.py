@@ -8,7 +8,12 @@ from hgr_tf.losses.list_ce import list_ce
 from hgr_tf.losses.list_shares import list_shares
 from hgr_tf.losses.pairwise_logistic import pairwise_logistic
 from hgr_tf.losses.softmax_ce import softmax_ce
-from hgr_tf.losses.tfr_adapter import is_tfr_loss, tfr_level_losses, tfr_loss
+from hgr_tf.losses.tfr_adapter import (
+    check_tfr_loss,
+    is_tfr_loss,
+    tfr_level_losses,
+    tfr_loss,
+)
 
 LISTWISE = {
     "jrc": jrc,
@@ -26,24 +31,23 @@ def resolve_listwise(listwise):
             "approx_ndcg_loss", or an instance of one of its ragged Keras losses.
 
     Raises:
-        ValueError: It is none of them.
+        ValueError: It is none of them, or takes several logits a sample.
         ImportError: A tensorflow-ranking key without tensorflow-ranking.
     """
     if isinstance(listwise, str) and listwise in LISTWISE:
         return LISTWISE[listwise]
     if is_tfr_loss(listwise):
-        if not getattr(listwise, "_ragged", False):
-            raise ValueError(
-                f"`listwise` must be made with ragged=True, got {listwise}"
-            )
+        check_tfr_loss(listwise)
         return listwise
     try:
-        return tfr_loss(listwise)
+        loss = tfr_loss(listwise)
     except ValueError as error:
         raise ValueError(
             f"`listwise` must be one of {sorted(LISTWISE)}, a tensorflow-ranking key "
             f"or a ragged tensorflow-ranking loss, got {listwise!r}"
         ) from error
+    check_tfr_loss(loss)
+    return loss
 
 
 def level_losses(loss, lists, labels, logits, normalization="positive"):

@@ -8,8 +8,12 @@ from hgr_tf.groups import two_classes
 _HINT = (
     "{key!r} is none of hgr_tf's own losses, list_ce, softmax_ce, pairwise_logistic "
     "and jrc; those of tensorflow-ranking need tensorflow-ranking 0.5.5 and "
-    "TensorFlow 2.15, on Python 3.10 or 3.11: pip install hgr_tf there"
+    "TensorFlow 2.15, on Python 3.10 or 3.11: install hgr_tf there"
 )
+
+
+# A list with both classes.
+_STAND_IN = (1.0, 0.0)
 
 
 def tfr_loss(key):
@@ -17,13 +21,27 @@ def tfr_loss(key):
 
     Raises:
         ImportError: tensorflow-ranking cannot be imported.
-        ValueError: There is no such loss.
+        ValueError: There is no such loss, or it has no ragged form.
     """
     try:
         import tensorflow_ranking as tfr
     except ImportError as error:
         raise ImportError(_HINT.format(key=key)) from error
-    return tfr.keras.losses.get(key, ragged=True)
+    try:
+        return tfr.keras.losses.get(key, ragged=True)
+    except TypeError as error:
+        raise ValueError(f"{key!r} has no ragged form") from error
+
+
+def check_tfr_loss(loss):
+    """Raises `ValueError` unless a tensorflow-ranking loss takes ragged logits."""
+    if not getattr(loss, "_ragged", False):
+        raise ValueError(f"`listwise` must be made with ragged=True, got {loss}")
+    if type(loss).__name__ == "OrdinalLoss":
+        raise ValueError(
+            "`listwise` must be a loss of one logit a sample, got ordinal_loss, "
+            "which takes several"
+        )
 
 
 def is_tfr_loss(loss):
@@ -73,14 +91,18 @@ def _level_loss(loss, ids, is_list, labels, logits, weights):
     order = tf.gather(kept, tf.argsort(tf.gather(ids, kept), stable=True))
     # Lists are numbered anew: an empty one would count in the loss's mean.
     _, rows = tf.unique(tf.gather(ids, order))
+    # Where there is none, a list of two stands in, and the loss is 0. Not tf.cond:
+    # in a branch, losses lose the shapes that their gradients need.
+    nothing = tf.equal(tf.size(order), 0)
+    spare = tf.where(nothing, 2, 0)
+    rows = tf.concat([rows, tf.zeros([spare], tf.int32)], axis=0)
 
     def ragged(values):
-        return tf.RaggedTensor.from_value_rowids(tf.gather(values, order), rows)
+        values = tf.concat(
+            [tf.gather(values, order), tf.constant(_STAND_IN)[:spare]], axis=0
+        )
+        return tf.RaggedTensor.from_value_rowids(values, rows)
 
-    def value():
-        result = loss(ragged(labels), ragged(logits), sample_weight=ragged(weights))
-        return tf.reshape(tf.cast(result, tf.float32), [])
-
-    # Without a list, a sum of no logits: 0, with a gradient of 0.
-    nothing = tf.reduce_sum(tf.gather(logits, order))
-    return tf.cond(tf.size(order) > 0, value, lambda: nothing)
+    weights = ragged(weights)
+    result = loss(ragged(labels), ragged(logits), sample_weight=weights)
+    return tf.where(nothing, 0.0, tf.reshape(tf.cast(result, tf.float32), []))

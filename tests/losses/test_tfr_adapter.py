@@ -92,6 +92,36 @@ def test_any_tfr_loss_at_any_level(loss):
         np.testing.assert_allclose(levels[level], expected, rtol=1e-5)
 
 
+# Neither has a list of one logit a sample.
+UNFIT = {"calibrated_softmax_loss": "no ragged form", "ordinal_loss": "one logit"}
+KEYS = set(tfr.keras.losses.RankingLossKey.all_keys()) - set(UNFIT)
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_every_key_trains_in_a_graph(key):
+    loss = HierarchicalGroupwiseLoss(3, ["list_ce", key, key], [0, 1, 1])
+
+    @tf.function
+    def value_and_gradient(labels, logits):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(labels, logits, CODES)
+        return value, tape.gradient(value, logits)
+
+    value, gradient = value_and_gradient(LABELS, tf.constant(LOGITS))
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+    assert np.abs(gradient).sum() > 0
+    value, gradient = value_and_gradient(np.zeros_like(LABELS), tf.constant(LOGITS))
+    assert value == 0 and not np.any(gradient)
+
+
+@pytest.mark.parametrize("key", UNFIT)
+def test_keys_that_cannot_be_lists_of_logits_are_refused(key):
+    with pytest.raises(ValueError, match="`listwise` must be") as caught:
+        HierarchicalGroupwiseLoss(2, key)
+    assert UNFIT[key] in f"{caught.value} {caught.value.__cause__}"
+
+
 def test_gradient_flows_and_is_zero_without_a_valid_list():
     loss = HierarchicalGroupwiseLoss(1, "approx_ndcg_loss", 1.0)
     logits = tf.Variable([0.5, 0.1, -1.0])
