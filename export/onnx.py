@@ -18,7 +18,7 @@ def check_onnx(model: tf.keras.Model) -> None:
         import tf2onnx  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "the ONNX export needs tf2onnx: `pip install 'hgr_tf[onnx]'`"
+            "the ONNX export needs tf2onnx: `pip install '.[onnx]'` in hgr_tf's clone"
         ) from error
     if not is_functional(ranker_of(model)):
         raise ValueError("`model` must have a functional ranker to be written as ONNX")

@@ -157,7 +157,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
                 value = getattr(self, name)
                 raise ValueError(f"`{name}` must be {expected}, got {value!r}")
 
-        check("num_levels", self.num_levels >= 1, "a positive int")
+        check("num_levels", self.num_levels in range(1, 2**31), "a positive int")
         sizes = np.atleast_1d(self.codebook_size)
         check(
             "codebook_size",

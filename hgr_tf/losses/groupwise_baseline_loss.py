@@ -44,6 +44,11 @@ class GroupwiseBaselineLoss(GroupwiseLossBase):
         check_choice("over", over, ("batch", "user"))
         self.over = over
 
+    @property
+    def by_user(self):
+        """Whether `user_ids` are needed."""
+        return self.over == "user"
+
     def _group(self, labels, codes, user_ids):
         if self.over == "batch":
             return whole_batch(labels)

@@ -31,7 +31,7 @@ class GroupwiseLossOutput(NamedTuple):
 class GroupwiseLossBase(tf.keras.layers.Layer):
     """A listwise loss over nested groups of a flat batch.
 
-    Subclasses say how a batch is grouped.
+    Subclasses say how a batch is grouped, and whether `by_user`.
 
     Args:
         num_levels: Number of levels, the user level included.
@@ -126,13 +126,14 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             )
             logits = gather_with_gradient(logits)
         lists = NestedLists(self._group(labels, codes, user_ids), weights)
-        pairs = [
-            level_losses(loss, lists, labels, logits, self.normalization)
-            for loss in self._losses_of_levels
-        ]
-        losses, occupancy = pairs[0]
-        if len(pairs) > 1:
-            losses = tf.stack([pairs[i][0][i] for i in range(len(pairs))])
+        computed = {
+            loss: level_losses(loss, lists, labels, logits, self.normalization)
+            for loss in dict.fromkeys(self._losses_of_levels)
+        }
+        losses, occupancy = computed[self._losses_of_levels[0]]
+        if len(computed) > 1:
+            of_levels = enumerate(self._losses_of_levels)
+            losses = tf.stack([computed[loss][0][level] for level, loss in of_levels])
         return GroupwiseLossOutput(
             loss=self._weigh(losses, occupancy, started, training),
             level_losses=losses,
@@ -198,9 +199,10 @@ def _fixed_weights(level_weights, num_levels):
     weights = np.asarray(level_weights, np.float32)
     if weights.ndim == 0:
         weights = np.full(num_levels, weights / num_levels, np.float32)
-    if weights.shape != (num_levels,) or not (weights >= 0).all():
+    is_valid = (weights >= 0) & np.isfinite(weights)
+    if weights.shape != (num_levels,) or not is_valid.all():
         raise ValueError(
-            "`level_weights` must be 'uncertainty', a total of at least 0, or "
-            f"{num_levels} weights of at least 0, got {level_weights!r}"
+            "`level_weights` must be 'uncertainty', a finite total of at least 0, or "
+            f"{num_levels} such weights, got {level_weights!r}"
         )
     return weights

@@ -75,8 +75,8 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         global_batch=False,
         **kwargs,
     ):
-        if num_levels < 1:
-            raise ValueError(f"`num_levels` must be positive, got {num_levels}")
+        if num_levels not in range(1, 2**31):
+            raise ValueError(f"`num_levels` must be a positive int, got {num_levels}")
         super().__init__(
             num_levels + bool(user_level),
             listwise,
@@ -87,6 +87,11 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         )
         self.num_levels = num_levels
         self.user_level = user_level
+
+    @property
+    def by_user(self):
+        """Whether `user_ids` are needed."""
+        return self.user_level
 
     def _group(self, labels, codes, user_ids):
         shape = None if codes is None else tf.convert_to_tensor(codes).shape

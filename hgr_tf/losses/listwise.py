@@ -73,7 +73,7 @@ def level_losses(loss, lists, labels, logits, normalization="positive"):
     if is_tfr_loss(loss):
         losses = tfr_level_losses(loss, lists, labels, logits)
         return tf.stack(losses), occupancy[::-1]
-    sizes = lists.sum(lists.weights) if normalization == "sample" else counts
+    sizes = lists.sum(lists.weights)
 
     def shares_of(targets):
         return [

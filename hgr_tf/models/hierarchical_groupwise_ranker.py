@@ -13,10 +13,16 @@ from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.losses.log_loss import log_loss
 from hgr_tf.metrics import GroupAUC
+from hgr_tf.models.arguments import check_quantizer, check_ranker, check_ranking_loss
 from hgr_tf.models.functional_graph import own_inputs
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
 
 _TRAINING_TERMS = ("ranking_loss", "occupancy")
+_NOT_COMPILED = {
+    "loss": "the loss is LogLoss plus `ranking_loss`",
+    "loss_weights": "`level_weights` of the ranking loss are its weights",
+    "weighted_metrics": "all `metrics` are weighted",
+}
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -52,7 +58,8 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             is no second pass.
         quantization_dropout: Share of the rows that see e_q in the one pass.
         user_id: Key of the inputs that holds the int user ids, for user-level
-            lists and `GroupAUC`. Not given to the ranker unless it asks for it.
+            lists and `GroupAUC`, which need inputs that are a dict. Not given to
+            the ranker unless it asks for it.
         from_logits: Whether the ranker's output is logits or probabilities.
         unique_users: Quantize each user of a batch once. Pays where users
             repeat in a batch and codebooks are large; not under XLA.
@@ -121,15 +128,11 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
                 "`quantization_dropout` must be in [0, 1], "
                 f"got {self.quantization_dropout}"
             )
-        outputs = getattr(self.ranker, "outputs", None)
-        if outputs and len(outputs) != 1:
-            raise ValueError(f"`ranker` must have one output, got {len(outputs)}")
-        if isinstance(getattr(self.ranker, "output", None), dict):
-            raise ValueError(
-                "`ranker` must have one output that is a tensor, got a dict with "
-                f"{list(self.ranker.output)}"
-            )
+        check_ranker(self.ranker, self.from_logits)
+        if self.ranking_loss is not None:
+            check_ranking_loss(self.ranking_loss)
         if self.quantizer is not None:
+            check_quantizer(self.quantizer, self.ranking_loss)
             return
         if self.quantized_loss_weight or self.quantization_dropout:
             raise ValueError(
@@ -185,11 +188,12 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
 
     def _objective(self, inputs, labels, weights):
         """Logits [batch] and the terms of the loss, by name."""
+        users = self._user_ids(inputs)
         if self.quantizer is None:
             logits = self.logits(self(inputs, training=True))
             quantized_logits, quantized = None, None
         else:
-            logits, quantized_logits, quantized = self._quantized_pass(inputs)
+            logits, quantized_logits, quantized = self._quantized_pass(inputs, users)
         terms = {"log_loss": log_loss(labels, logits, weights)}
         loss = terms["log_loss"] + _sum(self.losses)
         if quantized is not None:
@@ -203,7 +207,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
                 logits,
                 codes=None if quantized is None else quantized.codes,
                 sample_weight=weights,
-                user_ids=self._user_ids(inputs),
+                user_ids=users,
                 training=True,
                 started=True if self.quantizer is None else self.quantizer.started,
             )
@@ -212,7 +216,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             loss += terms["ranking_loss"]
         return logits, {"loss": loss, **terms}
 
-    def _quantized_pass(self, inputs):
+    def _quantized_pass(self, inputs, users):
         halves = self._halves or self.ranker
         self._begin_call(inputs)
         embeddings = halves.embed_users(inputs, training=True)
@@ -221,7 +225,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         quantized = self.quantizer(
             embeddings,
             training=True,
-            user_ids=self._user_ids(inputs) if distinct else None,
+            user_ids=users if distinct else None,
         )
         seen = embeddings
         if self.quantization_dropout:
@@ -255,7 +259,24 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         return tf.cast(self.quantizer.started, tf.float32) * value
 
     def _user_ids(self, inputs):
-        return inputs.get(self.user_id) if isinstance(inputs, dict) else None
+        """Entry `user_id` of the inputs; None where there is none, nor a need."""
+        is_dict = isinstance(inputs, dict)
+        users = inputs.get(self.user_id) if is_dict else None
+        if not (self._group_metrics or getattr(self.ranking_loss, "by_user", False)):
+            return users
+        if users is None:
+            found = sorted(inputs) if is_dict else type(inputs).__name__
+            raise ValueError(
+                f"inputs must be a dict with {self.user_id!r} (`user_id`), as GroupAUC "
+                f"and lists of users need the ids of the users, got {found}"
+            )
+        if not tf.as_dtype(users.dtype).is_integer:
+            raise ValueError(
+                f"inputs[{self.user_id!r}] (`user_id`) must be integers, got "
+                f"{tf.as_dtype(users.dtype).name}; a StringLookup or Hashing layer in "
+                "the dataset's `map` makes them"
+            )
+        return users
 
     # -- Metrics ------------------------------------------------------------
 
@@ -264,27 +285,39 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
 
         Args:
             optimizer: A Keras optimizer or its name.
-            metrics: Keras metrics of (labels, probabilities, sample_weight).
-                A `GroupAUC` is given the user ids too, in evaluation only.
-            **kwargs: As of `tf.keras.Model.compile`, without `loss`: the
-                losses are the constructor's; and without `weighted_metrics`:
-                all `metrics` are.
+            metrics: Keras metrics of (labels, probabilities, sample_weight), or
+                names of some; one or a list. A `GroupAUC` is given the user ids
+                too, in evaluation only.
+            **kwargs: As of `tf.keras.Model.compile`, without `loss` and
+                `loss_weights`: the losses are the constructor's; and without
+                `weighted_metrics`: all `metrics` are.
 
         Raises:
-            ValueError: `loss` or `weighted_metrics` is given.
+            ValueError: One of these is given, or `metrics` is a dict.
         """
-        if kwargs.pop("loss", None) is not None:
+        for name, reason in _NOT_COMPILED.items():
+            if kwargs.pop(name, None):
+                raise ValueError(f"`{name}` must not be given: {reason}")
+        if isinstance(metrics, dict):
             raise ValueError(
-                "`loss` must not be given: the loss is LogLoss plus `ranking_loss`"
+                f"`metrics` must be a list, as there is one output, got {metrics}"
             )
-        if kwargs.pop("weighted_metrics", None):
-            raise ValueError(
-                "`weighted_metrics` must not be given: all `metrics` are weighted"
-            )
-        metrics = list(metrics or [])
+        is_list = isinstance(metrics, list | tuple)
+        metrics = list(metrics) if is_list else [metrics] if metrics else []
         self._group_metrics = [m for m in metrics if isinstance(m, GroupAUC)]
         others = [m for m in metrics if not isinstance(m, GroupAUC)]
         super().compile(optimizer=optimizer, weighted_metrics=others, **kwargs)
+
+    @property
+    def metrics(self):
+        """Keras's; the loss comes first, and last what is known in training alone."""
+
+        def place(metric):
+            return metric.name in _TRAINING_TERMS, metric.name != "loss"
+
+        # A SavedModel brings the `GroupAUC` it was saved with, beside the compiled one.
+        others = [m for m in super().metrics if not isinstance(m, GroupAUC)]
+        return sorted([*others, *self._group_metrics], key=place)
 
     def get_compile_config(self):
         """What `compile` was called with, the group metrics included."""
@@ -318,13 +351,9 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             # The attribute, not the property: that would drop train_function.
             self._jit_compile = False
         try:
-            results = super().evaluate(*args, **kwargs)
+            return super().evaluate(*args, **kwargs)
         finally:
             self._jit_compile = jit_compile
-        if isinstance(results, dict):
-            # Terms of the training loss: never updated in evaluation.
-            return {k: v for k, v in results.items() if k not in _TRAINING_TERMS}
-        return results
 
     def _track(self, terms, labels):
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
@@ -335,14 +364,17 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             tracker.update_state(value, sample_weight=counts)
 
     def _update_metrics(self, inputs, labels, logits, weights, training):
-        probabilities = tf.sigmoid(logits)
-        labels = tf.reshape(labels, [-1])
+        # Columns: of vectors, Keras's "accuracy" would be that of categories.
+        probabilities = tf.sigmoid(logits)[:, None]
+        labels = tf.reshape(labels, [-1, 1])
         if weights is not None:
             weights = tf.reshape(weights, [-1])
         update_compiled_metrics(self, labels, probabilities, weights)
         results = {}
         for metric in self.metrics:
             if isinstance(metric, GroupAUC):
+                continue
+            if metric.name in _TRAINING_TERMS and not training:
                 continue
             result = metric.result()
             results.update(

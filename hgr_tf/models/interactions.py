@@ -32,6 +32,9 @@ def cross(base, x, projection_dim, name):
         x: Symbolic tensor x_l, [batch, width].
         projection_dim: Rank of W = U V; None for a full matrix.
         name: Of the Dense layer of W, or of U.
+
+    Returns:
+        The symbolic tensor f(x_0, x_l), [batch, width].
     """
     layers = tf.keras.layers
     product = x

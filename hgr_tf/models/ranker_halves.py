@@ -34,7 +34,8 @@ class RankerHalves:
         if not getattr(ranker, "inputs", None):
             raise ValueError(
                 "`ranker` must be a functional Keras model, or have the methods "
-                f"embed_users(inputs) and rank(inputs, user_embeddings), got {ranker!r}"
+                "embed_users(inputs, training) and rank(inputs, user_embeddings, "
+                f"training), got {ranker!r}"
             )
         tensors = tensors_of(ranker.outputs[0])
         _check_activity_regularizers(tensors)

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from hgr_tf.losses.log_loss import log_loss
 from hgr_tf.metrics import GroupAUC
+from hgr_tf.models.arguments import check_quantizer, check_ranking_loss
 
 try:
     import tensorflow_recommenders as tfrs
@@ -49,7 +50,8 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
 
     Raises:
         ImportError: On import, where tensorflow-recommenders does not work.
-        ValueError: If `training` is not given.
+        ValueError: An argument is something else, the loss is of another number
+            of levels, or `training` is not given.
 
     Example:
         >>> class Ranker(tfrs.Model):
@@ -72,6 +74,8 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
 
     def __init__(self, quantizer, ranking_loss, ranking_metrics=(), **kwargs):
         super().__init__(**kwargs)
+        check_ranking_loss(ranking_loss)
+        check_quantizer(quantizer, ranking_loss)
         self.quantizer = quantizer
         self.ranking_loss = ranking_loss
         self.ranking_metrics = list(ranking_metrics)

@@ -264,7 +264,9 @@ def test_global_batch_equals_one_replica_with_the_whole_batch():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"num_levels": 0}, "`num_levels` must be positive, got 0"),
+        ({"num_levels": 0}, "`num_levels` must be a positive int, got 0"),
+        ({"num_levels": 2.5}, "`num_levels` must be a positive int, got 2.5"),
+        ({"level_weights": np.inf}, "`level_weights` must be .*finite.* got inf"),
         ({"listwise": "nope"}, "`listwise` must be one of .*got 'nope'"),
         ({"listwise": ["list_ce"]}, "`listwise` must be one loss or 3, got 1"),
         ({"level_weights": [1.0]}, "`level_weights` must be .* got \\[1.0\\]"),

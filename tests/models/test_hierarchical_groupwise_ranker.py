@@ -339,6 +339,11 @@ def test_a_part_of_a_graph_runs_between_any_tensors_and_leaves_it_serializable()
         ({"quantizer": None}, "`quantizer` must be given"),
         ({"quantization_dropout": 2.0}, "`quantization_dropout` must be in .* 2.0"),
         ({"quantized_loss_weight": -1.0}, "`quantized_loss_weight` must be"),
+        ({"quantizer": keras.layers.Dense(3)}, "`quantizer` must be a Residual.*Dense"),
+        ({"quantizer": ResidualVectorQuantizer(3, 4)}, "quantizer's 3 levels, got .*2"),
+        ({"ranking_loss": "list_ce"}, "`ranking_loss` must be .* got 'list_ce'"),
+        ({"ranker": len}, "`ranker` must be a Keras model, got .*len"),
+        ({"ranker": make_ranker("sigmoid")}, "`from_logits` must be False.* sigmoid"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
@@ -353,12 +358,89 @@ def test_a_ranker_with_a_dict_of_outputs_is_refused():
         wrap(ranker)
 
 
-def test_missing_inputs_and_a_loss_of_ones_own_are_named():
-    model = wrap(method="plain")
+def test_missing_inputs_are_named():
     with pytest.raises(ValueError, match="missing \\['item'\\]"):
-        model({"user": USERS})
-    with pytest.raises(ValueError, match="`loss` must not be given"):
-        model.compile(loss="mse")
+        wrap(method="plain")({"user": USERS})
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"loss": "mse"}, "`loss` must not be given"),
+        ({"loss_weights": [2.0]}, "`loss_weights` must not be given"),
+        ({"weighted_metrics": ["auc"]}, "`weighted_metrics` must not be given"),
+        ({"metrics": {"click": "AUC"}}, "`metrics` must be a list"),
+    ],
+)
+def test_what_cannot_be_compiled_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        wrap(method="plain").compile(**arguments)
+
+
+def by_user(**arguments):
+    return HierarchicalGroupwiseLoss(2, user_level=True, **arguments)
+
+
+@pytest.mark.parametrize(
+    "metrics, loss",
+    [
+        ([GroupAUC()], None),
+        ([], by_user()),
+        ([], GroupwiseBaselineLoss(over="user")),
+    ],
+    ids=["gauc", "user level", "baseline"],
+)
+@pytest.mark.parametrize(
+    "users, message",
+    [
+        (
+            {},
+            r"inputs must be a dict with '__user__' \(`user_id`\).*\['item', 'user'\]",
+        ),
+        ({"__user__": np.repeat("u1", ROWS)}, "'__user__'.* must be integers.* string"),
+    ],
+    ids=["missing", "strings"],
+)
+def test_user_ids_that_are_needed_are_asked_for_in_the_first_step(
+    metrics, loss, users, message
+):
+    model = wrap(**({"ranking_loss": loss} if loss else {}))
+    model.compile("adam", metrics=metrics)
+    inputs = {"user": USERS, "item": ITEMS, **users}
+    with pytest.raises(ValueError, match=message):
+        model.fit(inputs, LABELS, verbose=0)
+
+
+@pytest.mark.parametrize("metrics", ["accuracy", ["accuracy", GroupAUC()]])
+def test_accuracy_is_that_of_classes(metrics):
+    model = wrap(method="plain")
+    model.compile(keras.optimizers.Adam(0.02), metrics=metrics)
+    model.fit(dataset(), epochs=3, verbose=0)
+    results = model.evaluate(dataset(), verbose=0, return_dict=True)
+    scores = model.predict(dataset(), verbose=0)[:, 0]
+    expected = np.mean((scores > 0) == LABELS)
+    (accuracy,) = (v for k, v in results.items() if "acc" in k)
+    np.testing.assert_allclose(accuracy, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["fresh", "loaded"])
+def test_evaluate_reports_what_it_measured(kind, tmp_path):
+    model = compiled(wrap())
+    model.fit(dataset(), verbose=0)
+    if kind == "loaded":
+        file = tmp_path / "model.keras" if KERAS_3 else tmp_path / "saved_model"
+        model.save(file)
+        model = keras.models.load_model(file)
+    values = model.evaluate(dataset(), verbose=0)
+    named = model.evaluate(dataset(), verbose=0, return_dict=True)
+    assert sorted(named) == ["auc", "gauc", "log_loss", "loss"]
+    names = [metric.name for metric in model.metrics]
+    np.testing.assert_allclose(values[0], named["loss"])
+    if not KERAS_3:
+        assert names[0] == "loss" and names[-2:] == ["occupancy", "ranking_loss"]
+        # Names without a value come last.
+        pairs = dict(zip(model.metrics_names, values, strict=False))
+        np.testing.assert_allclose([pairs[k] for k in named], list(named.values()))
 
 
 @pytest.mark.parametrize("method", ["plain", "default", "paper"])

@@ -137,6 +137,16 @@ def test_metrics_are_left_alone_without_compute_metrics():
     assert float(task.ranking_metrics[1].result()) == 0
 
 
+def test_parts_that_do_not_fit_are_named():
+    from hgr_tf.models import HierarchicalGroupwiseTask
+
+    quantizer = ResidualVectorQuantizer(2, 4)
+    with pytest.raises(ValueError, match="quantizer's 2 levels, got num_levels=3"):
+        HierarchicalGroupwiseTask(quantizer, HierarchicalGroupwiseLoss(3))
+    with pytest.raises(ValueError, match=r"`ranking_loss` must be .*'list_ce'"):
+        HierarchicalGroupwiseTask(quantizer, "list_ce")
+
+
 def test_training_must_be_said():
     with pytest.raises(ValueError, match="`training` must be given"):
         make_task()(*random_call(), user_ids=[1] * 32)

@@ -1,22 +1,19 @@
 """Whether a functional ranker's last op is a sigmoid."""
 
-from __future__ import annotations
-
 import tensorflow as tf
 
-from export.cut import is_functional
 from hgr_tf.models.functional_graph import layer_of, parents
 
 _RESHAPING = (tf.keras.layers.Reshape, tf.keras.layers.Flatten)
 
 
-def ends_in_sigmoid(ranker: tf.keras.Model) -> bool:
+def ends_in_sigmoid(ranker):
     """Whether a ranker's output is a sigmoid's, so that it gives probabilities.
 
     Seen through nested models, reshapes and linear activations. False for a
     ranker that is not functional, whose graph is unknown.
     """
-    if not is_functional(ranker):
+    if not getattr(ranker, "inputs", None):
         return False
     output = ranker.outputs[0]
     layer = layer_of(output)
@@ -33,7 +30,7 @@ def ends_in_sigmoid(ranker: tf.keras.Model) -> bool:
         layer = layer_of(output)
 
 
-def _activation(layer) -> str:
+def _activation(layer):
     """Name of a layer's activation, or of the function that an op layer wraps."""
     activation = getattr(layer, "activation", None)
     if activation is None:
