@@ -59,6 +59,12 @@ class NestedLists:
             return values
         return tf.where(self._weights > 0, values, fill)
 
+    def lightest(self):
+        """The smallest weight above 0, but 1 at most: a float32 scalar."""
+        if self._weights is None:
+            return tf.constant(1.0)
+        return tf.minimum(tf.reduce_min(self.mask(self._weights, 1.0)), 1.0)
+
     def counts(self):
         """Samples of weight above 0: a list of float32 [num_groups]."""
         if self._weights is None:

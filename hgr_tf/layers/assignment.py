@@ -11,10 +11,11 @@ _FEW = 16
 def nearest_codeword(vectors, codebook, distance="squared_l2"):
     """Index of the codeword nearest to each vector.
 
-    squared_l2: argmin_k ||r - C_k||^2 = argmin_k ||C_k||^2 / 2 - r . C_k
+    squared_l2: argmin_k ||r - C_k||^2 = argmin_k ||D_k||^2 / 2 + M . D_k - r . D_k
     cosine:     argmax_k r . C_k / ||C_k||
 
-    Ties go to the lower index.
+    with D_k = C_k - M and M the codebook's mean, so that little is rounded off
+    where all have an offset in common. Ties go to the lower index.
 
     Args:
         vectors: float32 [batch, dim].
@@ -24,12 +25,15 @@ def nearest_codeword(vectors, codebook, distance="squared_l2"):
     Returns:
         int32 [batch].
     """
-    squares = tf.reduce_sum(tf.square(codebook), axis=1)
     if distance == "cosine":
-        codebook = codebook * tf.math.rsqrt(tf.maximum(squares, 1e-30))[:, None]
-        bias = tf.zeros_like(squares)
+        squares = tf.reduce_sum(tf.square(codebook), axis=1, keepdims=True)
+        codebook = codebook * tf.math.rsqrt(tf.maximum(squares, 1e-30))
+    mean = tf.reduce_mean(codebook, axis=0)
+    codebook = codebook - mean
+    if distance == "cosine":
+        bias = tf.zeros_like(codebook[:, 0])
     else:
-        bias = -0.5 * squares
+        bias = -tf.reduce_sum((0.5 * codebook + mean) * codebook, axis=1)
     if codebook.shape[0] is not None and codebook.shape[0] <= _FEW:
         scores = tf.matmul(codebook, vectors, transpose_b=True) + bias[:, None]
         return _argmax_of_few(tf.unstack(scores))

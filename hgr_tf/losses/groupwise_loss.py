@@ -125,6 +125,8 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
                 for values in (labels, weights, codes, user_ids)
             )
             logits = gather_with_gradient(logits)
+        if weights is not None and self._uncertainty is not None:
+            weights = _weights_of_no_scale(labels, weights)
         lists = NestedLists(self._group(labels, codes, user_ids), weights)
         computed = {
             loss: level_losses(loss, lists, labels, logits, self.normalization)
@@ -187,6 +189,18 @@ def _flat(labels, logits, sample_weight):
     if sample_weight is None:
         return labels, logits, None
     return labels, logits, tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+
+
+def _weights_of_no_scale(labels, weights):
+    """Weights over the geometric mean of those of the positives.
+
+    Weights of another scale move no gradient of a level's loss, but add the
+    scale's logarithm to its value, which learned weights of levels go by.
+    """
+    targets = tf.where(weights > 0, labels * weights, 0.0)
+    logs = tf.math.multiply_no_nan(tf.math.log(weights), targets)
+    total = tf.reduce_sum(targets)
+    return weights * tf.exp(-tf.math.divide_no_nan(tf.reduce_sum(logs), total))
 
 
 def check_choice(name, value, choices):

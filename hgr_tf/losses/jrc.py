@@ -1,7 +1,5 @@
 """jrc: the ranking term of joint optimization of ranking and calibration."""
 
-import tensorflow as tf
-
 from hgr_tf.losses.softmax_ce import cross_entropies
 
 
@@ -25,7 +23,6 @@ def jrc(lists, labels, logits, shares_of):
     Source: Sheng et al., "Joint Optimization of Ranking and Calibration with
     Contextualized Hybrid Model", KDD 2023 (arXiv:2208.06164), equation 5.
     """
-    labels = tf.clip_by_value(labels, 0.0, 1.0)
     shares = shares_of(lists.sum(lists.weights))
     ones = cross_entropies(lists, lists.weigh(labels), 0.5 * logits, shares)
     zeros = cross_entropies(lists, lists.weigh(1.0 - labels), -0.5 * logits, shares)

@@ -64,6 +64,10 @@ def level_losses(loss, lists, labels, logits, normalization="positive"):
         float32 [levels] losses and float32 [levels] occupancy, the share of
         the samples in a list with two classes; shallowest level first.
     """
+    # What is masked out may hold anything, NaN too.
+    labels = lists.mask(labels, 0.0)
+    if loss is jrc:
+        labels = tf.clip_by_value(labels, 0.0, 1.0)
     counts = lists.counts()
     valid = two_classes(lists, labels)
     listed = [

@@ -18,8 +18,12 @@ def log_loss(labels, logits, sample_weight=None):
     """
     labels = tf.reshape(tf.cast(labels, tf.float32), [-1])
     logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    if sample_weight is not None:
-        losses *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+    if sample_weight is None:
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    else:
+        weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+        # What does not count may have no label: NaN.
+        labels = tf.where(weights > 0, labels, 0.0)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits) * weights
     rows = tf.cast(tf.size(losses), tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(losses), rows)

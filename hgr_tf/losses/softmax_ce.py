@@ -129,4 +129,6 @@ def _center(lists, logits, masses):
         centered = logits - tf.gather(shifts[0], lists.ids)
         return centered, [tf.exp(gap) for gap in gaps], list(drifts)
 
-    return tf.cond(highest - lowest < _NARROW, by_batch, by_group)
+    # The exponential of a light sample is as small as that of a lower logit.
+    spread = highest - lowest - tf.math.log(lists.lightest())
+    return tf.cond(spread < _NARROW, by_batch, by_group)

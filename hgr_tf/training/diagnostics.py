@@ -29,7 +29,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
       `hgr_tf.metrics.QuantizationError`;
     - expired_codes: see `hgr_tf.metrics.ExpiredCodes`.
 
-    And "skipped_rows": rows so far whose embedding was not finite.
+    And "skipped_rows": rows so far whose embedding was not finite; the figures of
+    codes leave such rows out.
 
     Warns once, with advice, when the occupancy of the deepest level is under one
     half. Epochs before the codebooks have started have no figures. Put it before
@@ -74,12 +75,15 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(batch)
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
+            is_finite = tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
+            embeddings = tf.boolean_mask(embeddings, is_finite)
+            quantized = tf.boolean_mask(codes, is_finite)
             lists = group_statistics(
                 prefix_groups(codes), labels, weights, [*_LENGTH_QUANTILES.values()]
             )
             for level in levels:
-                decoded = quantizer.decode(codes[:, : level.number])
-                run(level.update_codes, args=(codes, embeddings, decoded))
+                decoded = quantizer.decode(quantized[:, : level.number])
+                run(level.update_codes, args=(quantized, embeddings, decoded))
                 run(level.update_lists, args=(labels, codes, weights, lists))
                 run(level.expired.update_state, args=(quantizer.expired,))
         return levels

@@ -137,6 +137,60 @@ def test_masked_logits_need_not_be_finite(name, logit):
 
 
 @pytest.mark.parametrize("name", LISTWISE)
+def test_masked_labels_need_not_be_there(name):
+    batch = random_batch()
+    loss = HierarchicalGroupwiseLoss(3, name)
+    expected = loss(**batch)
+    masked = batch["sample_weight"] == 0
+    batch["labels"] = np.where(masked, np.nan, batch["labels"])
+    np.testing.assert_allclose(loss(**batch), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+@pytest.mark.parametrize("normalization", ["positive", "list"])
+@pytest.mark.parametrize("weight", [1e-12, 1e-15])
+def test_light_lists_below_the_others_do_not_underflow(name, normalization, weight):
+    batch = {
+        "labels": np.float32([1, 0, 1, 0]),
+        "logits": np.float32([0, -1, -58, -58.5]),
+        "codes": np.int32([[0], [0], [1], [1]]),
+        "sample_weight": np.float32([1, 1, weight, weight]),
+    }
+    loss = HierarchicalGroupwiseLoss(1, name, 1.0, normalization)
+    logits = tf.Variable(batch.pop("logits"))
+    with tf.GradientTape() as tape:
+        value = loss(logits=logits, **batch)
+    gradient = tape.gradient(value, logits).numpy()
+    columns = [batch[k] for k in ("labels", "sample_weight")]
+    columns.insert(1, logits.numpy())
+    keys = reference.prefix_keys(batch["codes"])[0]
+    expected = reference.level_loss(name, keys, *columns, normalization)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    # What a list's rows gain, others of it lose; their weights cancel in a mean.
+    if normalization == "list":
+        assert gradient[2] < 0 < gradient[3]
+
+
+def test_jrc_has_the_classes_of_the_labels_it_clips():
+    loss = HierarchicalGroupwiseLoss(1, "jrc")
+    output = loss.compute([2.0, 1.0], [0.0, 1.0], tf.zeros([2, 1], tf.int32))
+    assert output.loss == 0 and output.occupancy[0] == 0
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+def test_learned_weights_do_not_depend_on_the_scale_of_the_samples(name):
+    batch = random_batch(128)
+    values = []
+    for scale in (1, 1e-3, 1e3):
+        loss = HierarchicalGroupwiseLoss(3, name, "uncertainty")
+        weights = np.float32(scale) * batch["sample_weight"]
+        scaled = {**batch, "sample_weight": weights}
+        values.append(loss(**scaled, training=True))
+        assert np.all(loss.compute(**scaled).level_losses > 0)
+    np.testing.assert_allclose(values, values[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", LISTWISE)
 @pytest.mark.parametrize(
     "labels, codes",
     [

@@ -207,6 +207,25 @@ def test_sample_weight_zero_is_as_if_absent():
     )
 
 
+def test_a_row_of_weight_zero_needs_no_label():
+    weights = np.float32(USERS % 2)
+    labels = np.where(weights > 0, LABELS, np.nan)
+    results = []
+    for given in (LABELS, labels):
+        keras.utils.set_random_seed(0)
+        model = compiled(wrap())
+        model.fit(
+            INPUTS,
+            given,
+            sample_weight=weights,
+            batch_size=64,
+            shuffle=False,
+            verbose=0,
+        )
+        results.append(model.predict(INPUTS, verbose=0))
+    np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-5)
+
+
 def test_baseline_per_user_takes_the_users_from_the_inputs():
     model = compiled(
         wrap(method="plain", ranking_loss=GroupwiseBaselineLoss(over="user"))

@@ -96,6 +96,23 @@ def test_replaced_codewords_and_skipped_rows_are_counted(dataset):
     assert logs["skipped_rows"] == 3
 
 
+def test_rows_that_are_not_finite_have_no_part_in_the_figures_of_codes(dataset):
+    model = make_model()
+    fit(model, dataset)
+    table = model.ranker.get_layer("user_embedding").embeddings
+    table.assign(tf.tensor_scatter_nd_update(table, [[7]], [[np.nan] * 8]))
+    logs, without = {}, {}
+    kept = dataset.unbatch().filter(lambda inputs, label: inputs["user"] != 7)
+    for batches, figures in ((dataset, logs), (kept.batch(256), without)):
+        diagnostics = QuantizerDiagnostics(batches)
+        diagnostics.set_model(model)
+        diagnostics.on_epoch_end(0, figures)
+    for figure in ("codebook_usage", "perplexity", "quantization_error"):
+        for level in (1, 2):
+            name = f"{figure}_{level}"
+            np.testing.assert_allclose(logs[name], without[name], rtol=1e-5)
+
+
 def test_no_figures_before_the_codebooks_start(dataset):
     history = fit(make_model(start_step=6), dataset, epochs=2)
     assert len(history["perplexity_1"]) == 1
