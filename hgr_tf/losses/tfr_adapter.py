@@ -11,7 +11,6 @@ _HINT = (
     "TensorFlow 2.15, on Python 3.10 or 3.11: install hgr_tf there"
 )
 
-
 # A list with both classes.
 _STAND_IN = (1.0, 0.0)
 
@@ -103,6 +102,5 @@ def _level_loss(loss, ids, is_list, labels, logits, weights):
         )
         return tf.RaggedTensor.from_value_rowids(values, rows)
 
-    weights = ragged(weights)
-    result = loss(ragged(labels), ragged(logits), sample_weight=weights)
+    result = loss(ragged(labels), ragged(logits), sample_weight=ragged(weights))
     return tf.where(nothing, 0.0, tf.reshape(tf.cast(result, tf.float32), []))
