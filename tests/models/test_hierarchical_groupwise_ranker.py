@@ -426,8 +426,9 @@ def test_user_ids_that_are_needed_are_asked_for_in_the_first_step(
     model = wrap(**({"ranking_loss": loss} if loss else {}))
     model.compile("adam", metrics=metrics)
     inputs = {"user": USERS, "item": ITEMS, **users}
+    rows = tf.data.Dataset.from_tensor_slices((inputs, LABELS)).batch(64)
     with pytest.raises(ValueError, match=message):
-        model.fit(inputs, LABELS, verbose=0)
+        model.fit(rows, verbose=0)
 
 
 @pytest.mark.parametrize("metrics", ["accuracy", ["accuracy", GroupAUC()]])

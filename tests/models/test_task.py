@@ -8,7 +8,7 @@ from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses import HierarchicalGroupwiseLoss
 from hgr_tf.metrics import GroupAUC, PredictedOverObserved, group_auc
 
-tfrs = pytest.importorskip("tensorflow_recommenders")
+tfrs = pytest.importorskip("tensorflow_recommenders", exc_type=ImportError)
 
 USERS, ITEMS, ROWS = 40, 30, 4000
 
