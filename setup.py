@@ -65,7 +65,7 @@ EXTRAS = {
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
         "ovmsclient>=2023.1",
-        "pytest>=8",
+        "pytest>=8.2",
         "pytest-xdist>=3.5",
         "ruff>=0.6",
     ],

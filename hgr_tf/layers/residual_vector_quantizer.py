@@ -1,5 +1,6 @@
 """ResidualVectorQuantizer: hierarchical codes of embeddings."""
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -157,7 +158,8 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
                 value = getattr(self, name)
                 raise ValueError(f"`{name}` must be {expected}, got {value!r}")
 
-        check("num_levels", self.num_levels in range(1, 2**31), "a positive int")
+        is_int = isinstance(self.num_levels, Integral)
+        check("num_levels", is_int and self.num_levels >= 1, "a positive int")
         sizes = np.atleast_1d(self.codebook_size)
         check(
             "codebook_size",

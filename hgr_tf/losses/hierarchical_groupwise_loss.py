@@ -1,5 +1,7 @@
 """HierarchicalGroupwiseLoss: a listwise loss inside the groups of every level."""
 
+from numbers import Integral
+
 import tensorflow as tf
 
 from hgr_tf.groups import prefix_groups
@@ -75,7 +77,7 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         global_batch=False,
         **kwargs,
     ):
-        if num_levels not in range(1, 2**31):
+        if not isinstance(num_levels, Integral) or num_levels < 1:
             raise ValueError(f"`num_levels` must be a positive int, got {num_levels}")
         super().__init__(
             num_levels + bool(user_level),

@@ -418,6 +418,7 @@ def test_fit_weighs_its_rows():
     "arguments, message",
     [
         ({"num_levels": 0}, "`num_levels` must be a positive int, got 0"),
+        ({"num_levels": 2.5}, "`num_levels` must be a positive int, got 2.5"),
         ({"codebook_size": [4, 4, 4]}, "`codebook_size` must be .*4, 4, 4"),
         ({"distance": "l1"}, "`distance` must be one of .*got 'l1'"),
         ({"learning": "x"}, "`learning` must be"),

@@ -149,13 +149,11 @@ def test_cross_layers_must_be_positive():
 
 @pytest.mark.parametrize("projection_dim", [None, 2])
 def test_cross_is_that_of_tensorflow_recommenders(projection_dim):
-    dcn = pytest.importorskip(
-        "tensorflow_recommenders.layers.dcn", exc_type=ImportError
-    )
+    tfrs = pytest.importorskip("tensorflow_recommenders", exc_type=ImportError)
     base, x = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
     inputs = [tf.keras.Input(5), tf.keras.Input(5)]
     model = tf.keras.Model(inputs, cross(*inputs, projection_dim, "cross"))
-    reference = dcn.Cross(projection_dim)
+    reference = tfrs.layers.dcn.Cross(projection_dim)
     reference(base, x)
     reference.set_weights([w + 0.1 for w in reference.get_weights()])
     model.set_weights(reference.get_weights())
