@@ -8,12 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.models.functional_graph import is_functional
 from hgr_tf.models.shared_part import SharedPart
-
-
-def is_functional(ranker: tf.keras.Model) -> bool:
-    """Whether a model's graph of layers is known, so that it can be cut."""
-    return bool(getattr(ranker, "inputs", None))
 
 
 def input_tensors(ranker: tf.keras.Model) -> dict[str, object]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from export.cut import input_tensors, is_functional
+from export.cut import input_tensors
 from export.writer import gives_logits, ranker_of
+from hgr_tf.models.functional_graph import is_functional
 
 OPSET = 17
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from export.cut import is_functional
 from export.leak_report import Leak, Report
 from export.options import ExportOptions
 from export.saved_graph import SavedGraph
 from export.writer import ranker_of, write
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.models.functional_graph import is_functional
 
 RESERVED_NAMES = (
     "hierarchical_groupwise_ranker",

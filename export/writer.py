@@ -8,7 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from export import saved_model
-from export.cut import feature_names, is_functional
+from export.cut import feature_names
 from export.encoded_features import EncodedFeatures
 from export.low_precision import low_precision_tables
 from export.options import ExportOptions, save_spec
@@ -16,6 +16,7 @@ from export.preprocessing import RawFeatures
 from export.serving_module import ServingModule
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.models.final_activation import ends_in_sigmoid
+from hgr_tf.models.functional_graph import is_functional
 
 
 def ranker_of(model: tf.keras.Model) -> tf.keras.Model:

@@ -188,7 +188,9 @@ def _flat(labels, logits, sample_weight):
     logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
     if sample_weight is None:
         return labels, logits, None
-    return labels, logits, tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+    weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+    # What does not count may have no label: NaN.
+    return tf.where(weights > 0, labels, 0.0), logits, weights
 
 
 def _weights_of_no_scale(labels, weights):
@@ -197,7 +199,7 @@ def _weights_of_no_scale(labels, weights):
     Weights of another scale move no gradient of a level's loss, but add the
     scale's logarithm to its value, which learned weights of levels go by.
     """
-    targets = tf.where(weights > 0, labels * weights, 0.0)
+    targets = labels * weights
     logs = tf.math.multiply_no_nan(tf.math.log(weights), targets)
     total = tf.reduce_sum(targets)
     return weights * tf.exp(-tf.math.divide_no_nan(tf.reduce_sum(logs), total))

@@ -36,16 +36,15 @@ def resolve_listwise(listwise):
     """
     if isinstance(listwise, str) and listwise in LISTWISE:
         return LISTWISE[listwise]
-    if is_tfr_loss(listwise):
-        check_tfr_loss(listwise)
-        return listwise
-    try:
-        loss = tfr_loss(listwise)
-    except ValueError as error:
-        raise ValueError(
-            f"`listwise` must be one of {sorted(LISTWISE)}, a tensorflow-ranking key "
-            f"or a ragged tensorflow-ranking loss, got {listwise!r}"
-        ) from error
+    loss = listwise
+    if not is_tfr_loss(listwise):
+        try:
+            loss = tfr_loss(listwise)
+        except ValueError as error:
+            raise ValueError(
+                f"`listwise` must be one of {sorted(LISTWISE)}, a tensorflow-ranking "
+                f"key or a ragged tensorflow-ranking loss, got {listwise!r}"
+            ) from error
     check_tfr_loss(loss)
     return loss
 
@@ -64,8 +63,6 @@ def level_losses(loss, lists, labels, logits, normalization="positive"):
         float32 [levels] losses and float32 [levels] occupancy, the share of
         the samples in a list with two classes; shallowest level first.
     """
-    # What is masked out may hold anything, NaN too.
-    labels = lists.mask(labels, 0.0)
     if loss is jrc:
         labels = tf.clip_by_value(labels, 0.0, 1.0)
     counts = lists.counts()

@@ -7,7 +7,7 @@ from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
 from hgr_tf.models.final_activation import ends_in_sigmoid
 
 
-def check_quantizer(quantizer, ranking_loss=None):
+def check_quantizer(quantizer, ranking_loss):
     """Raises `ValueError` unless it is a quantizer of as many levels as the loss."""
     if not isinstance(quantizer, ResidualVectorQuantizer):
         raise ValueError(

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from hgr_tf.models.functional_graph import layer_of, parents
+from hgr_tf.models.functional_graph import is_functional, layer_of, parents
 
 _RESHAPING = (tf.keras.layers.Reshape, tf.keras.layers.Flatten)
 
@@ -13,7 +13,7 @@ def ends_in_sigmoid(ranker):
     Seen through nested models, reshapes and linear activations. False for a
     ranker that is not functional, whose graph is unknown.
     """
-    if not getattr(ranker, "inputs", None):
+    if not is_functional(ranker):
         return False
     output = ranker.outputs[0]
     layer = layer_of(output)

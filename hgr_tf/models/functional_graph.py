@@ -9,6 +9,11 @@ import tensorflow as tf
 from hgr_tf.compat import KERAS_3
 
 
+def is_functional(model):
+    """Whether a model's graph of layers is known, so that it can be cut."""
+    return bool(getattr(model, "inputs", None))
+
+
 def run_graph(outputs, known, training=False, instead=None):
     """Computes symbolic tensors of a functional model from known ones.
 
@@ -67,7 +72,7 @@ def own_inputs(model, inputs):
     Raises:
         ValueError: An entry is missing.
     """
-    if not (getattr(model, "inputs", None) and isinstance(inputs, dict)):
+    if not (is_functional(model) and isinstance(inputs, dict)):
         return inputs
     model = _functional(model)
     names = _input_names(model)

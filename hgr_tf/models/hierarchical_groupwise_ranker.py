@@ -14,7 +14,7 @@ from hgr_tf.features.keys import USER
 from hgr_tf.losses.log_loss import log_loss
 from hgr_tf.metrics import GroupAUC
 from hgr_tf.models.arguments import check_quantizer, check_ranker, check_ranking_loss
-from hgr_tf.models.functional_graph import own_inputs
+from hgr_tf.models.functional_graph import is_functional, own_inputs
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
 
 _TRAINING_TERMS = ("ranking_loss", "occupancy")
@@ -111,7 +111,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         self._group_metrics = []
         self._trackers = _trackers(ranking_loss is not None)
         self.built = True
-        if not KERAS_3 and getattr(ranker, "inputs", None):
+        if not KERAS_3 and is_functional(ranker):
             # As a SavedModel, Keras 2 saves only models whose inputs it knows.
             self._set_save_spec(
                 tf.nest.map_structure(lambda tensor: tensor.type_spec, ranker.input)
@@ -296,7 +296,7 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             ValueError: One of these is given, or `metrics` is a dict.
         """
         for name, reason in _NOT_COMPILED.items():
-            if kwargs.pop(name, None):
+            if kwargs.pop(name, None) not in (None, []):
                 raise ValueError(f"`{name}` must not be given: {reason}")
         if isinstance(metrics, dict):
             raise ValueError(

@@ -6,6 +6,7 @@ from hgr_tf.models.functional_graph import (
     call_of,
     has_activity_regularizer,
     input_values,
+    is_functional,
     layer_of,
     run_graph,
     tensors_of,
@@ -31,7 +32,7 @@ class RankerHalves:
     """
 
     def __init__(self, ranker, user_embedding):
-        if not getattr(ranker, "inputs", None):
+        if not is_functional(ranker):
             raise ValueError(
                 "`ranker` must be a functional Keras model, or have the methods "
                 "embed_users(inputs, training) and rank(inputs, user_embeddings, "

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hgr_tf import metrics
 from hgr_tf.groups import group_statistics, prefix_groups
+from hgr_tf.layers.codebooks import finite_rows
 from hgr_tf.models.ranker_halves import halves_of
 
 LOW_OCCUPANCY = 0.5
@@ -75,15 +76,13 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(batch)
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
-            is_finite = tf.reduce_all(tf.math.is_finite(embeddings), axis=1)
-            embeddings = tf.boolean_mask(embeddings, is_finite)
-            quantized = tf.boolean_mask(codes, is_finite)
+            embeddings, finite = finite_rows(embeddings)
             lists = group_statistics(
                 prefix_groups(codes), labels, weights, [*_LENGTH_QUANTILES.values()]
             )
             for level in levels:
-                decoded = quantizer.decode(quantized[:, : level.number])
-                run(level.update_codes, args=(quantized, embeddings, decoded))
+                decoded = quantizer.decode(codes[:, : level.number])
+                run(level.update_codes, args=(codes, embeddings, decoded, finite))
                 run(level.update_lists, args=(labels, codes, weights, lists))
                 run(level.expired.update_state, args=(quantizer.expired,))
         return levels
@@ -127,10 +126,10 @@ class _Level:
             tf.keras.metrics.Mean(f"list_length_{name}") for name in _LENGTH_QUANTILES
         ]
 
-    def update_codes(self, codes, embeddings, decoded):
-        self.usage.update_state(codes)
-        self.perplexity.update_state(codes)
-        self.error.update_state(embeddings, decoded)
+    def update_codes(self, codes, embeddings, decoded, weights):
+        self.usage.update_state(codes, weights)
+        self.perplexity.update_state(codes, weights)
+        self.error.update_state(embeddings, decoded, weights)
 
     def update_lists(self, labels, codes, weights, statistics):
         self.occupancy.update_state(labels, codes, weights)

@@ -161,9 +161,8 @@ def test_light_lists_below_the_others_do_not_underflow(name, normalization, weig
     with tf.GradientTape() as tape:
         value = loss(logits=logits, **batch)
     gradient = tape.gradient(value, logits).numpy()
-    columns = [batch[k] for k in ("labels", "sample_weight")]
-    columns.insert(1, logits.numpy())
     keys = reference.prefix_keys(batch["codes"])[0]
+    columns = batch["labels"], logits.numpy(), batch["sample_weight"]
     expected = reference.level_loss(name, keys, *columns, normalization)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     # What a list's rows gain, others of it lose; their weights cancel in a mean.

@@ -396,15 +396,11 @@ def test_what_cannot_be_compiled_is_named(arguments, message):
         wrap(method="plain").compile(**arguments)
 
 
-def by_user(**arguments):
-    return HierarchicalGroupwiseLoss(2, user_level=True, **arguments)
-
-
 @pytest.mark.parametrize(
     "metrics, loss",
     [
         ([GroupAUC()], None),
-        ([], by_user()),
+        ([], HierarchicalGroupwiseLoss(2, user_level=True)),
         ([], GroupwiseBaselineLoss(over="user")),
     ],
     ids=["gauc", "user level", "baseline"],
