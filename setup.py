@@ -1,4 +1,4 @@
-"""Packaging of hgr_tf: the packages `hgr_tf`, `pipelines` and `export`.
+"""Packaging of hgr_tf, whose rooms `pipelines` and `export` lie beside its folder.
 
 Beam's `--setup_file` runs this file on its workers, so it stays self-contained.
 """
@@ -71,6 +71,9 @@ EXTRAS = {
     ],
 }
 
+# The folders pipelines/ and export/ are imported as hgr_tf.pipelines and hgr_tf.export.
+ROOMS = {"hgr_tf.pipelines": "pipelines", "hgr_tf.export": "export"}
+
 setup(
     name="hgr_tf",
     version="0.1.0",
@@ -81,8 +84,14 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=find_packages(include=["hgr_tf*", "pipelines*", "export*"]),
-    package_data={"export": ["tf_serving/*.config", "tf_serving/*.yaml"]},
+    package_dir=ROOMS,
+    packages=find_packages(include=["hgr_tf*"])
+    + [
+        ".".join((name, *below))
+        for name, folder in ROOMS.items()
+        for below in [(), *((p,) for p in find_packages(folder))]
+    ],
+    package_data={"hgr_tf.export": ["tf_serving/*.config", "tf_serving/*.yaml"]},
     install_requires=CORE + PIPELINES + SERVING,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["hgr-tf = hgr_tf.cli.main:main"]},

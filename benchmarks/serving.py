@@ -27,12 +27,13 @@ import tensorflow as tf
 import typer
 
 import hgr_tf
-from export.client import Client
-from export.sample_requests import SampleRequests
-from export.saved_graph import SavedGraph
-from export.session import ServingSession
-from export.tensor_protos import to_proto
-from export.writer import ranker_of, write
+from hgr_tf.export.checking.saved_graph import SavedGraph
+from hgr_tf.export.client import Client
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.ranker import ranker_of
+from hgr_tf.export.runtime.session import ServingSession
+from hgr_tf.export.runtime.tensor_protos import to_proto
+from hgr_tf.export.saving.writer import write
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 
 USERS, ITEMS = 10_000, 10_000
@@ -116,7 +117,7 @@ def benchmark_ranker(encoding: FeatureEncoding) -> tf.keras.Model:
     Widths and history of the tower in P. Covington et al., "Deep Neural Networks
     for YouTube Recommendations", RecSys 2016.
     """
-    return hgr_tf.models.dcn_v2_ranker(
+    return hgr_tf.rankers.dcn_v2_ranker(
         encoding,
         embedding_dim=32,
         hidden_units=(128, 64),
@@ -165,7 +166,13 @@ class Served:
     """The local server in a process of its own, with a client."""
 
     def __init__(self, base_path: Path, threads: int):
-        command = [sys.executable, "-m", "export.server", "--model", str(base_path)]
+        command = [
+            sys.executable,
+            "-m",
+            "hgr_tf.export.server",
+            "--model",
+            str(base_path),
+        ]
         command += ["--port", "0", "--rest-port", "0", "--name", "ranker"]
         command += ["--session-threads", str(threads)]
         self._process = subprocess.Popen(

@@ -17,7 +17,7 @@ import tensorflow as tf
 from benchmarks.timing import interleaved_ms, print_json
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 from hgr_tf.layers import ResidualVectorQuantizer
-from hgr_tf.models import dcn_v2_ranker
+from hgr_tf.rankers import dcn_v2_ranker
 from hgr_tf.training.method import MethodConfig
 
 METHODS = {

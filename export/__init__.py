@@ -7,8 +7,8 @@ neither Keras nor hgr_tf.
 import importlib
 
 _HOMES = {
-    "export_for_serving": "export.exporter",
-    "verify": "export.verification",
+    "export_for_serving": "hgr_tf.export.exporter",
+    "verify": "hgr_tf.export.checking.verification",
 }
 
 __all__ = sorted(_HOMES)
@@ -17,7 +17,7 @@ __all__ = sorted(_HOMES)
 def __getattr__(name):
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'export' has no attribute {name!r}")
+    raise AttributeError(f"module 'hgr_tf.export' has no attribute {name!r}")
 
 
 def __dir__():

@@ -16,8 +16,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from export.tensor_protos import to_array, to_proto
-from export.tensors import DTYPES, ENUMS
+from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
+from hgr_tf.export.runtime.tensors import DTYPES, ENUMS
 
 RETRIABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED})
 """Codes after which the same request may succeed: the server is starting,

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from export.cut import feature_names
-from export.options import SIGNATURES, ExportOptions, TableDtype
-from export.replay import replay
-from export.verification import verify
-from export.versions import (
+from hgr_tf.export.checking.replay import replay
+from hgr_tf.export.checking.verification import verify
+from hgr_tf.export.inputs.warmup import check_records, write_warmup
+from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
+from hgr_tf.export.ranker import feature_names, gives_logits, ranker_of
+from hgr_tf.export.saving.writer import write
+from hgr_tf.export.versions import (
     check_free,
     check_keep,
     prune,
@@ -20,8 +22,6 @@ from export.versions import (
     remove_stale,
     staging_folder,
 )
-from export.warmup import check_records, write_warmup
-from export.writer import gives_logits, ranker_of, write
 from hgr_tf.features import FeatureEncoding
 
 
@@ -56,7 +56,7 @@ def export_for_serving(
         signatures: Which of `SIGNATURES` to write; by default all that can be.
         warmup: Number of warm-up records that a server replays, at most 1,000.
         table_dtype: "bfloat16", "float16" or "int8" store the embedding tables
-            smaller; see `export.low_precision.score_change`.
+            smaller; see `hgr_tf.export.saving.low_precision.score_change`.
         with_logits: Whether to give logits beside the probabilities.
         keep: How many of the newest versions to keep, beside this one where a
             lower `version` makes it an older one; all by default.

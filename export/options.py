@@ -85,3 +85,9 @@ def load_spec(folder: str | Path) -> FeatureSpec:
     if not path.exists():
         raise ValueError(f"{folder}: exported without an encoding: takes no raw rows")
     return FeatureSpec.load(path)
+
+
+METHOD_NAMES = {
+    "classify": "tensorflow/serving/classify",
+    "regress": "tensorflow/serving/regress",
+}

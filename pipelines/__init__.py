@@ -1,6 +1,6 @@
 """The data pipeline: raw interaction logs to training data, with Apache Beam.
 
-    from pipelines.run import prepare
+    from hgr_tf.pipelines.run import prepare
     prepare("spec.yaml", ["train=logs/*.parquet"], "prepared")
 
 Nothing here imports TensorFlow: workers start fast and stay small.

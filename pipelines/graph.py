@@ -17,17 +17,17 @@ from collections.abc import Iterable
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
-from pipelines import assignment, shuffle_join
-from pipelines.dead_letters import WriteDeadLetters
-from pipelines.elements import COUNTS, REJECTED
-from pipelines.encode import Encode
-from pipelines.finish import Finish
-from pipelines.ingest import Ingest, PlanUnits
-from pipelines.load_tables import LoadCodes, LoadTable
-from pipelines.observe import MergeObservations, Observe
-from pipelines.plan import MakePlan, Plan
-from pipelines.settings import Settings
-from pipelines.shards import WriteShard
+from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.steps import decide_splits, shuffle_join
+from hgr_tf.pipelines.steps.dead_letters import WriteDeadLetters
+from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED
+from hgr_tf.pipelines.steps.encode import Encode
+from hgr_tf.pipelines.steps.finish import Finish
+from hgr_tf.pipelines.steps.ingest import Ingest, PlanUnits
+from hgr_tf.pipelines.steps.load_tables import LoadCodes, LoadTable
+from hgr_tf.pipelines.steps.observe import MergeObservations, Observe
+from hgr_tf.pipelines.steps.plan import MakePlan, Plan
+from hgr_tf.pipelines.steps.write_shards import WriteShard
 
 
 def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
@@ -54,7 +54,7 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
         batches, found, rejected = _joined(batches, settings, owner)
         counts += found
         reports += rejected
-    if assignment.is_needed(settings):
+    if decide_splits.is_needed(settings):
         batches, found = _assigned(batches, settings)
         counts.append(found)
     batches = batches | "SpreadBatches" >> beam.Reshuffle()
@@ -140,19 +140,19 @@ def _assigned(batches: beam.PCollection, settings: Settings):
     """The batches by what all rows together tell, and counts of it."""
     decided = (
         batches
-        | "SendHashes" >> beam.ParDo(assignment.SendHashes(settings))
+        | "SendHashes" >> beam.ParDo(decide_splits.SendHashes(settings))
         | "GroupHashes" >> beam.GroupByKey()
         | "Decide"
-        >> beam.ParDo(assignment.Decide(settings)).with_outputs(
+        >> beam.ParDo(decide_splits.Decide(settings)).with_outputs(
             COUNTS, main="decisions"
         )
     )
-    if assignment.changes_rows(settings.spec):
+    if decide_splits.changes_rows(settings.spec):
         keyed = batches | "ByKey" >> beam.Map(lambda batch: (batch.key, batch))
         batches = (
             {"batch": keyed, "decisions": decided.decisions}
             | "MeetDecisions" >> beam.CoGroupByKey()
-            | "Apply" >> beam.ParDo(assignment.Apply(settings))
+            | "Apply" >> beam.ParDo(decide_splits.Apply(settings))
         )
     return batches, decided[COUNTS]
 

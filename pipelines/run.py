@@ -7,7 +7,7 @@ import dataclasses
 import io
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -15,35 +15,27 @@ from apache_beam.runners.runner import PipelineResult
 
 from hgr_tf.data.manifest import FILE_NAME, Manifest
 from hgr_tf.features import FeatureSpec
-from pipelines import graph
-from pipelines.configure import TEMPORARY, configure
-from pipelines.errors import PrepareError
-from pipelines.locking import locked
-from pipelines.progress import Progress
-from pipelines.settings import DEAD_LETTERS, FAILED_DEAD_LETTERS, Settings
-from pipelines.storage import (
+from hgr_tf.pipelines import graph
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import (
     delete,
-    delete_folder,
     exists,
-    files_in,
     join,
-    make_folder,
     matching,
     move_files,
     read_bytes,
-    write_bytes,
 )
-from pipelines.supervised import run_supervised
-
-_OWN_FILES = (
-    "spec.yaml",
-    "encoding.json",
-    "statistics.json",
-    "statistics.html",
-    "schema.pbtxt",
-    "*-?????-of-?????.*",
-    ".*.tmp",
+from hgr_tf.pipelines.files.progress import Progress
+from hgr_tf.pipelines.running.configure import configure
+from hgr_tf.pipelines.running.locking import locked
+from hgr_tf.pipelines.running.output_folder import (
+    clear,
+    keep_dead_letters,
+    remove_results,
+    remove_temporary,
 )
+from hgr_tf.pipelines.running.supervised import run_supervised
+from hgr_tf.pipelines.settings import DEAD_LETTERS, Settings
 
 
 def prepare(
@@ -80,7 +72,7 @@ def prepare(
             of the user id column, code_1, code_2, ...; users that share
             code_prefix levels share a shard. And seed, shard_rows,
             compression, max_bad_fraction, encoding_from, grow_vocabularies,
-            as in `pipelines.settings.Settings`.
+            as in `hgr_tf.pipelines.settings.Settings`.
 
     Returns:
         The manifest of the finished folder.
@@ -103,17 +95,17 @@ def prepare(
             with Progress(run.temporary, shown=progress):
                 _run_job(run, runner, workers, beam_options)
             if run.staged:
-                _remove_results(run.output)
+                remove_results(run.output)
                 delete(matching(run.output, DEAD_LETTERS))
                 move_files(run.results, run.output, last=FILE_NAME)
         except Exception as error:
             if run.staged:
-                _keep_dead_letters(run)
+                keep_dead_letters(run)
             raise _explained(error) from error
         finally:
             if not exists(join(run.output, FILE_NAME)):
-                _remove_results(run.output)
-            _remove_temporary(run)
+                remove_results(run.output)
+            remove_temporary(run)
         text = read_bytes(join(run.output, FILE_NAME))
     return Manifest.model_validate_json(text)
 
@@ -169,62 +161,6 @@ def _run_job(run: Settings, runner: str, workers: int, beam_options) -> None:
         run_supervised(run, options)
     else:
         _start(run, options).wait_until_finish()
-
-
-def clear(output: str, overwrite: bool, keep: bool = False) -> None:
-    """Makes room for a run: removes what an earlier one left behind.
-
-    Args:
-        output: The folder.
-        overwrite: Whether it may hold a finished run.
-        keep: Whether what that run finished stays for now.
-
-    Raises:
-        PrepareError: The folder holds a finished run, and `overwrite` is False;
-            or files that a run would replace, and no sign of an earlier run.
-    """
-    finished = exists(join(output, FILE_NAME))
-    if finished and not overwrite:
-        raise PrepareError(
-            f"{output}: holds a finished run already; --overwrite replaces it"
-        )
-    if not keep and (finished or files_in(join(output, TEMPORARY))):
-        # Should this be cut short, the next run knows whose files these are.
-        write_bytes(join(output, TEMPORARY, "cleared"), b"")
-        _remove_results(output)
-    others = [] if keep else _results(output)
-    if others:
-        raise PrepareError(
-            f"{output}: holds {others[0]}, which is not of a finished run; "
-            "the output needs a folder of its own"
-        )
-    stale = (FAILED_DEAD_LETTERS,) if keep else (DEAD_LETTERS, FAILED_DEAD_LETTERS)
-    delete(matching(output, *stale))
-    delete_folder(join(output, TEMPORARY))
-    make_folder(output)
-
-
-def _results(output: str) -> list[str]:
-    words = matching(join(output, "vocabularies"), "*.txt", ".*.tmp")
-    return [*matching(output, *_OWN_FILES), *words]
-
-
-def _remove_results(output: str) -> None:
-    # The manifest goes first: what is half deleted must not look finished.
-    delete([join(output, FILE_NAME)])
-    delete(_results(output))
-
-
-def _keep_dead_letters(run: Settings) -> None:
-    for path in matching(run.results, DEAD_LETTERS):
-        kept = join(run.output, f"failed-{PurePosixPath(path).name}")
-        write_bytes(kept, read_bytes(path))
-
-
-def _remove_temporary(run: Settings) -> None:
-    delete_folder(run.temporary)
-    if not files_in(join(run.output, TEMPORARY)):
-        delete_folder(join(run.output, TEMPORARY))
 
 
 def _explained(error: Exception) -> BaseException:

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from hgr_tf.features import FeatureSpec
-from pipelines.storage import join
+from hgr_tf.pipelines.files.files import join
 
 OutputFormat = Literal["tfrecord", "elwc", "parquet"]
 Layout = Literal["shuffled", "user", "code"]

@@ -1,4 +1,4 @@
-"""`python -m export.server`: serves a model on this machine until interrupted."""
+"""`python -m hgr_tf.export.server`: serves a model until interrupted."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
 
-    from export.protos import use_protos_only
+    from hgr_tf.export.runtime.protos import use_protos_only
 
     use_protos_only()
-    from export.c_library import SessionError
-    from export.server.grpc_services import make_server
-    from export.server.model_versions import ModelVersions
-    from export.server.rest import RestServer
+    from hgr_tf.export.runtime.c_library import SessionError
+    from hgr_tf.export.server.grpc_services import make_server
+    from hgr_tf.export.server.model_versions import ModelVersions
+    from hgr_tf.export.server.rest import RestServer
 
     models = ModelVersions(
         options.name, options.model, options.poll_seconds, options.session_threads

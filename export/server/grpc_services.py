@@ -12,9 +12,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from export.c_library import Code, SessionError
-from export.server.model_versions import ModelVersions
-from export.server.requests import run_classify, run_predict, run_regress
+from hgr_tf.export.runtime.c_library import Code, SessionError
+from hgr_tf.export.runtime.requests import run_classify, run_predict, run_regress
+from hgr_tf.export.server.model_versions import ModelVersions
 
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 METADATA = "signature_def"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from tensorflow.core.example import example_pb2
 
-from export.c_library import Code, SessionError
-from export.tensor_protos import to_array, to_proto
-from export.tensors import DTYPES
+from hgr_tf.export.runtime.c_library import Code, SessionError
+from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
+from hgr_tf.export.runtime.tensors import DTYPES
 
 ROW, COLUMNAR = "instances", "inputs"
 _MOST_DIMENSIONS = 32  # numpy's limit

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tensorflow_serving.apis import get_model_status_pb2
 
-from export.c_library import Code, SessionError
-from export.server.warmup import replay_warmup
-from export.session import ServingSession
-from export.versions import versions
+from hgr_tf.export.runtime.c_library import Code, SessionError
+from hgr_tf.export.runtime.replay_warmup import replay_warmup
+from hgr_tf.export.runtime.session import ServingSession
+from hgr_tf.export.versions import versions
 
 State = get_model_status_pb2.ModelVersionStatus
 log = logging.getLogger(__name__)

@@ -20,17 +20,17 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from export.c_library import Code, SessionError
-from export.server import json_requests
-from export.server.grpc_services import METADATA, metadata
-from export.server.model_versions import ModelVersions
-from export.server.requests import (
+from hgr_tf.export.runtime.c_library import Code, SessionError
+from hgr_tf.export.runtime.requests import (
     DEFAULT_SIGNATURE,
     run_classify,
     run_predict,
     run_regress,
 )
-from export.versions import LARGEST_VERSION
+from hgr_tf.export.server import json_requests
+from hgr_tf.export.server.grpc_services import METADATA, metadata
+from hgr_tf.export.server.model_versions import ModelVersions
+from hgr_tf.export.versions import LARGEST_VERSION
 
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)"

@@ -1,4 +1,4 @@
-"""`python -m export.tf_serving.load_test`: latency of a server under load.
+"""`python -m hgr_tf.export.tf_serving.load_test`: latency of a server under load.
 
 Sends the warm-up requests of a version, over and over, and prints JSON.
 """
@@ -16,8 +16,8 @@ import numpy as np
 import typer
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from export.server.warmup import read_warmup
-from export.versions import version_path
+from hgr_tf.export.runtime.replay_warmup import read_warmup
+from hgr_tf.export.versions import version_path
 
 
 def main(

@@ -102,17 +102,17 @@ def export(
 
 
 def _roll_back(output: Path) -> None:
-    from export.versions import roll_back
+    from hgr_tf.export.versions import roll_back
 
     withdrawn, newest = roll_back(output)
     typer.echo(f"{output}: version {withdrawn} withdrawn, {newest} is the newest")
 
 
 def _verify(output: Path, version: int | None, run: Path | None) -> None:
-    from export.replay import replay
-    from export.saved_model import check_signatures
-    from export.verification import verify
-    from export.versions import version_path
+    from hgr_tf.export.checking.replay import replay
+    from hgr_tf.export.checking.signatures import check_signatures
+    from hgr_tf.export.checking.verification import verify
+    from hgr_tf.export.versions import version_path
 
     loaded = _load(run) if run else None
     folder = version_path(output, version)
@@ -125,7 +125,7 @@ def _verify(output: Path, version: int | None, run: Path | None) -> None:
 
 
 def _export(loaded, output: Path, version: int | None, **options) -> None:
-    from export.exporter import export_for_serving
+    from hgr_tf.export.exporter import export_for_serving
 
     folder = export_for_serving(
         loaded.model, output, version, encoding=loaded.encoding, **options
@@ -134,8 +134,8 @@ def _export(loaded, output: Path, version: int | None, **options) -> None:
 
 
 def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
-    from export.low_precision import score_change, table_bytes
-    from export.writer import gives_logits, ranker_of
+    from hgr_tf.export.ranker import gives_logits, ranker_of
+    from hgr_tf.export.saving.low_precision import score_change, table_bytes
 
     ranker = ranker_of(loaded.model)
     largest, mean = score_change(
@@ -153,7 +153,7 @@ def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
 
 
 def _check_onnx(loaded, path: Path) -> None:
-    from export.onnx import check_onnx
+    from hgr_tf.export.saving.onnx import check_onnx
 
     check_onnx(loaded.model)
     if path.is_dir():
@@ -163,7 +163,7 @@ def _check_onnx(loaded, path: Path) -> None:
 @contextlib.contextmanager
 def _onnx_file(loaded, path: Path) -> Iterator[None]:
     """Writes an ONNX file first, and gives it its name after what goes with it."""
-    from export.onnx import export_onnx
+    from hgr_tf.export.saving.onnx import export_onnx
 
     unnamed = path.with_name(f".tmp-{path.name}")
     try:

@@ -50,9 +50,9 @@ def predict(
     Writes a line of JSON a row, in order: {"probability": p}, or {"error":
     reason} for a row that cannot be read; then the exit code is 1.
     """
-    from export.options import load_spec
-    from export.rows import read_rows
-    from export.versions import version_path
+    from hgr_tf.export.inputs.log_rows import read_rows
+    from hgr_tf.export.options import load_spec
+    from hgr_tf.export.versions import version_path
 
     if output and output.resolve() == rows.resolve():
         raise ValueError(f"--output must be another file than --input, got {output}")
@@ -81,7 +81,7 @@ def _standard_output():
 
 
 def _local(folder: Path):
-    from export.predictor import Predictor
+    from hgr_tf.export.runtime.predictor import Predictor
 
     return Predictor(folder).probabilities
 
@@ -89,7 +89,7 @@ def _local(folder: Path):
 def _remote(server: str, name: str, version: int | None, timeout: float):
     import grpc
 
-    from export.client import Client
+    from hgr_tf.export.client import Client
 
     client = Client(server, name, version=version, timeout_seconds=timeout)
 

@@ -152,7 +152,7 @@ def prepare(
     Example: hgr-tf prepare --spec spec.yaml --input "train=logs/*.parquet"
     --user-table users.csv --item-table items.csv --output prepared
     """
-    from pipelines.run import prepare as run
+    from hgr_tf.pipelines.run import prepare as run
 
     _silence_beam()
     manifest = run(

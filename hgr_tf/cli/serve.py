@@ -39,7 +39,7 @@ def serve(
     Speaks TensorFlow Serving's protocol and follows new versions and rollbacks.
     Production is TensorFlow Serving: see docs/serving.md.
     """
-    from export.fresh_process import command_of
+    from hgr_tf.export.runtime.fresh_process import command_of
 
     options = {
         "--model": model,
@@ -54,4 +54,4 @@ def serve(
     arguments = [str(part) for pair in options.items() for part in pair]
     # The server takes this process over, so that neither Keras nor hgr_tf is in it.
     sys.stdout.flush()
-    os.execv(sys.executable, command_of("export.server", *arguments))
+    os.execv(sys.executable, command_of("hgr_tf.export.server", *arguments))

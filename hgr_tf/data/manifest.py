@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hgr_tf.features.base import describe
 from hgr_tf.features.spec import FeatureSpec
+from hgr_tf.features.strict_model import describe
 
 FILE_NAME = "MANIFEST.json"
 

@@ -1,18 +1,12 @@
 """The feature spec and the encoding learned from data. Loads no TensorFlow."""
 
-from hgr_tf.features.base import SpecError
 from hgr_tf.features.encoding import FeatureEncoding
 from hgr_tf.features.keys import ITEM, LABEL, TIME, USER, WEIGHT
-from hgr_tf.features.logs import (
-    Format,
-    Label,
-    NegativeSampling,
-    RandomSplit,
-    Table,
-    TimeSplit,
-    UserSplit,
-)
+from hgr_tf.features.labels import Label, NegativeSampling
+from hgr_tf.features.log_files import Format, Table
 from hgr_tf.features.spec import Feature, FeatureSpec
+from hgr_tf.features.splits import RandomSplit, TimeSplit, UserSplit
+from hgr_tf.features.strict_model import SpecError
 from hgr_tf.features.transforms import (
     Bucketized,
     Categorical,

@@ -14,16 +14,10 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from hgr_tf.features.base import SpecError, Strict, describe
-from hgr_tf.features.logs import (
-    Format,
-    Label,
-    NegativeSampling,
-    Split,
-    Table,
-    TimeSplit,
-    TimeUnit,
-)
+from hgr_tf.features.labels import Label, NegativeSampling
+from hgr_tf.features.log_files import Format, Table
+from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
+from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transforms import Categorical, Hashed, Transform
 
 Owner = Literal["user", "item", "context"]

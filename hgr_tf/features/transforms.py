@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat, model_validator
 
-from hgr_tf.features.base import Strict
+from hgr_tf.features.strict_model import Strict
 
 Dtype = Literal["string", "int64", "float32"]
 

@@ -9,7 +9,7 @@ from hgr_tf.distribute import (
     gather_over_replicas,
     sum_over_replicas,
 )
-from hgr_tf.layers.codebook_start import (
+from hgr_tf.layers.initial_codewords import (
     random_codewords,
     residual_kmeans,
     stack_codebooks,

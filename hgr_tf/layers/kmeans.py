@@ -7,7 +7,7 @@ import math
 
 import tensorflow as tf
 
-from hgr_tf.layers.assignment import nearest_codeword
+from hgr_tf.layers.nearest_codeword import nearest_codeword
 
 
 def kmeans(points, weights, num_clusters, seed, distance="squared_l2", iterations=10):

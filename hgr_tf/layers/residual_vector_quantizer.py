@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.layers.assignment import DISTANCES, nearest_codeword, residual_codes
-from hgr_tf.layers.codebook_start import residual_kmeans, stack_codebooks
 from hgr_tf.layers.codebooks import Codebooks, finite_rows
 from hgr_tf.layers.gradient_estimators import rotation_trick, straight_through
+from hgr_tf.layers.initial_codewords import residual_kmeans, stack_codebooks
+from hgr_tf.layers.nearest_codeword import DISTANCES, nearest_codeword, residual_codes
+from hgr_tf.layers.whole_tables import finite_table, weights_of_rows
 
 _ENCODED_AT_ONCE = 1 << 17
 _ESTIMATORS = {
@@ -372,8 +373,8 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             ValueError: A shape is wrong, a value is NaN or infinite, or a weight is
                 out of range.
         """
-        points = _finite_table(embeddings)
-        weights = _weights_of_rows(sample_weight, points.shape[0])
+        points = finite_table(embeddings)
+        weights = weights_of_rows(sample_weight, points.shape[0])
         self._ensure_built(points.shape)
         run = tf.function(residual_kmeans)
         sizes, distance = self.codebook_sizes, self.distance
@@ -414,33 +415,6 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             "gradient_estimator": self.gradient_estimator,
             "seed": self.seed,
         }
-
-
-def _finite_table(embeddings):
-    """Embeddings to fit to, float32 [rows, dim]."""
-    points = tf.cast(embeddings, tf.float32)
-    if points.shape.rank != 2 or not points.shape[0]:
-        raise ValueError(
-            "`embeddings` must be [rows, dim] with at least one row, "
-            f"got {points.shape}"
-        )
-    if not np.isfinite(points.numpy()).all():
-        raise ValueError("`embeddings` must be finite, got NaN or infinity")
-    return points
-
-
-def _weights_of_rows(sample_weight, rows):
-    """Weights of the rows of a table, float32 [rows]."""
-    if sample_weight is None:
-        return tf.ones(rows)
-    weights = np.asarray(sample_weight, np.float32)
-    in_range = np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
-    if weights.shape != (rows,) or not in_range:
-        raise ValueError(
-            f"`sample_weight` must be [{rows}] finite values of at least 0, not all 0, "
-            f"got {weights} of shape {weights.shape}"
-        )
-    return tf.constant(weights)
 
 
 def _distinct_rows(values, user_ids):

@@ -2,19 +2,13 @@
 
 import tensorflow as tf
 
-from hgr_tf.compat import (
-    KERAS_3,
-    Mean,
-    minimize,
-    under_xla,
-    update_compiled_metrics,
-)
+from hgr_tf.compat import KERAS_3, Mean, minimize, under_xla, update_compiled_metrics
 from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
+from hgr_tf.functional.graph import is_functional, own_inputs
 from hgr_tf.losses.log_loss import log_loss
 from hgr_tf.metrics import GroupAUC
-from hgr_tf.models.arguments import check_quantizer, check_ranker, check_ranking_loss
-from hgr_tf.models.functional_graph import is_functional, own_inputs
+from hgr_tf.models.checks import check_quantizer, check_ranker, check_ranking_loss
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
 
 _TRAINING_TERMS = ("ranking_loss", "occupancy")

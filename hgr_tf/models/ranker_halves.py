@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hgr_tf.models.functional_graph import (
+from hgr_tf.functional.graph import (
     call_of,
     has_activity_regularizer,
     input_values,
@@ -11,7 +11,7 @@ from hgr_tf.models.functional_graph import (
     run_graph,
     tensors_of,
 )
-from hgr_tf.models.shared_part import SharedPart
+from hgr_tf.functional.shared_part import SharedPart
 
 
 class RankerHalves:

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "config": ["ConfigError", "RunConfig"],
         "diagnostics": ["QuantizerDiagnostics"],
         "method": ["MethodConfig"],
-        "model": ["evaluate"],
+        "build_and_evaluate": ["evaluate"],
         "run": ["Run", "load_run"],
         "run_folder": ["RunError", "RunFolder"],
         "trainer": ["train"],

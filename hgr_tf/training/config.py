@@ -52,13 +52,13 @@ class _RankerConfig(_Strict):
 
 
 class MlpConfig(_RankerConfig):
-    """Arguments of `hgr_tf.models.mlp_ranker`."""
+    """Arguments of `hgr_tf.rankers.mlp_ranker`."""
 
     type: Literal["mlp"] = "mlp"
 
 
 class DcnV2Config(_RankerConfig):
-    """Arguments of `hgr_tf.models.dcn_v2_ranker`."""
+    """Arguments of `hgr_tf.rankers.dcn_v2_ranker`."""
 
     type: Literal["dcn_v2"] = "dcn_v2"
     cross_layers: int = Field(2, ge=1)
@@ -66,7 +66,7 @@ class DcnV2Config(_RankerConfig):
 
 
 class DlrmConfig(_RankerConfig):
-    """Arguments of `hgr_tf.models.dlrm_ranker`."""
+    """Arguments of `hgr_tf.rankers.dlrm_ranker`."""
 
     type: Literal["dlrm"] = "dlrm"
     bottom_units: Units = (32,)

@@ -8,8 +8,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.training.build_and_evaluate import build_model, ranking_metrics
 from hgr_tf.training.config import RunConfig
-from hgr_tf.training.model import build_model, ranking_metrics
 from hgr_tf.training.run_folder import RunError, RunFolder
 
 

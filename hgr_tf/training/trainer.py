@@ -9,15 +9,15 @@ import tensorflow as tf
 
 from hgr_tf.compat import progress_bar
 from hgr_tf.data import PreparedData
-from hgr_tf.training.config import RunConfig
-from hgr_tf.training.diagnostics import QuantizerDiagnostics
-from hgr_tf.training.epoch_end import EpochEnd, should_stop
-from hgr_tf.training.model import (
+from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
     build_model,
     evaluate,
     ranking_metrics,
 )
+from hgr_tf.training.config import RunConfig
+from hgr_tf.training.diagnostics import QuantizerDiagnostics
+from hgr_tf.training.epoch_end import EpochEnd, should_stop
 from hgr_tf.training.optimizer import (
     EvaluateAverages,
     averaged_weights,

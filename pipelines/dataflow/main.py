@@ -7,8 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipelines.run import launch
-from pipelines.storage import read_bytes
+from hgr_tf.pipelines.files.files import read_bytes
+from hgr_tf.pipelines.run import launch
 
 
 def main(arguments: list[str]) -> None:

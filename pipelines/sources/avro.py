@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import Format
-from pipelines.sources.base import BATCH_ROWS, RawBatch, Unit
-from pipelines.sources.values import batches_of_values
-from pipelines.storage import File, open_read
+from hgr_tf.pipelines.files.files import File, open_read
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Unit
+from hgr_tf.pipelines.sources.values import batches_of_values
 
 _UNIT_BYTES = 64 << 20
 _TIMES = {

@@ -15,13 +15,12 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from hgr_tf.features import Format
-from pipelines.errors import PrepareError
-from pipelines.sources import lines
-from pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
-from pipelines.storage import File
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import File
+from hgr_tf.pipelines.reasons import MALFORMED_LINE, WRONG_COUNT
+from hgr_tf.pipelines.sources import lines
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
 
-WRONG_COUNT = "wrong number of columns"
-MALFORMED = "malformed line"
 _STAND_IN = "\x1f"  # for delimiters of several bytes, which Arrow does not take
 _BOM = b"\xef\xbb\xbf"
 _END = "end"
@@ -196,7 +195,7 @@ def _parse_line(block, names, columns, format_):
         row = dict(zip(names, fields, strict=True))
         table = pa.table({c: pa.array([row[c]], pa.binary()) for c in columns})
         return table, np.array([block.row]), []
-    reason = MALFORMED if fields is None else WRONG_COUNT
+    reason = MALFORMED_LINE if fields is None else WRONG_COUNT
     rejected = [Rejected(block.row, "", reason, block.shown(0))]
     return None, np.array([], np.int64), rejected
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from hgr_tf.features import Format
-from pipelines.errors import PrepareError
-from pipelines.sources import avro, csv, jsonl, parquet
-from pipelines.sources.base import RawBatch, Unit
-from pipelines.storage import File, is_compressed
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import File, is_compressed
+from hgr_tf.pipelines.sources import avro, csv, jsonl, parquet
+from hgr_tf.pipelines.sources.base import RawBatch, Unit
 
 _MODULES = {"parquet": parquet, "csv": csv, "jsonl": jsonl, "avro": avro}
 _SUFFIXES = {

@@ -13,12 +13,11 @@ import msgspec
 import numpy as np
 
 from hgr_tf.features import Format
-from pipelines.sources import lines
-from pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
-from pipelines.sources.values import batches_of_values
-from pipelines.storage import File
-
-MALFORMED = "malformed JSON object"
+from hgr_tf.pipelines.files.files import File
+from hgr_tf.pipelines.reasons import MALFORMED_JSON
+from hgr_tf.pipelines.sources import lines
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
+from hgr_tf.pipelines.sources.values import batches_of_values
 
 
 def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
@@ -62,7 +61,7 @@ def _decode(block: lines.Lines, decoder, first: int = 0):
         at = np.arange(first, first + len(block))
         yield list(map(msgspec.structs.astuple, rows)), at, None
     elif len(block) == 1:
-        rejected = Rejected(block.row, "", MALFORMED, block.shown(0))
+        rejected = Rejected(block.row, "", MALFORMED_JSON, block.shown(0))
         yield [], np.array([], np.int64), rejected
     else:
         middle = len(block) // 2

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from pipelines.errors import PrepareError
-from pipelines.sources.base import Unit
-from pipelines.storage import File, is_compressed, open_read
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import File, is_compressed, open_read
+from hgr_tf.pipelines.sources.base import Unit
 
 UNIT_BYTES = 64 << 20
 BLOCK_BYTES = 8 << 20

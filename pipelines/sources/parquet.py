@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hgr_tf.features import Format
-from pipelines.sources.base import BATCH_ROWS, RawBatch, Unit, raw_json
-from pipelines.storage import File, open_read
+from hgr_tf.pipelines.files.files import File, open_read
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Unit, raw_json
 
 
 def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:

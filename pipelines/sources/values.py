@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from pipelines.casting import NOT_LIST, float_texts
-from pipelines.sources.base import RawBatch, Rejected
+from hgr_tf.pipelines.kernels.float_texts import float_texts
+from hgr_tf.pipelines.reasons import NOT_LIST
+from hgr_tf.pipelines.sources.base import RawBatch, Rejected
 
 _ODD = (pa.ArrowException, OverflowError, TypeError, ValueError)
 

@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import pipelines.run
 from hgr_tf.cli import main as cli
+from hgr_tf.pipelines import run
 
 LINE = ["prepare", "--spec=spec.yaml", "--output=out", "--input", "a.csv"]
 
@@ -18,7 +18,7 @@ def started(monkeypatch):
         train = SimpleNamespace(rows=1, positives=1, shards=["one"])
         return SimpleNamespace(counters={}, splits={"train": train})
 
-    monkeypatch.setattr(pipelines.run, "prepare", prepare)
+    monkeypatch.setattr(run, "prepare", prepare)
     return calls
 
 

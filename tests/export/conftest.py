@@ -1,6 +1,6 @@
 import pytest
 
-from export import export_for_serving
+from hgr_tf.export import export_for_serving
 from tests.export.models import ENCODING, trained_model
 
 

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from export import saved_model
-from export.options import ExportOptions
-from export.preprocessing import RawFeatures
-from export.sample_requests import SampleRequests
-from export.serving_module import ServingModule
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.options import ExportOptions
+from hgr_tf.export.saving import saved_model
+from hgr_tf.export.saving.raw_features import RawFeatures
+from hgr_tf.export.saving.serving_module import ServingModule
 from tests.export.models import ENCODING, NAMES, encode
 
 OPTIONS = ExportOptions(("examples",))

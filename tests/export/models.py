@@ -5,12 +5,12 @@ import pyarrow as pa
 import tensorflow as tf
 
 import hgr_tf
-from export.sample_requests import SampleRequests
+from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
-from hgr_tf.models import dcn_v2_ranker
-from pipelines.casting import cast
-from pipelines.encoding import FeatureEncoder
-from pipelines.fields import feature_field
+from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
+from hgr_tf.pipelines.rows.casting import cast
+from hgr_tf.pipelines.rows.fields import feature_field
+from hgr_tf.rankers import dcn_v2_ranker
 
 SPEC = """
 name: shop

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from export.rows import read_rows
-from export.session import ServingSession
-from export.versions import versions
 from hgr_tf.cli.main import main
+from hgr_tf.export.inputs.log_rows import read_rows
+from hgr_tf.export.runtime.session import ServingSession
+from hgr_tf.export.versions import versions
 from tests.export.models import ENCODING, trained_scores
 from tests.export.server.processes import MODEL, local_server
 
@@ -181,7 +181,7 @@ def test_onnx_that_fails_publishes_nothing(hgr_tf, run_of_model, tmp_path, monke
         path.write_text("a part")
         raise ValueError("an op has no ONNX")
 
-    monkeypatch.setattr("export.onnx.export_onnx", write_a_part)
+    monkeypatch.setattr("hgr_tf.export.saving.onnx.export_onnx", write_a_part)
     arguments = ("--output", tmp_path / "m", "--onnx", tmp_path / "ranker.onnx")
     code, _, err = hgr_tf("export", "--run", "run", *arguments)
     assert code == 1
@@ -194,7 +194,8 @@ def test_onnx_is_written_with_what_is_published_only(
 ):
     pytest.importorskip("tf2onnx")
     monkeypatch.setattr(
-        "export.onnx.export_onnx", lambda model, path: path.write_text("new")
+        "hgr_tf.export.saving.onnx.export_onnx",
+        lambda model, path: path.write_text("new"),
     )
     onnx = tmp_path / "ranker.onnx"
     onnx.write_text("old")
@@ -242,7 +243,7 @@ def test_export_needs_a_run(hgr_tf, tmp_path):
 @pytest.fixture
 def folder_of_scripts(tmp_path):
     """A working directory with a user's scripts of taken names."""
-    for name in ("export.py", "runpy.py"):
+    for name in ("hgr_tf.py", "runpy.py"):
         (tmp_path / name).write_text("raise SystemExit('a script of the user')")
     return tmp_path
 
@@ -269,13 +270,13 @@ def test_serve_runs_without_keras_and_stops_when_told(base_path, folder_of_scrip
     ) as server:
         assert server.stdout.readline().startswith("serving ranker: grpc 127.0.0.1:")
         with open(f"/proc/{server.pid}/cmdline") as file:
-            assert "export.server" in file.read()
+            assert "hgr_tf.export.server" in file.read()
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0
 
 
 def test_serve_without_a_model_ends_with_a_line(tmp_path):
-    command = [sys.executable, "-m", "export.server", "--model", str(tmp_path)]
+    command = [sys.executable, "-m", "hgr_tf.export.server", "--model", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
@@ -286,10 +287,11 @@ def test_serve_without_a_model_ends_with_a_line(tmp_path):
 def test_the_server_process_holds_neither_keras_nor_hgr_tf(exported):
     code = f"""
 import sys
-from export.protos import use_protos_only
+from hgr_tf.export.runtime.protos import use_protos_only
 use_protos_only()
-import export.server.__main__, export.server.rest, export.server.grpc_services
-from export.session import ServingSession
+import hgr_tf.export.server.__main__, hgr_tf.export.server.rest
+import hgr_tf.export.server.grpc_services
+from hgr_tf.export.runtime.session import ServingSession
 session = ServingSession({str(exported)!r})
 roots = {{name.split(".")[0] for name in sys.modules}}
 assert not roots & {{"keras", "tf_keras", "hgr_tf", "pipelines"}}, roots

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from export.client import Client
-from export.tensor_protos import to_array, to_proto
+from hgr_tf.export.client import Client
+from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
 
 Code = grpc.StatusCode
 ROWS = {"x": np.arange(3, dtype=np.float32)}

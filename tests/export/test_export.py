@@ -10,15 +10,16 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
-from export import export_for_serving
-from export.c_library import SessionError
-from export.leak_report import VerificationError
-from export.replay import ReplayError, replay
-from export.sample_requests import SampleRequests
-from export.session import ServingSession
-from export.warmup import FILE
-from export.writer import gives_logits, write
-from hgr_tf.models import mlp_ranker
+from hgr_tf.export import export_for_serving
+from hgr_tf.export.checking.leak_report import VerificationError
+from hgr_tf.export.checking.replay import ReplayError, replay
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.inputs.warmup import FILE
+from hgr_tf.export.ranker import gives_logits
+from hgr_tf.export.runtime.c_library import SessionError
+from hgr_tf.export.runtime.session import ServingSession
+from hgr_tf.export.saving.writer import write
+from hgr_tf.rankers import mlp_ranker
 from tests.export.models import ENCODING, NAMES, trained_scores
 
 layers = tf.keras.layers
@@ -254,7 +255,7 @@ def test_a_bad_version_is_not_published(model, tmp_path, monkeypatch, file, refu
         write(ranker, folder, *arguments)
         (folder / file).write_bytes(b"neither metadata nor a record")
 
-    monkeypatch.setattr("export.exporter.write", write_more)
+    monkeypatch.setattr("hgr_tf.export.exporter.write", write_more)
     with pytest.raises(refusal):
         export_for_serving(
             *(model, tmp_path),

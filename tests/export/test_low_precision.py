@@ -2,14 +2,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.exporter import export_for_serving
-from export.low_precision import low_precision_tables, score_change, table_bytes
-from export.onnx import export_onnx
-from export.options import ExportOptions
-from export.sample_requests import SampleRequests
-from export.saved_graph import SavedGraph
-from export.session import ServingSession
-from export.writer import write
+from hgr_tf.export.checking.saved_graph import SavedGraph
+from hgr_tf.export.exporter import export_for_serving
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.options import ExportOptions
+from hgr_tf.export.runtime.session import ServingSession
+from hgr_tf.export.saving.low_precision import (
+    low_precision_tables,
+    score_change,
+    table_bytes,
+)
+from hgr_tf.export.saving.onnx import export_onnx
+from hgr_tf.export.saving.writer import write
 from tests.export.models import ENCODING, NAMES, encode, small_ranker, trained_scores
 
 BOUNDS = {"bfloat16": 2e-2, "float16": 2e-3, "int8": 5e-2}

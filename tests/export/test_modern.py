@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.sample_requests import SampleRequests
+from hgr_tf.export.inputs.sample_requests import SampleRequests
 from tests.export.models import ENCODING, NAMES, trained_scores
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ serve = loaded.signatures["serving_default"]
 scores = serve(**{k: tf.constant(raw[k]) for k in raw})["probabilities"].numpy()
 """,
     "c_api": """
-from export.session import ServingSession
+from hgr_tf.export.runtime.session import ServingSession
 inputs = {k: raw[k] for k in raw}
 scores = ServingSession(folder).call("serving_default", inputs)["probabilities"]
 """,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.preprocessing import MISSING_INT, RawFeatures
-from export.sample_requests import SampleRequests
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.saving.raw_features import MISSING_INT, RawFeatures
 from tests.export.models import ENCODING, NAMES, encode
 
 EDGES = {

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from export.predictor import Predictor
-from export.rows import read_rows
-from export.writer import write
 from hgr_tf.data import PreparedData
+from hgr_tf.export.inputs.log_rows import read_rows
+from hgr_tf.export.runtime.predictor import Predictor
+from hgr_tf.export.saving.writer import write
 from hgr_tf.features import USER, FeatureSpec
-from pipelines.run import prepare
+from hgr_tf.pipelines.run import prepare
 from tests.export.models import SPEC, small_ranker
 
 COLUMNS = [f.column for f in FeatureSpec.from_yaml(SPEC).features()] + ["click"]

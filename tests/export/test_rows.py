@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from export.preprocessing import RawFeatures
-from export.rows import read_rows
+from hgr_tf.export.inputs.log_rows import read_rows
+from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.features import FeatureEncoding, FeatureSpec
 from tests.export.models import ENCODING
 

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
-from export.c_library import Code, SessionError
-from export.tensor_protos import to_array, to_proto
+from hgr_tf.export.runtime.c_library import Code, SessionError
+from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
 
 ARRAYS = {
     "float32": np.float32([[1.5, np.nan]]),

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import export
 import hgr_tf
-from export.sample_requests import SampleRequests
-from export.session import ServingSession
+from hgr_tf import export
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.runtime.session import ServingSession
 from tests.export.models import ENCODING, NAMES, encode, small_ranker, trained_scores
 
 tfrs = pytest.importorskip("tensorflow_recommenders", exc_type=ImportError)

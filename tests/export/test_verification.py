@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-import export
-from export.leak_report import VerificationError
-from export.saved_graph import SavedGraph
-from export.saved_model import check_signatures
-from export.writer import write
+from hgr_tf import export
+from hgr_tf.export.checking.leak_report import VerificationError
+from hgr_tf.export.checking.saved_graph import SavedGraph
+from hgr_tf.export.checking.signatures import check_signatures
+from hgr_tf.export.saving.writer import write
 from tests.export.leaks import (
     OPTIONS,
     WAYS,

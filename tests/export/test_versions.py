@@ -11,10 +11,10 @@ import time
 import numpy as np
 import pytest
 
-from export import export_for_serving
-from export.client import Client
-from export.sample_requests import SampleRequests
-from export.versions import (
+from hgr_tf.export import export_for_serving
+from hgr_tf.export.client import Client
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.versions import (
     STALE_SECONDS,
     next_version,
     prune,
@@ -110,7 +110,8 @@ def test_a_number_taken_meanwhile_is_passed_over(tmp_path, monkeypatch):
     publish_next(tmp_path)
     stale = iter([1])  # what a slower export believes to be free
     monkeypatch.setattr(
-        "export.versions.next_version", lambda path: next(stale, next_version(path))
+        "hgr_tf.export.versions.next_version",
+        lambda path: next(stale, next_version(path)),
     )
     assert publish(stage(tmp_path), tmp_path).name == "2"
     assert versions(tmp_path) == [1, 2]

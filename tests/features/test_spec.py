@@ -120,7 +120,7 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path):
         FeatureSpec.load(path)
 
 
-@pytest.mark.parametrize("module", ["hgr_tf.features", "pipelines.run"])
+@pytest.mark.parametrize("module", ["hgr_tf.features", "hgr_tf.pipelines.run"])
 def test_no_tensorflow_is_imported(module):
     code = f"import sys, {module}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code]).returncode == 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hgr_tf.layers.assignment import nearest_codeword
+from hgr_tf.layers.nearest_codeword import nearest_codeword
 
 
 @pytest.mark.parametrize("codebook_size", [8, 40])

@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hgr_tf.layers import ResidualVectorQuantizer
-from hgr_tf.metrics import (
-    CodebookUsage,
-    GroupOccupancy,
-    Perplexity,
-    QuantizationError,
-)
+from hgr_tf.metrics import CodebookUsage, GroupOccupancy, Perplexity, QuantizationError
 
 CODES = st.integers(1, 40).flatmap(
     lambda size: arrays("int32", (size, 3), elements=st.integers(0, 4))

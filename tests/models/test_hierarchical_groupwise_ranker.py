@@ -4,10 +4,10 @@ import tensorflow as tf
 
 import hgr_tf
 from hgr_tf.compat import KERAS_3
+from hgr_tf.functional.graph import input_values, run_graph
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses import GroupwiseBaselineLoss, HierarchicalGroupwiseLoss
 from hgr_tf.metrics import GroupAUC
-from hgr_tf.models.functional_graph import input_values, run_graph
 from hgr_tf.models.ranker_halves import halves_of
 from hgr_tf.testing import two_replicas
 from tests.models.two_towers import TwoTowers

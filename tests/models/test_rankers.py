@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from hgr_tf.data import PreparedData
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
-from hgr_tf.models import dcn_v2_ranker, dlrm_ranker, mlp_ranker
-from hgr_tf.models.functional_graph import layer_of
-from hgr_tf.models.interactions import cross
-from hgr_tf.models.shared_part import SharedPart
+from hgr_tf.functional.graph import layer_of
+from hgr_tf.functional.shared_part import SharedPart
+from hgr_tf.rankers import dcn_v2_ranker, dlrm_ranker, mlp_ranker
+from hgr_tf.rankers.interactions import cross
 from tests.prepared import ENCODING, rows, write_prepared
 
 RANKERS = [mlp_ranker, dcn_v2_ranker, dlrm_ranker]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hgr_tf.models.functional_graph import input_values
-from hgr_tf.models.shared_part import SharedPart
+from hgr_tf.functional.graph import input_values
+from hgr_tf.functional.shared_part import SharedPart
 from hgr_tf.testing.checks import dtype_policy
 
 keras = tf.keras

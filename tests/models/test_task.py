@@ -164,7 +164,9 @@ def test_missing_tfrs_gives_an_install_hint(monkeypatch):
     import hgr_tf.models
 
     monkeypatch.setitem(sys.modules, "tensorflow_recommenders", None)
-    monkeypatch.delitem(sys.modules, "hgr_tf.models.task", raising=False)
+    monkeypatch.delitem(
+        sys.modules, "hgr_tf.models.hierarchical_groupwise_task", raising=False
+    )
     # Not delattr: it looks the name up first, which loads the module.
     monkeypatch.delitem(vars(hgr_tf.models), "HierarchicalGroupwiseTask", raising=False)
     with pytest.raises(ImportError, match="pip install tensorflow-recommenders"):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from hgr_tf.data.manifest import Manifest
 from hgr_tf.features import FeatureSpec
-from pipelines.run import prepare
+from hgr_tf.pipelines.run import prepare
 
 SPEC = """
 name: small

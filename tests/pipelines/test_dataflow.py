@@ -10,8 +10,8 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from hgr_tf.cli.prepare import prepare as prepare_command
-from pipelines.dataflow import main as template
-from pipelines.run import launch
+from hgr_tf.pipelines.dataflow import main as template
+from hgr_tf.pipelines.run import launch
 
 apiclient = pytest.importorskip(
     "apache_beam.runners.dataflow.internal.apiclient", reason="needs extra dataflow"

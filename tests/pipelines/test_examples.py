@@ -9,8 +9,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.tfrecord import frame
-from pipelines.wire import (
+from hgr_tf.pipelines.kernels.tfrecord import frame
+from hgr_tf.pipelines.kernels.wire import (
     concatenated,
     float_entries,
     int64_entries,

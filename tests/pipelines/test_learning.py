@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from hgr_tf.features import Categorical, Feature, Numeric
-from pipelines.learning import mean_and_deviation, quantiles, vocabulary
-from pipelines.observation import ColumnSummary, summarize
+from hgr_tf.pipelines.learning.learn import mean_and_deviation, quantiles, vocabulary
+from hgr_tf.pipelines.learning.observation import ColumnSummary, summarize
 
 WORDS = pa.array(["b", "a", "c", "c", "c", "b", "a", "rare", "two\nlines", None])
 

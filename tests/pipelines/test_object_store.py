@@ -10,9 +10,9 @@ import pytest
 from gcp_storage_emulator.server import create_server
 
 from hgr_tf.features import FeatureSpec
-from pipelines.errors import PrepareError
-from pipelines.run import prepare
-from pipelines.storage import AtomicFile, match, read_bytes, write_bytes
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import AtomicFile, match, read_bytes, write_bytes
+from hgr_tf.pipelines.run import prepare
 
 SPEC = """
 name: store

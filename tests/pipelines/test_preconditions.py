@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hgr_tf.features import FeatureSpec, SpecError
-from pipelines.errors import PrepareError
+from hgr_tf.pipelines.errors import PrepareError
 from tests.pipelines.conftest import SPEC, dead_letters, examples
 
 ROWS = [{"user": f"u{i % 3}", "item": i % 5, "click": i % 2} for i in range(20)]

@@ -18,11 +18,11 @@ import tensorflow as tf
 from hgr_tf.data import PreparedData
 from hgr_tf.data.manifest import Manifest, ManifestError, Shard
 from hgr_tf.features import FeatureEncoding, FeatureSpec
-from pipelines import graph
-from pipelines.errors import PrepareError
-from pipelines.fingerprint import fingerprint64
-from pipelines.finish import check_written
-from pipelines.locking import locked
+from hgr_tf.pipelines import graph
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.kernels.fingerprint import fingerprint64
+from hgr_tf.pipelines.running.locking import locked
+from hgr_tf.pipelines.steps.finish import check_written
 from tests.pipelines.conftest import dead_letters, examples, read_records
 
 TABLED = """
@@ -298,7 +298,7 @@ def test_one_run_at_a_time_works_in_an_output(run, tabled, tmp_path):
 
 def test_a_lock_ends_with_its_process(tmp_path):
     code = (
-        "import os\nfrom pipelines.locking import locked\n"
+        "import os\nfrom hgr_tf.pipelines.running.locking import locked\n"
         f"with locked({str(tmp_path)!r}): os._exit(1)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1

@@ -13,8 +13,8 @@ import pytest
 
 from hgr_tf.data.manifest import Manifest
 from hgr_tf.features import FeatureSpec
-from pipelines.portable import local_cluster
-from pipelines.run import prepare
+from hgr_tf.pipelines.run import prepare
+from hgr_tf.pipelines.running.local_cluster import local_cluster
 
 SPEC = """
 name: runners

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hgr_tf.features import FeatureSpec, Format
-from pipelines.casting import UNDECODABLE, cast
-from pipelines.errors import PrepareError
-from pipelines.fields import Field
-from pipelines.sources import avro, csv, lines, plan_units, read_unit
-from pipelines.sources.base import BATCH_ROWS
-from pipelines.storage import match
-from pipelines.validation import check_log
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import match
+from hgr_tf.pipelines.reasons import UNDECODABLE
+from hgr_tf.pipelines.rows.casting import cast
+from hgr_tf.pipelines.rows.fields import Field
+from hgr_tf.pipelines.rows.validation import check_log
+from hgr_tf.pipelines.sources import avro, csv, lines, plan_units, read_unit
+from hgr_tf.pipelines.sources.base import BATCH_ROWS
 from tests.pipelines.conftest import SPEC
 
 fuzz = settings(

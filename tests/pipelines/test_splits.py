@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hgr_tf.features import FeatureSpec
-from pipelines.errors import PrepareError
+from hgr_tf.pipelines.errors import PrepareError
 from tests.pipelines.conftest import examples
 
 BASE = {

@@ -7,16 +7,17 @@ import pyarrow as pa
 import pytest
 
 from hgr_tf.features import FeatureSpec
-from pipelines.casting import (
+from hgr_tf.pipelines.reasons import (
     NON_FINITE,
     NOT_INTEGER,
     NOT_LIST,
     NOT_NUMBER,
     NOT_SCALAR,
+    OUT_OF_TIME,
     UNDECODABLE,
 )
-from pipelines.sources import RawBatch
-from pipelines.validation import OUT_OF_TIME, check_log
+from hgr_tf.pipelines.rows.validation import check_log
+from hgr_tf.pipelines.sources import RawBatch
 from tests.pipelines.conftest import SPEC
 
 YEAR_9999 = dt.datetime(9999, 12, 31, 23, 59, 59)

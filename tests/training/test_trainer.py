@@ -9,14 +9,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from hgr_tf.data import ManifestError, PreparedData
 from hgr_tf.features import LABEL, USER
 from hgr_tf.metrics import group_auc
-from hgr_tf.training import (
-    RunConfig,
-    RunError,
-    RunFolder,
-    evaluate,
-    load_run,
-    train,
-)
+from hgr_tf.training import RunConfig, RunError, RunFolder, evaluate, load_run, train
 from tests.prepared import rows, write_prepared
 
 VAL = rows(600, seed=1)

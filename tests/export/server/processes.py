@@ -31,8 +31,8 @@ class Running:
 
 @contextlib.contextmanager
 def local_server(base_path, *options):
-    """`python -m export.server` on free ports of this machine."""
-    command = [sys.executable, "-m", "export.server", "--model", str(base_path)]
+    """`python -m hgr_tf.export.server` on free ports of this machine."""
+    command = [sys.executable, "-m", "hgr_tf.export.server", "--model", str(base_path)]
     command += ["--name", MODEL, "--port", "0", "--rest-port", "0"]
     command += ["--poll-seconds", "0.05", *options]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -15,11 +15,11 @@ import requests as http
 import tensorflow as tf
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from export import export_for_serving
-from export.client import Client
-from export.server.model_versions import ModelVersions
-from export.server.warmup import FILE
-from export.versions import (
+from hgr_tf.export import export_for_serving
+from hgr_tf.export.client import Client
+from hgr_tf.export.runtime.replay_warmup import FILE
+from hgr_tf.export.server.model_versions import ModelVersions
+from hgr_tf.export.versions import (
     next_version,
     prune,
     publish,
@@ -135,7 +135,7 @@ def test_a_version_withdrawn_while_it_loads_is_not_served(built, tmp_path, monke
 
     for _ in range(2):
         publish_copy(built, tmp_path)
-    monkeypatch.setattr("export.server.model_versions.replay_warmup", withdraw)
+    monkeypatch.setattr("hgr_tf.export.server.model_versions.replay_warmup", withdraw)
     models = ModelVersions(MODEL, tmp_path, poll_seconds=60)
     models.start()
     with models.session(ModelSpec(name=MODEL)) as (version, _):
@@ -176,7 +176,7 @@ def test_kill_9_in_the_middle_of_a_publish_leaves_the_version_before(built, tmp_
         import sys
         from pathlib import Path
         sys.path.insert(0, {os.getcwd()!r})
-        from export.versions import staging_folder
+        from hgr_tf.export.versions import staging_folder
         staged = staging_folder({str(tmp_path)!r})
         staged.mkdir()
         file = (staged / "saved_model.pb").open("wb")

@@ -16,8 +16,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from export.client import Client
-from export.sample_requests import SampleRequests
+from hgr_tf.export.client import Client
+from hgr_tf.export.inputs.sample_requests import SampleRequests
 from tests.export.models import ENCODING, NAMES
 from tests.export.server.processes import MODEL
 

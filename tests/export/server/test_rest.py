@@ -10,7 +10,7 @@ import time
 import pytest
 import requests as http
 
-from export.server import rest
+from hgr_tf.export.server import rest
 from tests.export.server.processes import local_server
 
 PLACES = 2

@@ -116,7 +116,7 @@ def test_health_check_passes_on_a_serving_port_and_fails_on_another(local):
 
 
 def test_load_test_measures_a_server(base_path, local):
-    command = [sys.executable, "-m", "export.tf_serving.load_test"]
+    command = [sys.executable, "-m", "hgr_tf.export.tf_serving.load_test"]
     command += ["--server", local.grpc, "--model", str(base_path)]
     command += ["--signature", "rank", "--clients", "2", "--seconds", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""Checks of a written model: verification, leaks, replay, signatures."""

@@ -1,0 +1,182 @@
+"""Rows of log files as the raw tensors of a serving request.
+
+Files are read and typed by the pipeline's own code, so that a row means here
+what it meant in training. Loads no TensorFlow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hgr_tf.features import Feature, FeatureSpec, Format
+from hgr_tf.pipelines.files.files import File
+from hgr_tf.pipelines.rows.casting import cast
+from hgr_tf.pipelines.rows.fields import feature_field
+from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
+from hgr_tf.pipelines.sources.formats import column_names, resolve
+
+MISSING_INT = np.iinfo(np.int64).min
+NUMPY = {"string": object, "int64": np.int64, "float32": np.float32}
+_MISSING = {"string": "", "int64": int(MISSING_INT), "float32": float("nan")}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of a file.
+
+    Attributes:
+        inputs: Raw tensors [good rows] by feature name.
+        errors: For every row None, or why it cannot be scored.
+    """
+
+    inputs: dict[str, np.ndarray]
+    errors: list[str | None]
+
+
+def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
+    """Reads a CSV, JSON lines, Parquet or Avro file.
+
+    A feature's column is the one that the spec says it comes from, or else the
+    one of its own name. A line of JSON may leave values out; the spec's column
+    is there when any line of the file has a value for it.
+
+    Args:
+        path: Of the file; its suffix says the format.
+        spec: Of the exported model.
+
+    Raises:
+        ValueError: The file cannot be read, or lacks a column.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    features = list(spec.features())
+    file = File(str(path), path.stat().st_size)
+    # The spec's format is that of its logs; a file may well be another.
+    as_logged = (
+        resolve(file.path, Format()).type == resolve(file.path, spec.format).type
+    )
+    format_ = spec.format if as_logged else Format()
+    sources = _sources(features, file, format_)
+    wanted = sorted(set(sources.values()))
+    for unit in plan_units(file, 0, format_, []):
+        batches = [
+            _check(batch, features, sources, spec.missing_values)
+            for batch in read_unit(unit, wanted)
+        ]
+        if batches:
+            yield _in_order(batches)
+
+
+def _sources(features: list[Feature], file: File, format_: Format) -> dict[str, str]:
+    """The column of each feature, by the feature's name."""
+    if resolve(file.path, format_).type == "jsonl":
+        renamed = [f.column for f in features if f.column != f.name]
+        filled = _filled_columns(renamed, file, format_)
+        return {f.name: f.column if f.column in filled else f.name for f in features}
+    columns = column_names(file, format_)
+    return {f.name: _source(f, columns, file.path) for f in features}
+
+
+def _filled_columns(columns: list[str], file: File, format_: Format) -> set[str]:
+    """Those of the columns that have a value anywhere in a file of JSON."""
+    filled: set[str] = set()
+    for unit in plan_units(file, 0, format_, []):
+        if filled == set(columns):
+            break
+        for batch in read_unit(unit, columns):
+            values = batch.columns.items()
+            filled |= {name for name, array in values if array.null_count < len(array)}
+    return filled
+
+
+def _source(feature: Feature, columns: list[str], path: str) -> str:
+    candidates = list(dict.fromkeys([feature.column, feature.name]))
+    for name in candidates:
+        if name in columns:
+            return name
+    raise ValueError(
+        f"{path}: no column {' or '.join(map(repr, candidates))} for the feature "
+        f"{feature.name!r}; it has {columns}"
+    )
+
+
+class _Checked(NamedTuple):
+    """Rows of a batch: where in their unit the good ones lie, and what ails others."""
+
+    positions: np.ndarray
+    inputs: dict[str, np.ndarray]
+    faults: dict[int, str]
+
+
+def _in_order(batches: list[_Checked]) -> Rows:
+    """The rows of a unit as they lie in it: its batches may each hold one shape."""
+    positions = np.concatenate([batch.positions for batch in batches])
+    order = np.argsort(positions)
+    inputs = {
+        name: np.concatenate([batch.inputs[name] for batch in batches])[order]
+        for name in batches[0].inputs
+    }
+    faults = {row: why for batch in batches for row, why in batch.faults.items()}
+    rows = sorted([*positions.tolist(), *faults])
+    return Rows(inputs, [faults.get(row) for row in rows])
+
+
+def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Checked:
+    faults: dict[int, str] = {r.row: r.reason for r in batch.rejected}
+    arrays = {}
+    for feature in features:
+        source = sources[feature.name]
+        result = cast(batch.columns[source], feature_field(feature), missing)
+        arrays[feature.name] = result.values
+        for reason, bad in result.bad:
+            for i in np.flatnonzero(bad):
+                faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
+        for i, token in _unjoinable(result.values, feature):
+            delimiter = feature.transform.delimiter
+            faults.setdefault(
+                int(batch.rows[i]),
+                f"{source}: a value of a list must not hold the delimiter "
+                f"{delimiter!r}, got {token!r}",
+            )
+    good = np.array([row not in faults for row in batch.rows.tolist()], bool)
+    inputs = {
+        f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f, missing)
+        for f in features
+    }
+    return _Checked(np.asarray(batch.rows)[good], inputs, faults)
+
+
+def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]:
+    """Rows whose list would be split elsewhere once it is joined, and the value."""
+    if not feature.transform.is_multivalued:
+        return
+    delimiter = feature.transform.delimiter
+    flat = values.flatten().cast(pa.string())
+    bad = pc.match_substring(flat, delimiter).fill_null(False)
+    rows = pc.list_parent_indices(values).filter(bad).to_pylist()
+    yield from zip(rows, flat.filter(bad).to_pylist(), strict=True)
+
+
+def _to_numpy(values: pa.Array, feature: Feature, missing) -> np.ndarray:
+    transform = feature.transform
+    if transform.is_multivalued:
+        lists = [tokens or () for tokens in values.to_pylist()]
+        texts = [_joined(tokens, transform.delimiter, missing) for tokens in lists]
+        return np.array(texts, object)
+    filled = pc.fill_null(values, _MISSING[transform.dtype])
+    return filled.to_numpy(zero_copy_only=False).astype(NUMPY[transform.dtype])
+
+
+def _joined(tokens, delimiter: str, missing: tuple[str, ...]) -> str:
+    text = delimiter.join(map(str, tokens))
+    while tokens and text in missing:  # an empty value at its end changes no list
+        text += delimiter
+    return text

@@ -1,0 +1,64 @@
+"""Which ranker a model holds, which inputs it takes, and whether it gives logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.functional.final_activation import ends_in_sigmoid
+from hgr_tf.functional.graph import is_functional
+
+
+def ranker_of(model: tf.keras.Model) -> tf.keras.Model:
+    """The ranker inside a model, or the model itself.
+
+    Raises:
+        ValueError: `model` is no Keras model.
+    """
+    ranker = getattr(model, "ranker", model)
+    if not isinstance(ranker, tf.keras.Model):
+        raise ValueError(
+            "`model` must be a Keras model, or hold one as `ranker`; "
+            f"got {type(model).__name__}"
+        )
+    return ranker
+
+
+def gives_logits(model: tf.keras.Model) -> bool:
+    """Whether the ranker of a model gives logits rather than probabilities.
+
+    The `from_logits` of the model or of its ranker says so. Without one it
+    gives logits unless it is functional and ends in a sigmoid.
+    """
+    ranker = ranker_of(model)
+    for owner in (model, ranker):
+        if getattr(owner, "from_logits", None) is not None:
+            return bool(owner.from_logits)
+    return not ends_in_sigmoid(ranker)
+
+
+def input_tensors(ranker: tf.keras.Model) -> dict[str, object]:
+    """The symbolic inputs of a functional ranker, by name."""
+    if isinstance(ranker.input, Mapping):
+        return dict(ranker.input)
+    return dict(zip(ranker.input_names, ranker.inputs, strict=True))
+
+
+def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str]:
+    """Names of the features that a ranker takes.
+
+    Raises:
+        ValueError: The ranker has an input that is no feature of the spec.
+    """
+    names = [f.name for f in encoding.spec.features()]
+    if not is_functional(ranker):
+        return names
+    inputs = set(input_tensors(ranker))
+    if inputs - set(names):
+        raise ValueError(
+            "the ranker's inputs must be features of the spec "
+            f"{encoding.spec.name!r}, got {sorted(inputs - set(names))}"
+        )
+    return [name for name in names if name in inputs]

@@ -1,0 +1,1 @@
+"""From a ranker to a SavedModel: signatures, raw features, low precision, ONNX."""

@@ -1,0 +1,127 @@
+"""Embedding tables stored in two bytes or one, looked up as float32."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.options import TableDtype
+from hgr_tf.export.ranker import feature_names
+from hgr_tf.export.saving.raw_features import RawFeatures
+from hgr_tf.features import FeatureEncoding
+
+SCORED_ROWS = 4096
+
+
+@contextlib.contextmanager
+def low_precision_tables(
+    ranker: tf.keras.Model, dtype: TableDtype | None
+) -> Iterator[None]:
+    """Makes a ranker look its embeddings up in smaller copies of their tables.
+
+    What is traced meanwhile reads only the copies; afterwards the ranker is as
+    it was. int8 rounds each row to a multiple of max|row| / 127:
+    e_ij ~ q_ij * s_i.
+
+    Args:
+        ranker: Its embedding layers are affected; see `embedding_layers`.
+        dtype: Of the copies; None changes nothing.
+    """
+    layers = [] if dtype is None else embedding_layers(ranker)
+    for layer in layers:
+        table = tf.convert_to_tensor(layer.embeddings)
+        lookup = _int8_lookup(table) if dtype == "int8" else _cast_lookup(table, dtype)
+        # Past Keras's tracking, which would take the copies for weights.
+        object.__setattr__(layer, "call", lookup)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "call")
+
+
+def embedding_layers(ranker: tf.keras.Model) -> list:
+    """The layers of a ranker that look up as Embedding does, nested ones included."""
+    embedding = tf.keras.layers.Embedding
+    return [
+        layer
+        for layer in ranker._flatten_layers()
+        # A subclass with a call of its own may do more than look up.
+        if isinstance(layer, embedding) and type(layer).call is embedding.call
+    ]
+
+
+def table_bytes(ranker: tf.keras.Model, dtype: TableDtype | None = None) -> int:
+    """Bytes of a ranker's embedding tables, stored as `dtype`."""
+    total = 0
+    for layer in embedding_layers(ranker):
+        rows, width = layer.embeddings.shape
+        if dtype == "int8":
+            total += rows * (width + 4)
+        else:
+            total += rows * width * tf.as_dtype(dtype or "float32").size
+    return total
+
+
+def score_change(
+    ranker: tf.keras.Model,
+    encoding: FeatureEncoding,
+    dtype: TableDtype,
+    seed: int = 0,
+    *,
+    from_logits: bool = True,
+) -> tuple[float, float]:
+    """Largest and mean |change| of the probabilities that `dtype` causes.
+
+    Measured on `SCORED_ROWS` random requests; see `SampleRequests`.
+
+    Args:
+        ranker: Model over a dict of encoded features, giving [B, 1].
+        encoding: Of its features.
+        dtype: Of the tables.
+        seed: Of the requests.
+        from_logits: Whether the ranker gives logits or probabilities.
+    """
+    names = feature_names(ranker, encoding)
+    with tempfile.TemporaryDirectory() as scratch:
+        encoding.save(scratch)
+        features = RawFeatures(encoding, Path(scratch) / "vocabularies", names)
+        raw = SampleRequests(encoding, names, seed).raw(SCORED_ROWS)
+        encoded = features({k: tf.constant(v) for k, v in raw.items()})
+    before = ranker(encoded, training=False)
+    with low_precision_tables(ranker, dtype):
+        after = ranker(encoded, training=False)
+    if from_logits:
+        before, after = tf.sigmoid(before), tf.sigmoid(after)
+    change = np.abs(after.numpy() - before.numpy())
+    return float(change.max()), float(change.mean())
+
+
+def _cast_lookup(table: tf.Tensor, dtype: str):
+    stored = tf.Variable(tf.cast(table, dtype), trainable=False, name="embeddings")
+
+    def lookup(ids):
+        return tf.cast(tf.gather(stored, ids), table.dtype)
+
+    return lookup
+
+
+def _int8_lookup(table: tf.Tensor):
+    scales = tf.reduce_max(tf.abs(table), axis=1) / 127.0
+    steps = tf.math.divide_no_nan(table, scales[:, None])
+    stored = tf.Variable(
+        tf.cast(tf.round(steps), tf.int8), trainable=False, name="embeddings"
+    )
+    scales = tf.Variable(scales, trainable=False, name="scales")
+
+    def lookup(ids):
+        rows = tf.cast(tf.gather(stored, ids), table.dtype)
+        return rows * tf.gather(scales, ids)[..., None]
+
+    return lookup

@@ -1,0 +1,63 @@
+"""The ranker over integer ids as an ONNX file, without preprocessing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from hgr_tf.export.ranker import gives_logits, input_tensors, ranker_of
+from hgr_tf.functional.graph import is_functional
+
+OPSET = 17
+
+
+def check_onnx(model: tf.keras.Model) -> None:
+    """Raises what `export_onnx` would, before any work is done."""
+    try:
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "the ONNX export needs tf2onnx: `pip install '.[onnx]'` in hgr_tf's clone"
+        ) from error
+    if not is_functional(ranker_of(model)):
+        raise ValueError("`model` must have a functional ranker to be written as ONNX")
+
+
+def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
+    """Writes the ranker of a model for ONNX Runtime or OpenVINO.
+
+    Its inputs are encoded features by name (ids int64 [B] or [B, max_length],
+    numbers float32 [B]), its output is `probabilities` [B]. Whoever calls it
+    encodes raw values; vocabularies stay with the SavedModel.
+
+    Args:
+        model: What `export_for_serving` takes; the ranker must be functional.
+        path: Of the file.
+
+    Raises:
+        ImportError: tf2onnx is not installed.
+        ValueError: The ranker is not functional.
+    """
+    check_onnx(model)
+    import tf2onnx
+
+    ranker = ranker_of(model)
+    from_logits = gives_logits(model)
+    specs = [
+        tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name=name)
+        for name, tensor in input_tensors(ranker).items()
+    ]
+
+    @tf.function(input_signature=specs)
+    def probabilities(*values):
+        names = [spec.name for spec in specs]
+        outputs = ranker(dict(zip(names, values, strict=True)), training=False)
+        outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
+        return {"probabilities": tf.sigmoid(outputs) if from_logits else outputs}
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tf2onnx.convert.from_function(
+        probabilities, input_signature=specs, opset=OPSET, output_path=str(path)
+    )

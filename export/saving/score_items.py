@@ -1,0 +1,53 @@
+"""Cuts a functional ranker where the request's part meets the items' part."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping
+
+import tensorflow as tf
+
+from hgr_tf.export.ranker import input_tensors
+from hgr_tf.functional.graph import is_functional
+from hgr_tf.functional.shared_part import SharedPart
+
+
+def score_items(
+    ranker: tf.keras.Model, shared: Collection[str]
+) -> Callable[[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor], tf.Tensor]:
+    """Returns a function that scores N items for each of B requests.
+
+    What depends on the `shared` inputs only runs once a request; its outputs
+    are repeated N times, and the rest of the ranker runs on B * N rows. See
+    `hgr_tf.functional.shared_part.SharedPart`.
+
+    Args:
+        ranker: Model over a dict of inputs, giving [rows, 1]. One that is not
+            functional cannot be cut: its requests' inputs are repeated.
+        shared: Names of the inputs that a request has once.
+
+    Returns:
+        f(requests, items, n): encoded features [B, ...] of the requests and
+        [B * N, ...] of their items, a request's items together; n is the
+        scalar N. Gives logits [B * N, 1].
+    """
+    if not is_functional(ranker):
+        return functools.partial(_score_repeated, ranker)
+    inputs = input_tensors(ranker)
+    shared_inputs = {k: v for k, v in inputs.items() if k in shared}
+    item_inputs = {k: v for k, v in inputs.items() if k not in shared}
+    part = SharedPart(ranker.outputs[0], inside=shared_inputs.values())
+
+    def score(requests, items, n):
+        values = part.run({id(v): requests[k] for k, v in shared_inputs.items()})
+        repeated = [tf.repeat(value, n, axis=0) for value in values]
+        return part.run_rest(
+            repeated, {id(v): items[k] for k, v in item_inputs.items()}
+        )
+
+    return score
+
+
+def _score_repeated(ranker, requests, items, n):
+    repeated = {name: tf.repeat(tensor, n, axis=0) for name, tensor in requests.items()}
+    return ranker({**repeated, **items}, training=False)

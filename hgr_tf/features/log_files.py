@@ -1,0 +1,68 @@
+"""Sections of the spec on files: their format, and the tables beside a log."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hgr_tf.features.strict_model import Strict
+
+
+class Format(Strict):
+    """How files are read.
+
+    Attributes:
+        type: "auto" goes by the file name: .parquet; .csv, .tsv, .dat, .txt;
+            .jsonl, .json, .ndjson; .avro; text formats also with .gz, .bz2.
+        delimiter: Separates the columns of delimited text. Other than one
+            ASCII character is allowed and turns quoting off.
+        header: Whether delimited text starts with a line of column names.
+        columns: Column names of delimited text without a header.
+        encoding: Of delimited text.
+        quote: ASCII character that quotes a value of delimited text; empty
+            for none.
+        newlines_in_values: Whether quoted values may hold line ends. Such
+            files are not split among workers; a quote that opens a value but
+            closes it nowhere costs its line.
+    """
+
+    type: Literal["auto", "parquet", "csv", "jsonl", "avro"] = "auto"
+    delimiter: str = Field(",", min_length=1)
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    quote: str = Field('"', max_length=1)
+    newlines_in_values: bool = False
+
+    @field_validator("quote")
+    @classmethod
+    def _check_quote(cls, quote: str) -> str:
+        if not quote.isascii():
+            raise ValueError(f"must be an ASCII character, or empty, got {quote!r}")
+        return quote
+
+    @model_validator(mode="after")
+    def _check_columns(self):
+        if not self.header and not self.columns:
+            raise ValueError("without a header, `columns` must name the columns")
+        return self
+
+
+class Table(Strict):
+    """A table of user or item features, joined on `key`.
+
+    Attributes:
+        key: Column of the table that equals the log's user or item id.
+        path: File or glob; relative to the spec's folder. The command line's
+            --user-table and --item-table win over it.
+        format: Of its files.
+        unmatched: Log rows whose id the table lacks: "missing" keeps them with
+            every feature of the table missing, "reject" sends them to the
+            dead letters. They are counted either way.
+    """
+
+    key: str
+    path: str | None = None
+    format: Format = Format()
+    unmatched: Literal["missing", "reject"] = "missing"

@@ -1,0 +1,1 @@
+"""Functional Keras models as graphs: finding, cutting and sharing their parts."""

@@ -1,0 +1,53 @@
+"""Checks of what a model that trains with groups is made of."""
+
+import tensorflow as tf
+
+from hgr_tf.functional.final_activation import ends_in_sigmoid
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
+
+
+def check_quantizer(quantizer, ranking_loss):
+    """Raises `ValueError` unless it is a quantizer of as many levels as the loss."""
+    if not isinstance(quantizer, ResidualVectorQuantizer):
+        raise ValueError(
+            f"`quantizer` must be a ResidualVectorQuantizer, got {quantizer!r}"
+        )
+    levels = getattr(ranking_loss, "num_levels", quantizer.num_levels)
+    if levels != quantizer.num_levels:
+        raise ValueError(
+            f"`ranking_loss` must be of the quantizer's {quantizer.num_levels} levels, "
+            f"got num_levels={levels}"
+        )
+
+
+def check_ranking_loss(ranking_loss):
+    """Raises `ValueError` unless it is a groupwise loss."""
+    if not isinstance(ranking_loss, GroupwiseLossBase):
+        raise ValueError(
+            "`ranking_loss` must be a HierarchicalGroupwiseLoss or a "
+            f"GroupwiseBaselineLoss, got {ranking_loss!r}"
+        )
+
+
+def check_ranker(ranker, from_logits):
+    """Raises `ValueError` unless it is a Keras model with one output, of logits.
+
+    Args:
+        ranker: The model.
+        from_logits: Whether its output is taken for logits or probabilities.
+    """
+    if not isinstance(ranker, tf.keras.Model):
+        raise ValueError(f"`ranker` must be a Keras model, got {ranker!r}")
+    outputs = getattr(ranker, "outputs", None)
+    if outputs and len(outputs) != 1:
+        raise ValueError(f"`ranker` must have one output, got {len(outputs)}")
+    if isinstance(getattr(ranker, "output", None), dict):
+        raise ValueError(
+            "`ranker` must have one output that is a tensor, got a dict with "
+            f"{list(ranker.output)}"
+        )
+    if from_logits and ends_in_sigmoid(ranker):
+        raise ValueError(
+            "`from_logits` must be False for a ranker that ends in a sigmoid, got True"
+        )

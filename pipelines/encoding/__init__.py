@@ -1,0 +1,1 @@
+"""Columns and rows become encoded features and the bytes of examples."""

@@ -1,0 +1,63 @@
+"""Encoded columns of whole batches, for outputs that hold columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
+from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
+from hgr_tf.pipelines.rows.fields import (
+    arrow_fields,
+    feature_field,
+    id_numbers,
+    log_fields,
+    time_field,
+)
+from hgr_tf.pipelines.rows.targets import Targets
+from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of
+
+
+class ColumnEncoder:
+    """Encodes batches into tables: a column a feature, and the reserved ones."""
+
+    def __init__(self, encoding: FeatureEncoding):
+        self._spec = encoding.spec
+        self._has_weights = bool(encoding.spec.weight or encoding.spec.negatives)
+        self._features = [FeatureEncoder(f, encoding) for f in encoding.spec.features()]
+        self._side: dict[tuple[str, str], pa.Array] = {}
+
+    def encode(self, joined: Joined, targets: Targets) -> pa.Table:
+        """A table of `n` rows; features in the order of the spec."""
+        columns = {e.feature.name: self._column(e, joined) for e in self._features}
+        columns[LABEL] = pa.array(targets.labels)
+        columns[USER] = pa.array(id_numbers(joined.rows, self._spec, "user"))
+        columns[ITEM] = pa.array(id_numbers(joined.rows, self._spec, "item"))
+        if targets.weights is not None:
+            columns[WEIGHT] = pa.array(targets.weights)
+        if time := time_field(self._spec):
+            columns[TIME] = joined.rows[time.name].combine_chunks()
+        return pa.table(columns)
+
+    def empty(self) -> pa.Table:
+        """The table of no rows."""
+        rows = arrow_fields(log_fields(self._spec)).empty_table()
+        for feature in self._spec.features():
+            if feature.from_table:
+                field = feature_field(feature)
+                (column,) = arrow_fields([field]).empty_table().columns
+                rows = rows.append_column(field.name, column)
+        none = np.array([], np.float32)
+        weights = none if self._has_weights else None
+        return self.encode(Joined(rows, {}, {}), Targets(none, weights))
+
+    def _column(self, encoder: FeatureEncoder, joined: Joined) -> pa.Array:
+        home = home_of(encoder.feature, joined)
+        name = feature_field(encoder.feature).name
+        if home == LOG:
+            return encoder(joined.rows[name].combine_chunks())
+        table = joined.tables[home]
+        key = (encoder.feature.name, table.digest)
+        if key not in self._side:
+            self._side[key] = encoder(table.rows[name].combine_chunks())
+        return self._side[key].take(pa.array(joined.positions[home]))

@@ -1,0 +1,1 @@
+"""Files and blocks of rows, wherever Beam's file systems reach."""

@@ -1,0 +1,209 @@
+"""Files, wherever Beam can reach them: local folders, gs://, ...
+
+The pipeline moves its rows through temporary files and lets Beam shuffle only
+their descriptors: memory stays flat on every runner, in-memory ones included.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import fnmatch
+import glob
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from isal import igzip
+
+_RAW = CompressionTypes.UNCOMPRESSED
+_DECOMPRESSORS = {
+    ".gz": lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),
+    ".bz2": bz2.BZ2File,
+}
+
+
+class File(NamedTuple):
+    """A file that exists: its path and size in bytes."""
+
+    path: str
+    size: int
+
+
+def join(folder: str, *parts: str) -> str:
+    """Path of something below a folder."""
+    return FileSystems.join(folder, *parts)
+
+
+def match(pattern: str) -> list[File]:
+    """The files that a path or a glob pattern names, by path.
+
+    A path that is there is that file, whatever its characters mean in a glob.
+    """
+    files = FileSystems.get_filesystem(pattern)
+    if not pattern.endswith("/") and files.exists(pattern):
+        found = [files.metadata(pattern)]
+    else:
+        found = FileSystems.match([pattern])[0].metadata_list
+    return sorted(File(m.path, m.size_in_bytes) for m in found)
+
+
+def files_in(folder: str) -> dict[str, File]:
+    """The files of a folder and its subfolders, by their path below it."""
+    folder = folder.rstrip("/") + "/"
+    if "://" in folder:
+        files = match(glob.escape(folder) + "**")
+    else:
+        files = sorted(_local_files(folder))
+    return {file.path[len(folder) :]: file for file in files}
+
+
+def _local_files(folder: str) -> Iterator[File]:
+    for parent, _, names in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in names):
+            with contextlib.suppress(FileNotFoundError):  # renamed by a worker
+                yield File(path, os.path.getsize(path))
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file or folder at `path`."""
+    return FileSystems.exists(path)
+
+
+def open_read(path: str, decompress: bool = False):
+    """Opens a file for reading bytes; `decompress` goes by its suffix."""
+    file = FileSystems.open(path, compression_type=_RAW)
+    # Not Beam's decompression, which takes a file cut short for a whole one.
+    if decompress and is_compressed(path):
+        return _DECOMPRESSORS[_suffix(path)](file)
+    return file
+
+
+def create(path: str):
+    """Opens a new file for writing bytes."""
+    return FileSystems.create(path, compression_type=_RAW)
+
+
+def is_compressed(path: str) -> bool:
+    """Whether the file's suffix says that it is compressed."""
+    return _suffix(path) in _DECOMPRESSORS
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole content of a file."""
+    with open_read(path) as file:
+        return file.read()
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Writes a file that appears whole or not at all."""
+    with AtomicFile(path) as file:
+        file.write(data)
+
+
+class AtomicFile:
+    """A file written under a temporary name and renamed when all went well.
+
+    An interrupted or repeated attempt leaves the final name alone or whole.
+    """
+
+    def __init__(self, path: str):
+        folder, name = FileSystems.split(path)
+        make_folder(folder)
+        self._path = path
+        self._temporary = join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+        self._file = create(self._temporary)
+
+    def __enter__(self):
+        return self._file
+
+    def __exit__(self, error, *_):
+        self._file.close()
+        if error:
+            delete([self._temporary])
+        else:
+            FileSystems.rename([self._temporary], [self._path])
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder; no error if it is there (another worker may be first)."""
+    if FileSystems.exists(path):
+        return
+    try:
+        FileSystems.mkdirs(path)
+    except OSError:
+        if not FileSystems.exists(path):
+            raise
+
+
+def delete(paths: list[str]) -> None:
+    """Deletes files; those already gone are fine."""
+    stored = [p for p in paths if "://" in p and FileSystems.exists(p)]
+    if stored:  # Beam takes their names for globs
+        FileSystems.delete([glob.escape(path) for path in stored])
+    for path in paths:
+        if "://" not in path:
+            Path(path).unlink(missing_ok=True)
+
+
+def delete_folder(path: str) -> None:
+    """Deletes a folder and all that is in it; fine if there is none."""
+    if "://" in path:  # object stores have no folders, only names
+        delete([file.path for file in files_in(path).values()])
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def move_files(source: str, target: str, last: str) -> None:
+    """Moves the files of a folder, subfolders included, that named `last` last."""
+    names = list(files_in(source))
+    for group in ([n for n in names if n != last], [n for n in names if n == last]):
+        targets = [f"{target.rstrip('/')}/{name}" for name in group]
+        for folder in {FileSystems.split(path)[0] for path in targets}:
+            make_folder(folder)
+        FileSystems.rename([f"{source}/{name}" for name in group], targets)
+
+
+def matching(folder: str, *patterns: str) -> list[str]:
+    """The files of a folder whose names match any pattern."""
+    return [
+        file.path
+        for name, file in files_in(folder).items()
+        if "/" not in name and _matches(name, patterns)
+    ]
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def upload_folder(local: str, target: str) -> None:
+    """Copies the files of a local folder, subfolders included."""
+    for path in sorted(p for p in Path(local).rglob("*") if p.is_file()):
+        relative = path.relative_to(local).parts
+        write_bytes(join(target, *relative), path.read_bytes())
+
+
+@lru_cache(maxsize=8)
+def local_copy(folder: str) -> str:
+    """A local folder with the encoding in `folder`, which no longer changes."""
+    if "://" not in folder:
+        return folder
+    local = tempfile.mkdtemp(prefix="hgr_tf_")
+    for name, file in files_in(folder).items():
+        if _matches(name, ("spec.yaml", "encoding.json", "vocabularies/*")):
+            target = Path(local, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(read_bytes(file.path))
+    return local

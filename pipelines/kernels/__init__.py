@@ -1,0 +1,1 @@
+"""Vectorised work on bytes and numbers; nothing here knows a feature spec."""

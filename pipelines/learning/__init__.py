@@ -1,0 +1,1 @@
+"""What a pass over the data observes, and what is learned from it."""

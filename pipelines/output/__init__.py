@@ -1,0 +1,1 @@
+"""What a run writes: shard formats, layouts, the statistics page, the TFX schema."""

@@ -1,0 +1,1 @@
+"""Rows of a log: fields, casting, validation, splits, targets."""

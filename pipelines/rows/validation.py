@@ -1,0 +1,137 @@
+"""Rows checked against the spec: the good ones typed, the bad ones explained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from hgr_tf.features import FeatureSpec
+from hgr_tf.features.splits import TimeUnit, units_per_second
+from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, OUT_OF_TIME
+from hgr_tf.pipelines.rows.casting import cast
+from hgr_tf.pipelines.rows.fields import (
+    Field,
+    id_field,
+    key_field,
+    label_field,
+    log_fields,
+    table_fields,
+    time_field,
+    weight_field,
+)
+from hgr_tf.pipelines.sources import RawBatch, Rejected
+
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_LARGEST = 2**63 - 1
+_SECONDS_A_DAY = 86_400
+
+
+class Checks:
+    """Collects what is wrong with the rows of a batch; the first fault counts."""
+
+    def __init__(self, batch: RawBatch):
+        self._batch = batch
+        self._fault = np.zeros(len(batch.rows), np.int16)
+        self._faults: list[tuple[str, str]] = []
+
+    def reject(self, column: str, reason: str, bad: np.ndarray) -> None:
+        """Marks the rows where `bad`."""
+        bad = bad & (self._fault == 0)
+        if bad.any():
+            self._faults.append((column, reason))
+            self._fault[bad] = len(self._faults)
+
+    @property
+    def good(self) -> np.ndarray:
+        """`[n]` bool: the rows without a fault."""
+        return self._fault == 0
+
+    def rejected(self) -> list[Rejected]:
+        """The rows at fault, those that could not be parsed included."""
+        rejected = list(self._batch.rejected)
+        for i in np.flatnonzero(self._fault):
+            column, reason = self._faults[self._fault[i] - 1]
+            row = int(self._batch.rows[i])
+            rejected.append(Rejected(row, column, reason, self._batch.raw(int(i))))
+        return sorted(rejected)
+
+
+def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
+    """Types the rows of a log and checks ids, label, weight and time."""
+    checks = Checks(batch)
+    table = _cast_columns(batch, log_fields(spec), spec, checks)
+    for owner in ("user", "item"):
+        _require(table, id_field(spec, owner), checks)
+    label = label_field(spec)
+    values = _require(table, label, checks)
+    outside = (values < spec.label.min) | (values > spec.label.max)
+    checks.reject(label.column, OUT_OF_RANGE, outside)
+    if weight := weight_field(spec):
+        checks.reject(weight.column, NEGATIVE, _require(table, weight, checks) < 0)
+    if time := time_field(spec):
+        times = _require(table, time, checks)
+        if spec.time_unit:
+            outside = _out_of_time(times, spec.time_unit)
+            checks.reject(time.column, OUT_OF_TIME, outside)
+    return table, checks
+
+
+def check_table(batch: RawBatch, spec: FeatureSpec, owner) -> tuple[pa.Table, Checks]:
+    """Types the rows of a user or item table and checks that they have a key."""
+    checks = Checks(batch)
+    table = _cast_columns(batch, table_fields(spec, owner), spec, checks)
+    _require(table, key_field(spec, owner), checks)
+    return table, checks
+
+
+def _cast_columns(
+    batch: RawBatch, fields: list[Field], spec: FeatureSpec, checks: Checks
+) -> pa.Table:
+    columns = {}
+    for field in fields:
+        raw = batch.columns[field.column]
+        if field == time_field(spec) and spec.time_unit:
+            raw, too_large = _in_unit(raw, spec.time_unit)
+            checks.reject(field.column, OUT_OF_TIME, too_large)
+        result = cast(raw, field, spec.missing_values)
+        for reason, bad in result.bad:
+            checks.reject(field.column, reason, bad)
+        columns[field.name] = result.values
+    return pa.table(columns)
+
+
+def _in_unit(times: pa.Array, unit: TimeUnit) -> tuple[pa.Array, np.ndarray]:
+    """Timestamps and dates in the unit of the spec; and those it cannot hold."""
+    if pa.types.is_dictionary(times.type):
+        times = times.dictionary_decode()
+    kind = times.type
+    if pa.types.is_date32(kind):
+        numbers, factor = times.cast(pa.int32()), units_per_second(unit)
+        factor *= _SECONDS_A_DAY
+    elif pa.types.is_timestamp(kind) or pa.types.is_date64(kind):
+        own = "ms" if pa.types.is_date64(kind) else kind.unit
+        numbers = times.cast(pa.int64())
+        factor = max(1, units_per_second(unit) // units_per_second(own))
+    else:
+        return times, np.zeros(len(times), bool)
+    numbers = pc.fill_null(numbers, 0).to_numpy(False)
+    limit = _LARGEST // factor
+    too_large = (numbers > limit) | (numbers < -limit)
+    return times.cast(pa.timestamp(unit), safe=False), too_large
+
+
+def _out_of_time(times: np.ndarray, unit: TimeUnit) -> np.ndarray:
+    scale = units_per_second(unit)
+    first = max(_FIRST_SECOND * scale, -_LARGEST)
+    last = min((_LAST_SECOND + 1) * scale - 1, _LARGEST)
+    return (times < first) | (times > last)
+
+
+def _require(table: pa.Table, field: Field, checks: Checks) -> np.ndarray | None:
+    """Rejects the rows where the field is null; numbers are returned."""
+    values = table[field.name].combine_chunks()
+    checks.reject(field.column, MISSING, values.is_null().to_numpy(False))
+    if field.dtype == "string":
+        return None
+    return pc.fill_null(values, 0).to_numpy(False)

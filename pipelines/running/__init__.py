@@ -1,0 +1,1 @@
+"""How a run is configured, checked, locked, supervised and cleaned up."""

@@ -1,0 +1,213 @@
+"""Arguments of a run, checked, become its `Settings`."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from pydantic import ValidationError
+
+from hgr_tf.features import FeatureSpec
+from hgr_tf.features.splits import TRAIN
+from hgr_tf.features.strict_model import describe
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import File, exists, match
+from hgr_tf.pipelines.files.files import join as join_path
+from hgr_tf.pipelines.running import preconditions
+from hgr_tf.pipelines.running.output_folder import TEMPORARY
+from hgr_tf.pipelines.settings import InputFile, Join, Settings
+
+SIDE_BYTES = 64 << 20
+"""Tables up to this many bytes are held whole by each worker."""
+
+
+def configure(
+    spec: FeatureSpec | str | Path,
+    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    output: str | Path,
+    *,
+    user_table: str | Path | None = None,
+    item_table: str | Path | None = None,
+    join: str = "auto",
+    layout: str | None = None,
+    code_table: str | Path | None = None,
+    encoding_from: str | Path | None = None,
+    **settings,
+) -> Settings:
+    """The settings of a run. Arguments as in `hgr_tf.pipelines.run.prepare`.
+
+    Raises:
+        PrepareError: Files are missing, or arguments are wrong or contradict each
+            other.
+        SpecError: The spec is wrong.
+    """
+    spec_path = None if isinstance(spec, FeatureSpec) else os.path.abspath(spec)
+    spec, base = _load_spec(spec)
+    output = _absolute(output)
+    files, splits = _input_files(inputs, spec)
+    tables = _table_files(spec, base, {"user": user_table, "item": item_table})
+    try:
+        run = Settings(
+            spec=spec,
+            files=files,
+            tables=tables,
+            splits=splits,
+            output=output,
+            temporary=join_path(output, TEMPORARY, uuid.uuid4().hex),
+            join=_join_modes(tables, join),
+            layout=_layout(layout, code_table, settings.get("output_format")),
+            code_table=_code_file(code_table),
+            encoding_from=_absolute(encoding_from) if encoding_from else None,
+            **settings,
+        )
+    except ValidationError as error:
+        raise PrepareError(describe(error)) from error
+    preconditions.check(run, spec_path)
+    return run
+
+
+def _load_spec(spec) -> tuple[FeatureSpec, str]:
+    """The spec, and the folder that its paths start at."""
+    if isinstance(spec, FeatureSpec):
+        return spec, os.getcwd()
+    return FeatureSpec.load(spec), os.path.dirname(os.path.abspath(spec))
+
+
+def _input_files(inputs, spec: FeatureSpec):
+    """The files with their splits, and the names of the splits."""
+    by_split = _by_split(inputs)
+    if None in by_split:
+        if len(by_split) > 1:
+            raise PrepareError(
+                "inputs must all be given by split (train=..., val=...) or none; "
+                f"without a split: {by_split[None]}"
+            )
+        splits = spec.split.names if spec.split else (TRAIN,)
+        return _files(by_split[None]), splits
+    if spec.split:
+        raise PrepareError(
+            "inputs are given by split, but the spec has a `split` section too"
+        )
+    files, seen = [], {}
+    for index, (split, patterns) in enumerate(by_split.items()):
+        for file in _files(patterns):
+            if file.path in seen:
+                raise PrepareError(
+                    f"{file.path}: given for {seen[file.path]!r} and for {split!r}"
+                )
+            seen[file.path] = split
+            files.append(file._replace(split=index))
+    return tuple(files), tuple(by_split)
+
+
+def _by_split(inputs) -> dict[str | None, list[str]]:
+    if isinstance(inputs, Mapping):
+        return {
+            split: [globs] if isinstance(globs, str) else list(globs)
+            for split, globs in inputs.items()
+        }
+    by_split: dict[str | None, list[str]] = {}
+    for text in [inputs] if isinstance(inputs, (str, Path)) else inputs:
+        split, pattern = _split_and_pattern(str(text))
+        by_split.setdefault(split, []).append(pattern)
+    if not by_split:
+        raise PrepareError("no input was given")
+    return by_split
+
+
+def _split_and_pattern(text: str) -> tuple[str | None, str]:
+    """Of "split=glob"; a path may hold "=" too, as in "day=1/log.csv"."""
+    named = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", text)
+    if not named or _match(text):
+        return None, text
+    return named[1], named[2]
+
+
+def _files(patterns: Sequence[str | Path], base: str = "") -> tuple[InputFile, ...]:
+    files = {}
+    for pattern in patterns:
+        found = _match(str(pattern), base)
+        if not found:
+            raise PrepareError(f"{pattern}: no file of that name")
+        files.update({file.path: InputFile(*file) for file in found})
+    return tuple(files[path] for path in sorted(files))
+
+
+def _match(pattern: str, base: str = "") -> list[File]:
+    """The files of a path or glob; where it starts at a folder, that is no glob."""
+    if "://" in pattern:
+        return match(pattern)
+    base = base or os.getcwd()
+    path = os.path.abspath(os.path.join(base, pattern))
+    if exists(path):
+        return match(path)
+    return match(os.path.normpath(os.path.join(glob.escape(base), pattern)))
+
+
+def _absolute(path: str | Path) -> str:
+    path = str(path)
+    return path if "://" in path else os.path.abspath(path)
+
+
+def _table_files(spec: FeatureSpec, base: str, given: dict):
+    tables = {}
+    for owner, path in given.items():
+        if owner not in spec.tables:
+            if path:
+                raise PrepareError(
+                    f"--{owner}-table is given, but the spec has no table of {owner}s"
+                )
+            continue
+        named = spec.tables[owner].path
+        if path is None and named is None:
+            raise PrepareError(
+                f"the spec needs a table of {owner}s: give --{owner}-table"
+            )
+        tables[owner] = _files([path]) if path else _files([named], base)
+    return tables
+
+
+def _join_modes(tables, mode: str) -> tuple[tuple[str, str], ...]:
+    if mode not in get_args(Join):
+        raise PrepareError(f"join must be one of {get_args(Join)}, got {mode!r}")
+
+    def resolve(files: tuple[InputFile, ...]) -> str:
+        if mode != "auto":
+            return mode
+        small = sum(file.size for file in files) <= SIDE_BYTES
+        return "side" if small else "shuffle"
+
+    return tuple((owner, resolve(files)) for owner, files in tables.items())
+
+
+def _layout(layout: str | None, code_table, output_format: str | None) -> str:
+    if output_format == "elwc":
+        if layout not in (None, "user"):
+            raise PrepareError(f"lists of examples need layout 'user', got {layout!r}")
+        if code_table:
+            raise PrepareError(
+                "lists of examples are laid out by user, so a code table must not "
+                f"be given, got {code_table}"
+            )
+        return "user"
+    layout = layout or ("code" if code_table else "shuffled")
+    if (layout == "code") != bool(code_table):
+        raise PrepareError(
+            "layout 'code' and a code table go together, "
+            f"got layout {layout!r} and code table {code_table}"
+        )
+    return layout
+
+
+def _code_file(path: str | Path | None) -> InputFile | None:
+    if not path:
+        return None
+    files = _files([path])
+    if len(files) > 1:
+        raise PrepareError(f"{path}: a code table is one file, got {len(files)} files")
+    return files[0]

@@ -1,0 +1,96 @@
+"""What must hold before a run starts, so that it fails early and harms nothing."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from hgr_tf.data.manifest import FILE_NAME, Manifest, ManifestError
+from hgr_tf.features import FeatureSpec
+from hgr_tf.features.splits import TRAIN, check_split_names
+from hgr_tf.features.strict_model import describe
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import exists, join, local_copy, read_bytes
+from hgr_tf.pipelines.settings import Settings
+
+_FREE = {"column", "delimiter", "max_length", "min_count", "max_size"}
+"""Fields of a transform that may change without changing what an id means."""
+
+
+def check(settings: Settings, spec_path: str | None) -> None:
+    """Checks a run that is otherwise complete.
+
+    Args:
+        settings: Of the run.
+        spec_path: File of the spec, if it came from one.
+
+    Raises:
+        PrepareError: The output holds what the run reads; splits are missing,
+            unknown or wrongly named; or the encoding to take over is absent or
+            not one of this spec.
+    """
+    _check_output(settings, spec_path)
+    _check_splits(settings)
+    if settings.encoding_from:
+        _check_encoding(settings, settings.encoding_from)
+    elif settings.grow_vocabularies:
+        raise PrepareError(
+            "--grow-vocabularies needs --encoding-from, whose vocabularies grow; "
+            "got none"
+        )
+
+
+def _check_output(settings: Settings, spec_path: str | None) -> None:
+    tables = (file for files in settings.tables.values() for file in files)
+    files = [*settings.files, *tables, settings.code_table]
+    read = [spec_path, settings.encoding_from, *(file.path for file in files if file)]
+    folder = settings.output.rstrip("/") + "/"
+    inside = [path for path in read if path and f"{path}/".startswith(folder)]
+    if inside:  # a run removes what an earlier one left there
+        raise PrepareError(
+            f"{settings.output}: holds {inside[0]}, which the run reads; "
+            "the output needs a folder of its own"
+        )
+
+
+def _check_splits(settings: Settings) -> None:
+    try:
+        check_split_names(settings.splits)
+    except ValueError as error:
+        raise PrepareError(str(error)) from error
+    if TRAIN not in settings.splits and not settings.encoding_from:
+        raise PrepareError(
+            f"no input is given for {TRAIN!r}, which vocabularies are learned from; "
+            f"got {list(settings.splits)}: name one, or give --encoding-from"
+        )
+    negatives = settings.spec.negatives
+    unknown = set(negatives.splits if negatives else ()) - set(settings.splits)
+    if unknown:
+        raise PrepareError(
+            f"negatives.splits must be among {list(settings.splits)}, "
+            f"got {sorted(unknown)}"
+        )
+
+
+def _check_encoding(settings: Settings, folder: str) -> None:
+    if not exists(join(folder, FILE_NAME)):
+        raise PrepareError(f"{folder}: no {FILE_NAME}: not a finished output")
+    try:
+        manifest = Manifest.model_validate_json(read_bytes(join(folder, FILE_NAME)))
+        manifest.check_encoding_files(local_copy(folder))
+    except ValidationError as error:
+        raise PrepareError(f"{folder}: {FILE_NAME}: {describe(error)}") from error
+    except ManifestError as error:
+        raise PrepareError(str(error)) from error
+    text = read_bytes(join(folder, "spec.yaml")).decode()
+    before = _meanings(FeatureSpec.from_yaml(text, source=folder))
+    for name, meaning in _meanings(settings.spec).items():
+        is_new = name not in before and settings.grow_vocabularies
+        if not is_new and before.get(name) != meaning:
+            raise PrepareError(
+                f"{folder}: feature {name!r} is {before.get(name, 'absent')} there "
+                f"and {meaning} in the spec, so its encoding cannot be taken over"
+            )
+
+
+def _meanings(spec: FeatureSpec) -> dict[str, dict]:
+    return {f.name: f.transform.model_dump(exclude=_FREE) for f in spec.features()}

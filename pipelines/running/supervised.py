@@ -1,0 +1,87 @@
+"""Jobs with several worker processes on this machine, in a process group.
+
+Beam's local runner may wait forever for the answer of a worker that died. Here
+the job runs in a child process that ends with the first worker it loses; its
+group, which all workers belong to, ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from hgr_tf.pipelines import graph
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.settings import Settings
+
+_WORKER_THREAD = "run_worker"  # Beam's name for the thread that waits for a worker
+_LOGGER = "apache_beam"
+_LOST = "a worker process died"
+
+
+def run_supervised(settings: Settings, options: list[str]) -> None:
+    """Runs the job of some settings.
+
+    Raises:
+        RuntimeError: The job failed; its text is that of the runner.
+        PrepareError: A worker process died.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder, "job")
+        level = logging.getLogger(_LOGGER).getEffectiveLevel()
+        job.write_bytes(pickle.dumps((settings, options, level, os.getpid())))
+        command = [sys.executable, "-m", __name__, str(job)]
+        # Workers that survive another tell of it at length.
+        quiet = subprocess.DEVNULL if level >= logging.CRITICAL else None
+        process = subprocess.Popen(command, start_new_session=True, stderr=quiet)
+        try:
+            failed = process.wait() != 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        error = job.with_suffix(".error")
+        if failed and error.exists():
+            raise RuntimeError(error.read_text())
+        if failed:
+            raise PrepareError(_LOST)
+
+
+def _main(job: Path) -> None:
+    settings, options, level, parent = pickle.loads(job.read_bytes())
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    threading.excepthook = _end_with_worker
+    logging.getLogger(_LOGGER).setLevel(level)
+    pipeline = beam.Pipeline(options=PipelineOptions(options))
+    graph.build(pipeline, settings)
+    try:
+        pipeline.run().wait_until_finish()
+    except Exception as error:
+        job.with_suffix(".error").write_text(str(error))
+        os._exit(1)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _end_with_worker(error) -> None:
+    if error.thread and error.thread.name.startswith(_WORKER_THREAD):
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]))

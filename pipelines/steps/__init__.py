@@ -1,0 +1,1 @@
+"""The steps of the Beam graph, thin: they call the rooms below."""

@@ -1,0 +1,81 @@
+"""Bad rows, in files that tell where each came from and what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+
+import apache_beam as beam
+import numpy as np
+
+from hgr_tf.pipelines.files.blocks import read_block
+from hgr_tf.pipelines.files.files import File, join, write_bytes
+from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.sources import plan_units, read_unit
+from hgr_tf.pipelines.steps.elements import UnitReport
+
+
+class WriteDeadLetters(beam.DoFn):
+    """Writes the bad rows of one input file; yields how many there are.
+
+    A line is JSON: file, row (its number among the file's rows, from 1, the header
+    not counted), column ("" when it is the row as a whole), reason, raw.
+    """
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, element):
+        """Takes ((source, file index), reports of its units)."""
+        (source, file_index), reports = element
+        reports = sorted(reports, key=lambda r: (r.index, r.rows))
+        raws = self._raws(file_index, reports)
+        letters, first = [], 1
+        # Of a unit's reports, the last one tells its rows: the others have 0.
+        for report in reports:
+            letters += _letters(report, first, raws)
+            first += report.rows
+        letters.sort(key=lambda letter: letter["row"])
+        lines = [json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters]
+        if lines:
+            name = f"dead_letter-{source}-{file_index:05d}.jsonl"
+            path = join(self._settings.results, name)
+            write_bytes(path, "".join(lines).encode())
+        yield source, len(lines)
+
+    def _raws(self, file_index: int, reports) -> dict:
+        """Raw rows that were not kept, by (unit, row): read from the log again."""
+        wanted = defaultdict(set)
+        for report in reports:
+            for bad in _bad_rows(report):
+                if bad["raw"] is None:
+                    wanted[report.index].add(bad["row"])
+        if not wanted:
+            return {}
+        spec, file = self._settings.spec, self._settings.files[file_index]
+        columns = spec.log_columns()
+        file = File(file.path, file.size)
+        units = plan_units(file, file_index, spec.format, columns)
+        raws = {}
+        for index, rows in wanted.items():
+            for batch in read_unit(units[index], columns):
+                for i in np.flatnonzero(np.isin(batch.rows, list(rows))).tolist():
+                    raws[index, int(batch.rows[i])] = batch.raw(i)
+        return raws
+
+
+def _bad_rows(report: UnitReport) -> list[dict]:
+    return [] if report.block is None else read_block(report.block).to_pylist()
+
+
+def _letters(report: UnitReport, first: int, raws: dict) -> list[dict]:
+    return [
+        {
+            "file": report.path,
+            "row": first + bad["row"],
+            "column": bad["column"],
+            "reason": bad["reason"],
+            "raw": raws.get((report.index, bad["row"]), bad["raw"]),
+        }
+        for bad in _bad_rows(report)
+    ]

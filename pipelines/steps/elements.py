@@ -1,0 +1,68 @@
+"""What moves through the Beam graph: small descriptors of rows in files."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from hgr_tf.pipelines.files.blocks import Block, BlockWriter
+from hgr_tf.pipelines.sources import Rejected, Unit
+
+REJECTED = "rejected"
+"""Tag of the output of `UnitReport`s."""
+
+COUNTS = "counts"
+"""Tag of the output of counters."""
+
+
+class Batch(NamedTuple):
+    """Checked rows.
+
+    Attributes:
+        key: Identifies the batch whatever the runner: file, unit, position.
+        block: Where the rows are.
+    """
+
+    key: tuple[int, ...]
+    block: Block
+
+
+class UnitReport(NamedTuple):
+    """The bad rows of a unit.
+
+    Attributes:
+        source: "log", "user" or "item".
+        path: Of the file.
+        file_index: Position of the file among the inputs of its source.
+        index: Position of the unit in its file.
+        rows: Rows of the unit, good and bad.
+        block: The bad rows; None if there are none.
+        bad: How many there are.
+    """
+
+    source: str
+    path: str
+    file_index: int
+    index: int
+    rows: int
+    block: Block | None
+    bad: int
+
+
+def unit_report(
+    source: str,
+    unit: Unit,
+    rows: int,
+    rejected: list[Rejected],
+    writer: BlockWriter,
+) -> UnitReport:
+    """The report of a unit, whose bad rows are written."""
+    block = None
+    if rejected:
+        columns = zip(*rejected, strict=True)
+        table = pa.table(dict(zip(Rejected._fields, map(list, columns), strict=True)))
+        block = writer.write(table, (unit.index,))
+    return UnitReport(
+        source, unit.path, unit.file_index, unit.index, rows, block, len(rejected)
+    )

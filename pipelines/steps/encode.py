@@ -1,0 +1,70 @@
+"""Last pass: batches are sampled, encoded and dealt to their shards."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_block
+from hgr_tf.pipelines.files.progress import report_rows
+from hgr_tf.pipelines.kernels.dealing import dealt
+from hgr_tf.pipelines.output.formats import payload
+from hgr_tf.pipelines.output.layouts import SORT_KEY, places
+from hgr_tf.pipelines.rows.fields import SPLIT, weight_field
+from hgr_tf.pipelines.rows.origin import origin_words
+from hgr_tf.pipelines.rows.targets import Targets, sample_negatives, targets_of
+from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.steps.elements import Batch
+from hgr_tf.pipelines.steps.plan import Plan
+from hgr_tf.pipelines.tables.joining import Joined, join_side, side_tables
+from hgr_tf.pipelines.tables.user_codes import code_table
+
+
+class Encode(beam.DoFn):
+    """Encodes a batch; yields its blocks by destination."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, batch: Batch, plan: Plan, tables: dict[str, Block]):
+        """Yields ((split, shard), Block)."""
+        settings = self._settings
+        rows = read_block(batch.block)
+        joined = join_side(rows, settings, side_tables(settings, tables))
+        codes = code_table(tables)
+        splits = rows[SPLIT].to_numpy()
+        blocks = []
+        with BlockWriter(settings.temporary, "encoded") as writer:
+            for split in np.unique(splits[splits >= 0]).tolist():
+                part = joined.take(np.flatnonzero(splits == split))
+                shards = self._encode(part, batch.key, split, plan, codes)
+                for shard, table in shards:
+                    blocks.append(((split, shard), writer.write(table, batch.key)))
+        report_rows(settings.temporary, "encoded", rows.num_rows)
+        yield from blocks  # only now: the file must be whole before it is read
+
+    def _encode(self, joined: Joined, key, split: int, plan: Plan, codes):
+        settings = self._settings
+        joined, targets = _sampled(joined, settings, split)
+        rows, num_shards = joined.rows, plan.shards[split]
+        shards, order = places(rows, settings, key, num_shards, codes)
+        table = payload(settings.output_format, plan.encoding).encode(joined, targets)
+        return dealt(table.append_column(SORT_KEY, pa.array(order)), shards)
+
+
+def _sampled(joined: Joined, settings: Settings, split: int) -> tuple[Joined, Targets]:
+    spec = settings.spec
+    labels = targets_of(joined.rows, spec)
+    weights = None
+    if settings.has_weights:
+        weights = np.ones(len(labels), np.float32)
+        if field := weight_field(spec):
+            weights = joined.rows[field.name].to_numpy()
+    sampling = spec.negatives
+    if sampling and settings.splits[split] in sampling.splits:
+        words = origin_words(joined.rows)
+        kept, factor = sample_negatives(labels, sampling.rate, settings.seed, words)
+        at = np.flatnonzero(kept)
+        joined, labels, weights = joined.take(at), labels[at], (weights * factor)[at]
+    return joined, Targets(labels, weights)

@@ -1,0 +1,103 @@
+"""First pass: read, check, split; write the good rows, explain the bad ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.metrics import Metrics
+
+from hgr_tf.pipelines.files.blocks import Block, BlockWriter
+from hgr_tf.pipelines.files.files import File
+from hgr_tf.pipelines.files.progress import report_rows
+from hgr_tf.pipelines.reasons import UNMATCHED
+from hgr_tf.pipelines.rows import origin
+from hgr_tf.pipelines.rows.fields import SPLIT, id_field
+from hgr_tf.pipelines.rows.splits import splits_of
+from hgr_tf.pipelines.rows.validation import check_log
+from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.sources import RawBatch, Unit, plan_units, read_unit
+from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED, Batch, unit_report
+from hgr_tf.pipelines.tables.joining import join_side, side_tables
+from hgr_tf.pipelines.tables.user_codes import code_table
+
+
+class PlanUnits(beam.DoFn):
+    """Cuts input files into units, and checks that they have the columns."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, file_index: int):
+        """Yields the units of the file at `file_index`."""
+        spec = self._settings.spec
+        file = self._settings.files[file_index]
+        yield from plan_units(
+            File(file.path, file.size), file_index, spec.format, spec.log_columns()
+        )
+
+
+class Ingest(beam.DoFn):
+    """Reads a unit; yields its good rows in batches."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._read = Metrics.counter("hgr_tf", "rows_read")
+        self._bad = Metrics.counter("hgr_tf", "rows_bad")
+
+    def process(self, unit: Unit, tables: dict[str, Block]):
+        """Yields batches; reports and counts as tagged outputs."""
+        settings = self._settings
+        sides, codes = side_tables(settings, tables), code_table(tables)
+        columns = settings.spec.log_columns()
+        batches, rejected, counts = [], [], Counter()
+        with BlockWriter(settings.temporary, "checked") as writer:
+            for index, raw in enumerate(read_unit(unit, columns)):
+                rows, bad = self._check(raw, unit, sides, counts)
+                if codes:
+                    users = rows[id_field(settings.spec, "user").name]
+                    counts["rows_with_code"] += codes.count_found(users)
+                rejected += bad
+                report_rows(
+                    settings.temporary, "read", len(raw.rows) + len(raw.rejected)
+                )
+                if bad:
+                    report_rows(settings.temporary, "bad", len(bad))
+                if rows.num_rows:
+                    key = (unit.file_index, unit.index, index)
+                    batches.append(Batch(key, writer.write(rows, key)))
+            reported = unit_report("log", unit, counts["rows_read"], rejected, writer)
+        yield from batches  # only now: the file must be whole before it is read
+        yield beam.pvalue.TaggedOutput(REJECTED, reported)
+        counts["rows_bad"] = len(rejected)
+        counts.update(f"bad: {r.reason}" for r in rejected)
+        self._read.inc(counts["rows_read"])
+        self._bad.inc(len(rejected))
+        yield beam.pvalue.TaggedOutput(COUNTS, counts)
+
+    def _check(self, raw: RawBatch, unit: Unit, sides, counts):
+        spec = self._settings.spec
+        rows, checks = check_log(raw, spec)
+        joined = join_side(rows, self._settings, sides)
+        for owner, table in sides.items():
+            unmatched = checks.good & (joined.positions[owner] == table.absent)
+            counts[f"rows_without_{owner}"] += int(unmatched.sum())
+            if spec.tables[owner].unmatched == "reject":
+                id_column = spec.user_id if owner == "user" else spec.item_id
+                checks.reject(id_column, UNMATCHED, unmatched)
+        if origin.is_needed(self._settings):
+            rows = origin.with_origin(rows, unit, raw.rows)
+        good = rows.filter(pa.array(checks.good))
+        counts["rows_read"] += len(raw.rows) + len(raw.rejected)
+        counts["rows_good"] += good.num_rows
+        return self._with_split(good, unit), checks.rejected()
+
+    def _with_split(self, rows: pa.Table, unit: Unit) -> pa.Table:
+        given = self._settings.files[unit.file_index].split
+        if given is None:
+            splits = splits_of(rows, self._settings.spec, self._settings.seed)
+        else:
+            splits = np.full(rows.num_rows, given, np.int8)
+        return rows.append_column(SPLIT, pa.array(splits, pa.int8()))

@@ -1,0 +1,100 @@
+"""Second pass: sees every checked row; learns from those of "train"."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from hgr_tf.features import FeatureSpec
+from hgr_tf.features.splits import TRAIN, units_per_second
+from hgr_tf.pipelines.files.blocks import Block, read_block
+from hgr_tf.pipelines.learning.observation import (
+    Observation,
+    from_log,
+    summarize,
+)
+from hgr_tf.pipelines.rows.fields import SPLIT, time_field
+from hgr_tf.pipelines.rows.targets import targets_of
+from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.steps.elements import Batch
+from hgr_tf.pipelines.tables.joining import join_side, side_tables
+
+_SECONDS_A_DAY = 86_400
+_MERGE_EVERY = 16
+
+
+class Observe(beam.DoFn):
+    """Turns a batch into an `Observation`."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, batch: Batch, tables: dict[str, Block]):
+        """Yields the observation of one batch."""
+        settings, rows = self._settings, read_block(batch.block)
+        splits = rows[SPLIT].to_numpy()
+        observation = Observation()
+        _count_splits(observation, rows, splits, settings.spec)
+        in_train = np.array(settings.splits)[splits] == TRAIN
+        training = rows.filter(pa.array(in_train))
+        self._see(observation, training, side_tables(settings, tables))
+        yield observation
+
+    def _see(self, observation: Observation, rows: pa.Table, sides) -> None:
+        spec = self._settings.spec
+        for feature in from_log(spec, self._settings.shuffled_owners()):
+            observation.log[feature.name] = summarize(feature, rows)
+        joined = join_side(rows, self._settings, sides)
+        for owner, table in sides.items():
+            size = table.rows.num_rows
+            hits = np.bincount(joined.positions[owner], minlength=size)
+            observation.hits[owner] = hits.astype(np.int64)
+
+
+class MergeObservations(beam.CombineFn):
+    """Adds observations up, a few at a time."""
+
+    def create_accumulator(self):
+        """Nothing seen."""
+        return []
+
+    def add_input(self, accumulator, observation):
+        """Keeps one more."""
+        accumulator.append(observation)
+        if len(accumulator) < _MERGE_EVERY:
+            return accumulator
+        return [sum(accumulator, Observation())]
+
+    def merge_accumulators(self, accumulators):
+        """Adds up what workers saw."""
+        return [sum((o for a in accumulators for o in a), Observation())]
+
+    def extract_output(self, accumulator):
+        """The sum."""
+        return sum(accumulator, Observation())
+
+
+def _count_splits(observation, rows, splits, spec: FeatureSpec) -> None:
+    positive = targets_of(rows, spec) > 0
+    days = _days(rows, spec)
+    for split in np.unique(splits):
+        here = splits == split
+        observation.splits[int(split)] = _rows_and_positives(here, positive)
+        if days is None:
+            continue
+        for day in np.unique(days[here]):
+            that_day = here & (days == day)
+            counts = _rows_and_positives(that_day, positive)
+            observation.days[int(split), int(day)] = counts
+
+
+def _rows_and_positives(mask: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    return np.array([mask.sum(), (mask & positive).sum()], np.int64)
+
+
+def _days(rows: pa.Table, spec: FeatureSpec) -> np.ndarray | None:
+    if not (spec.time and spec.time_unit):
+        return None
+    per_day = units_per_second(spec.time_unit) * _SECONDS_A_DAY
+    return rows[time_field(spec).name].to_numpy() // per_day

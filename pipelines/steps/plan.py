@@ -1,0 +1,140 @@
+"""Between the passes: the encoding is learned and the shards are counted."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import apache_beam as beam
+import numpy as np
+
+from hgr_tf.features import Categorical, FeatureEncoding
+from hgr_tf.features.splits import TRAIN
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.files import join, local_copy, upload_folder
+from hgr_tf.pipelines.learning.learn import counts_of, learn
+from hgr_tf.pipelines.learning.observation import Observation, all_summaries
+from hgr_tf.pipelines.learning.statistics import statistics
+from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.tables.joining import side_tables
+
+ENCODING = "encoding"
+
+
+class Plan(NamedTuple):
+    """What the last pass needs to know.
+
+    Attributes:
+        encoding: Folder of the `FeatureEncoding`.
+        shards: Number of shards of each split, by index.
+        statistics: Content of statistics.json.
+    """
+
+    encoding: str
+    shards: dict[int, int]
+    statistics: dict
+
+
+class MakePlan(beam.DoFn):
+    """Learns the encoding, once the share of bad rows is known to be fine."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+
+    def process(self, _, observation, tables, counts, dead_letters):
+        """Yields the plan.
+
+        Args:
+            _: Nothing; the inputs are side inputs.
+            observation: Of all batches.
+            tables: Blocks of the side tables.
+            counts: Counters of the run.
+            dead_letters: (source, number) of the files already written.
+        """
+        settings = self._settings
+        check_counts(counts, settings)
+        if settings.encoding_from is None:
+            check_training(observation, settings)
+        summaries = all_summaries(observation, settings, side_tables(settings, tables))
+        encoding = learn(
+            settings.spec,
+            summaries,
+            previous_encoding(settings),
+            settings.grow_vocabularies,
+        )
+        folder = join(settings.temporary, ENCODING)
+        save_encoding(encoding, summaries, folder)
+        yield Plan(
+            folder,
+            {i: num_shards(observation, i, settings) for i in observation.splits},
+            statistics(observation, summaries, encoding, settings),
+        )
+
+
+def check_counts(counts: dict[str, int], settings: Settings) -> None:
+    """Raises `PrepareError` if the counts forbid to go on."""
+    read, bad = counts.get("rows_read", 0), counts.get("rows_bad", 0)
+    where = f"see {settings.dead_letters} in {settings.output}"
+    _check_bad(bad, read, "rows", settings, where)
+    for owner in settings.tables:
+        wrong = counts.get(f"{owner}_table_bad", 0)
+        fine = ("rows", "repeated_keys")
+        given = wrong + sum(counts.get(f"{owner}_table_{kind}", 0) for kind in fine)
+        _check_bad(wrong, given, f"rows of the {owner} table", settings, where)
+    twice = counts.get("rows_in_two_splits", 0)
+    if settings.spec.overlap == "fail" and twice:
+        raise PrepareError(
+            f"{twice:,} rows are in two splits, and the spec says `overlap: fail`"
+        )
+    if not read:
+        raise PrepareError("the inputs hold no row")
+    if not counts.get("rows_good", 0):
+        raise PrepareError(f"the inputs hold no good row ({read:,} read); {where}")
+    if settings.code_table and not counts.get("rows_with_code", 0):
+        path = settings.code_table.path
+        raise PrepareError(f"{path}: no user of the log has a code in it")
+
+
+def _check_bad(bad: int, read: int, rows: str, settings: Settings, where: str) -> None:
+    if bad > settings.max_bad_fraction * read:
+        raise PrepareError(
+            f"{bad:,} of {read:,} {rows} are bad ({bad / read:.2%}), more than the "
+            f"{settings.max_bad_fraction:.2%} that --max-bad-fraction allows; {where}"
+        )
+
+
+def check_training(observation: Observation, settings: Settings) -> None:
+    """Raises `PrepareError` if there is nothing to learn an encoding from."""
+    if settings.splits.index(TRAIN) not in observation.splits:
+        rows = {settings.splits[i]: int(n) for i, (n, _) in observation.splits.items()}
+        raise PrepareError(
+            f"no row is in {TRAIN!r}, which vocabularies are learned from; "
+            f"rows by split: {rows}"
+        )
+
+
+def previous_encoding(settings: Settings) -> FeatureEncoding | None:
+    """The encoding of the prepared folder to take over, if any."""
+    if settings.encoding_from is None:
+        return None
+    return FeatureEncoding.load(local_copy(settings.encoding_from))
+
+
+def num_shards(observation: Observation, split: int, settings: Settings) -> int:
+    """Shards of a split: its rows over the rows a shard, at least 1."""
+    rows = int(observation.splits[split][0])
+    return max(1, -(-rows // settings.shard_rows))
+
+
+def save_encoding(encoding: FeatureEncoding, summaries, folder: str) -> None:
+    """Writes an encoding, with the training counts of the vocabularies."""
+    with tempfile.TemporaryDirectory() as local:
+        encoding.save(local)
+        for feature in encoding.spec.features():
+            if not isinstance(feature.transform, Categorical):
+                continue
+            counts = counts_of(feature, encoding, summaries[feature.name])
+            path = Path(local, "vocabularies", f"{feature.name}.counts.txt")
+            np.savetxt(path, counts, fmt="%d")
+        upload_folder(local, folder)
