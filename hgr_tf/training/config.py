@@ -45,9 +45,9 @@ class _RankerConfig(_Strict):
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""
-        from hgr_tf import models
+        from hgr_tf import rankers
 
-        make = getattr(models, f"{self.type}_ranker")
+        make = getattr(rankers, f"{self.type}_ranker")
         return make(encoding, **self.model_dump(exclude={"type"}))
 
 

@@ -147,7 +147,7 @@ METRICS = {
 
 
 def _ranker(name):
-    return getattr(hgr_tf.models, name)(ENCODING, embedding_dim=4, hidden_units=(8,))
+    return getattr(hgr_tf.rankers, name)(ENCODING, embedding_dim=4, hidden_units=(8,))
 
 
 def _plain(name):

@@ -284,7 +284,7 @@ def test_serve_without_a_model_ends_with_a_line(tmp_path):
     )
 
 
-def test_the_server_process_holds_neither_keras_nor_hgr_tf(exported):
+def test_the_server_process_holds_neither_keras_nor_other_rooms(exported):
     code = f"""
 import sys
 from hgr_tf.export.runtime.protos import use_protos_only
@@ -294,7 +294,10 @@ import hgr_tf.export.server.grpc_services
 from hgr_tf.export.runtime.session import ServingSession
 session = ServingSession({str(exported)!r})
 roots = {{name.split(".")[0] for name in sys.modules}}
-assert not roots & {{"keras", "tf_keras", "hgr_tf", "pipelines"}}, roots
+assert not roots & {{"keras", "tf_keras", "apache_beam"}}, roots
+ours = [name.split(".") for name in sys.modules if name.startswith("hgr_tf.")]
+rooms = {{".".join(name[:2]) for name in ours}}
+assert rooms == {{"hgr_tf.export"}}, rooms
 assert "tensorflow.python" not in sys.modules
 print(sorted(session.signatures))
 """

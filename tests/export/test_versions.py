@@ -198,7 +198,7 @@ def test_an_export_killed_as_it_publishes_leaves_the_served_version(call, tmp_pa
     export_for_serving(ranker, tmp_path, **arguments)
     code = f"""
         import os, signal
-        from export import export_for_serving, exporter
+        from hgr_tf.export import export_for_serving, exporter
         from tests.export.models import ENCODING, small_ranker
         def publish_and_die(*arguments):
             os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
