@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "losses",
         "metrics",
         "models",
+        "optimizers",
         "pipelines",
         "rankers",
         "testing",

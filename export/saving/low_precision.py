@@ -15,6 +15,7 @@ from hgr_tf.export.options import TableDtype
 from hgr_tf.export.ranker import feature_names
 from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.layers import RowEmbedding
 
 SCORED_ROWS = 4096
 
@@ -48,12 +49,13 @@ def low_precision_tables(
 
 def embedding_layers(ranker: tf.keras.Model) -> list:
     """The layers of a ranker that look up as Embedding does, nested ones included."""
-    embedding = tf.keras.layers.Embedding
+    # Another subclass with a call of its own may do more than look up.
+    looking_up = (tf.keras.layers.Embedding.call, RowEmbedding.call)
     return [
         layer
         for layer in ranker._flatten_layers()
-        # A subclass with a call of its own may do more than look up.
-        if isinstance(layer, embedding) and type(layer).call is embedding.call
+        if isinstance(layer, tf.keras.layers.Embedding)
+        and type(layer).call in looking_up
     ]
 
 

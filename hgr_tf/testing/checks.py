@@ -66,7 +66,12 @@ def check_config(instance):
     serialized = json.dumps(tf.keras.utils.serialize_keras_object(instance))
     again = tf.keras.utils.deserialize_keras_object(json.loads(serialized))
     assert type(again) is type(instance)
-    assert json.dumps(tf.keras.utils.serialize_keras_object(again)) == serialized
+    # Only the config: Keras 2 forgets the shape that some of its layers were built for.
+    configs = [
+        json.dumps(tf.keras.utils.serialize_keras_object(one)["config"])
+        for one in (instance, again)
+    ]
+    assert configs[0] == configs[1]
     return again
 
 

@@ -95,7 +95,8 @@ class TrainingConfig(_Strict):
     Attributes:
         batch_size: Examples a step.
         epochs: Passes over the training split.
-        optimizer: A Keras optimizer.
+        optimizer: A Keras optimizer, or one of `hgr_tf.optimizers` for large
+            tables: "lazy_adam", "rowwise_adagrad".
         learning_rate: At the first step.
         schedule: "constant", or decay to 0 at the last step of the last epoch
             along a line or a half cosine.
@@ -106,7 +107,9 @@ class TrainingConfig(_Strict):
 
     batch_size: int = Field(4096, ge=1)
     epochs: int = Field(2, ge=1)
-    optimizer: Literal["adam", "adamw", "adagrad", "sgd"] = "adam"
+    optimizer: Literal[
+        "adam", "adamw", "adagrad", "sgd", "lazy_adam", "rowwise_adagrad"
+    ] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     weight_ema: float | None = Field(None, gt=0, lt=1)

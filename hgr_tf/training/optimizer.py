@@ -4,10 +4,20 @@ import contextlib
 
 import tensorflow as tf
 
+from hgr_tf.compat import KERAS_3
+from hgr_tf.layers import RowEmbedding
+from hgr_tf.optimizers import LazyAdam, RowwiseAdagrad
 from hgr_tf.training.config import TrainingConfig
 
+LARGEST_DENSE_TABLE = 2_000_000
+"""Rows of a table up to which an optimizer may touch all of them in every step."""
 
-def build_optimizer(config: TrainingConfig, steps: int):
+_ROWS_ONLY = ("lazy_adam", "rowwise_adagrad", "sgd")
+
+
+def build_optimizer(
+    config: TrainingConfig, steps: int
+) -> tf.keras.optimizers.Optimizer:
     """Makes the optimizer of a run of `steps` steps in all."""
     schedules = tf.keras.optimizers.schedules
     rate = config.learning_rate
@@ -20,11 +30,46 @@ def build_optimizer(config: TrainingConfig, steps: int):
         "adamw": tf.keras.optimizers.AdamW,
         "adagrad": tf.keras.optimizers.Adagrad,
         "sgd": tf.keras.optimizers.SGD,
+        "lazy_adam": LazyAdam,
+        "rowwise_adagrad": RowwiseAdagrad,
     }
     average = {}
     if config.weight_ema is not None:
         average = dict(use_ema=True, ema_momentum=config.weight_ema)
     return optimizers[config.optimizer](rate, **average)
+
+
+def check_tables(model: tf.keras.Model, config: TrainingConfig) -> None:
+    """Checks that no step of training touches all rows of a large table.
+
+    Raises:
+        ValueError: The optimizer or the averaging of weights would; the message
+            names the layer and the way out.
+    """
+    layer = max(_tables(model), key=lambda layer: layer.input_dim, default=None)
+    if layer is None or layer.input_dim <= LARGEST_DENSE_TABLE:
+        return
+    rows = f"all {layer.input_dim:,} rows of {layer.name!r}"
+    if config.weight_ema is not None:
+        raise ValueError(
+            f"`training.weight_ema` averages {rows} in every step; leave it out"
+        )
+    on_rows = _ROWS_ONLY if KERAS_3 else (*_ROWS_ONLY, "adagrad")
+    if config.optimizer not in on_rows:
+        raise ValueError(
+            f"`training.optimizer: {config.optimizer}` updates {rows} in every step; "
+            f"take one of {', '.join(on_rows)}, which touch the rows of a batch"
+        )
+    if KERAS_3 and not isinstance(layer, RowEmbedding):
+        raise ValueError(
+            f"the gradient of {layer.name!r} holds {rows} in every step; "
+            "make the layer a hgr_tf.layers.RowEmbedding"
+        )
+
+
+def _tables(model: tf.keras.Model) -> list[tf.keras.layers.Embedding]:
+    layers = model._flatten_layers()
+    return [one for one in layers if isinstance(one, tf.keras.layers.Embedding)]
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from hgr_tf.training.optimizer import (
     EvaluateAverages,
     averaged_weights,
     build_optimizer,
+    check_tables,
 )
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
@@ -73,6 +74,7 @@ def _train(config, data, folder, verbose):
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
     model = build_model(config, data.encoding, steps)
+    check_tables(model, settings)
     optimizer = build_optimizer(settings, steps * settings.epochs)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, metrics=ranking_metrics())

@@ -74,6 +74,11 @@ LAYERS = {
         "make": lambda: quantizer(learning="gradient"),
         "inputs": (EMBEDDINGS,),
     },
+    "RowEmbedding": {
+        "make": lambda: hgr_tf.layers.RowEmbedding(9, 4),
+        "inputs": (FEATURES["item"],),
+        "watched": (),
+    },
     "UncertaintyWeighting": {
         "make": lambda: hgr_tf.layers.UncertaintyWeighting(3),
         "inputs": (np.float32([0.1, 0.2, 0.3]), np.array([True, True, False])),

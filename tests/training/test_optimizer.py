@@ -1,9 +1,17 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from hgr_tf.compat import KERAS_3
+from hgr_tf.layers import RowEmbedding
 from hgr_tf.training.config import TrainingConfig
-from hgr_tf.training.optimizer import averaged_weights, build_optimizer
+from hgr_tf.training.optimizer import (
+    averaged_weights,
+    build_optimizer,
+    check_tables,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +35,9 @@ def test_learning_rate_at_start_middle_and_end(schedule, rates):
     np.testing.assert_allclose([seen[0], seen[5], seen[10]], rates, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "adagrad", "sgd"])
+@pytest.mark.parametrize(
+    "name", get_args(TrainingConfig.model_fields["optimizer"].annotation)
+)
 def test_every_optimizer_descends(name):
     config = TrainingConfig(optimizer=name, learning_rate=0.1, schedule="constant")
     weight = tf.Variable(1.0)
@@ -64,3 +74,45 @@ def test_without_averages_nothing_is_swapped():
     with averaged_weights(model):
         for one, two in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+def large_model(layer=RowEmbedding):
+    class Stub(layer):
+        """Says it is large without holding a table."""
+
+    ids = tf.keras.Input((), dtype="int64")
+    embedding = Stub(2, 1, name="users")
+    model = tf.keras.Model(ids, embedding(ids))
+    embedding.input_dim = 3_000_000
+    return model
+
+
+@pytest.mark.parametrize("name", ["lazy_adam", "rowwise_adagrad", "sgd"])
+def test_optimizers_of_rows_take_large_tables(name):
+    check_tables(large_model(), TrainingConfig(optimizer=name))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_dense_optimizers_refuse_large_tables_and_name_the_way_out(name):
+    with pytest.raises(ValueError, match=r"3,000,000 rows of 'users'.*lazy_adam"):
+        check_tables(large_model(), TrainingConfig(optimizer=name))
+
+
+def test_averaging_of_weights_refuses_large_tables():
+    config = TrainingConfig(optimizer="lazy_adam", weight_ema=0.99)
+    with pytest.raises(ValueError, match="weight_ema` averages all"):
+        check_tables(large_model(), config)
+
+
+def test_small_tables_take_any_optimizer():
+    ids = tf.keras.Input((), dtype="int64")
+    model = tf.keras.Model(ids, tf.keras.layers.Embedding(10, 2)(ids))
+    check_tables(model, TrainingConfig(optimizer="adamw", weight_ema=0.9))
+
+
+@pytest.mark.skipif(not KERAS_3, reason="Keras 2's Embedding has a gradient of rows")
+def test_keras_3_needs_row_embeddings_for_large_tables():
+    with pytest.raises(ValueError, match="RowEmbedding"):
+        check_tables(
+            large_model(tf.keras.layers.Embedding), TrainingConfig(optimizer="sgd")
+        )
