@@ -1,15 +1,19 @@
-"""Keras layers: the residual vector quantizer, row embeddings, loss weighting."""
+"""Keras layers: the quantizer, embeddings and histories, weighting of losses."""
 
+from hgr_tf.layers.history_encoder import HistoryEncoder
 from hgr_tf.layers.residual_vector_quantizer import (
     QuantizerOutput,
     ResidualVectorQuantizer,
 )
 from hgr_tf.layers.row_embedding import RowEmbedding
+from hgr_tf.layers.target_attention import TargetAttention
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
 
 __all__ = [
+    "HistoryEncoder",
     "QuantizerOutput",
     "ResidualVectorQuantizer",
     "RowEmbedding",
+    "TargetAttention",
     "UncertaintyWeighting",
 ]

@@ -64,7 +64,29 @@ def _groupwise(*arguments):
     }
 
 
+KEYS = _RANDOM.normal(size=(_ROWS, 3, 8)).astype(np.float32)
+HISTORY = (
+    np.minimum(FEATURES["tags"], 1)
+    * np.tril(np.ones((3, 3), int))[np.arange(_ROWS) % 3]
+)
+
 LAYERS = {
+    "HistoryEncoder": {
+        "make": lambda: hgr_tf.layers.HistoryEncoder(2, max_length=2),
+        "inputs": (KEYS, HISTORY),
+    },
+    "HistoryEncoder: time gaps": {
+        "make": lambda: hgr_tf.layers.HistoryEncoder(time_gaps=True),
+        "inputs": (KEYS, HISTORY, np.float32([[9, 1, 0]] * _ROWS)),
+    },
+    "TargetAttention": {
+        "make": hgr_tf.layers.TargetAttention,
+        "inputs": (EMBEDDINGS, KEYS, HISTORY),
+    },
+    "TargetAttention: dot products, not normalized": {
+        "make": lambda: hgr_tf.layers.TargetAttention((), normalize=False),
+        "inputs": (EMBEDDINGS, KEYS, HISTORY),
+    },
     "ResidualVectorQuantizer": {"make": quantizer, "inputs": (EMBEDDINGS,)},
     "ResidualVectorQuantizer: k-means start, angles, rotation": {
         "make": _other_quantizer,
