@@ -17,7 +17,7 @@ MODERN_PYTHON ?= $(shell \
   done)
 MODERN_VENV := .venv-modern
 MODERN_STAMP := $(MODERN_VENV)/.installed
-FLAVOURED := tests/conformance tests/models/test_ranker_halves.py tests/models/test_shared_part.py
+FLAVOURED := tests/conformance tests/models/test_ranker_halves.py tests/functional/test_shared_part.py
 
 .PHONY: env env-modern demo test test-slow conformance conformance-both lint clean
 

@@ -1,4 +1,4 @@
-"""The model that trains a ranker, and rankers to start from. Loads lazily."""
+"""The model and the task that train a ranker with groups. Loads lazily."""
 
 import lazy_loader
 

@@ -43,7 +43,9 @@ def test_metric(name):
     ConformanceTestCase().run_metric_test(**cases.METRICS[name])
 
 
-MODELS = set(hgr_tf.models.__all__) - {"HierarchicalGroupwiseTask"}
+MODELS = {*hgr_tf.models.__all__, *hgr_tf.rankers.__all__} - {
+    "HierarchicalGroupwiseTask"
+}
 
 
 @pytest.mark.parametrize("name", case_names(cases.MODELS, MODELS))
