@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from hgr_tf.features import FeatureSpec
 from hgr_tf.pipelines.files.files import join
+from hgr_tf.registry import Registry
 
-OutputFormat = Literal["tfrecord", "elwc", "parquet"]
+OUTPUT_FORMATS = Registry("hgr_tf.pipelines.output.formats")
+OutputFormat = Annotated[str, AfterValidator(OUTPUT_FORMATS.check)]
 Layout = Literal["shuffled", "user", "code"]
 Join = Literal["auto", "side", "shuffle"]
 
@@ -44,7 +46,7 @@ class Settings:
         seed: Of everything that is random.
         shard_rows: Rows a shard, about.
         compression: Level of gzip (ISA-L's), 0 to 3.
-        output_format: Of the shards.
+        output_format: Of the shards: a file of `output/formats/`.
         layout: Order of the rows.
         join: How each owner's table is joined: "side" or "shuffle".
         max_bad_fraction: Share of bad rows past which the run fails.

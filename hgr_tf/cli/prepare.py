@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hgr_tf.cli.counted import counted
+from hgr_tf.registry import Registry
 
 
 class JoinMode(str, Enum):
@@ -21,12 +22,12 @@ class JoinMode(str, Enum):
     shuffle = "shuffle"
 
 
-class OutputFormat(str, Enum):
-    """What shards hold."""
-
-    tfrecord = "tfrecord"
-    elwc = "elwc"
-    parquet = "parquet"
+# What shards hold, listed without loading the pipeline.
+OutputFormat = Enum(
+    "OutputFormat",
+    {name: name for name in Registry("hgr_tf.pipelines.output.formats").names()},
+    type=str,
+)
 
 
 class Layout(str, Enum):
@@ -97,8 +98,8 @@ def prepare(
     output_format: Annotated[
         OutputFormat,
         typer.Option(
-            help="tfrecord: a tf.train.Example a row; elwc: tf-ranking's list a "
-            "user; parquet: encoded columns."
+            help="tfrecord: a tf.train.Example for each row; elwc: tf-ranking's list "
+            "for each user; parquet: encoded columns."
         ),
     ] = OutputFormat.tfrecord,
     layout: Annotated[

@@ -56,8 +56,8 @@ class Manifest(BaseModel):
         spec_sha256: `FeatureSpec.digest()` of the spec the data follows.
         encoding_sha256: Of each file of the encoding, by path relative to the
             folder.
-        output_format: "tfrecord" holds a tf.train.Example a row; "elwc" and
-            "parquet" are for other tools.
+        output_format: "tfrecord" holds a tf.train.Example for each row; the
+            others are for other tools.
         splits: By name ("train", "val", ...).
         counters: Rows read, kept, rejected by reason, joined, ...
         versions: Of this package and the libraries that matter.
@@ -68,7 +68,7 @@ class Manifest(BaseModel):
     format_version: Literal[1] = 1
     spec_sha256: str
     encoding_sha256: dict[str, str] = {}
-    output_format: Literal["tfrecord", "elwc", "parquet"] = "tfrecord"
+    output_format: str = "tfrecord"
     splits: dict[str, Split]
     counters: dict[str, int] = {}
     versions: dict[str, str] = {}

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hgr_tf.features.strict_model import Strict
+
+SOURCES = {
+    "parquet": "hgr_tf.pipelines.sources.parquet",
+    "csv": "hgr_tf.pipelines.sources.csv",
+    "jsonl": "hgr_tf.pipelines.sources.jsonl",
+    "avro": "hgr_tf.pipelines.sources.avro",
+}
+"""Where each format of log files is read: a module that is a
+`hgr_tf.pipelines.sources.base.Source`, loaded when a file of it is."""
+
+
+def _check_type(name: str) -> str:
+    if name != "auto" and name not in SOURCES:
+        raise ValueError(f"must be 'auto' or one of {sorted(SOURCES)}, got {name!r}")
+    return name
 
 
 class Format(Strict):
     """How files are read.
 
     Attributes:
-        type: "auto" goes by the file name: .parquet; .csv, .tsv, .dat, .txt;
-            .jsonl, .json, .ndjson; .avro; text formats also with .gz, .bz2.
+        type: One of `SOURCES`. "auto" goes by the file name: .parquet; .csv, .tsv,
+            .dat, .txt; .jsonl, .json, .ndjson; .avro; text formats also with .gz,
+            .bz2.
         delimiter: Separates the columns of delimited text. Other than one
             ASCII character is allowed and turns quoting off.
         header: Whether delimited text starts with a line of column names.
@@ -27,7 +43,7 @@ class Format(Strict):
             closes it nowhere costs its line.
     """
 
-    type: Literal["auto", "parquet", "csv", "jsonl", "avro"] = "auto"
+    type: Annotated[str, AfterValidator(_check_type)] = "auto"
     delimiter: str = Field(",", min_length=1)
     header: bool = True
     columns: tuple[str, ...] | None = None

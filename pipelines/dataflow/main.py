@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hgr_tf.pipelines.files.files import read_bytes
 from hgr_tf.pipelines.run import launch
+from hgr_tf.pipelines.settings import OUTPUT_FORMATS
 
 
 def main(arguments: list[str]) -> None:
@@ -20,7 +21,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--user_table")
     parser.add_argument("--item_table")
     parser.add_argument("--join", choices=["auto", "side", "shuffle"])
-    parser.add_argument("--output_format", choices=["tfrecord", "elwc", "parquet"])
+    parser.add_argument("--output_format", choices=OUTPUT_FORMATS.names())
     parser.add_argument("--layout", choices=["shuffled", "user", "code"])
     parser.add_argument("--code_table")
     parser.add_argument("--code_prefix", type=int)

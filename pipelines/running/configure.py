@@ -20,7 +20,7 @@ from hgr_tf.pipelines.files.files import File, exists, match
 from hgr_tf.pipelines.files.files import join as join_path
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
-from hgr_tf.pipelines.settings import InputFile, Join, Settings
+from hgr_tf.pipelines.settings import OUTPUT_FORMATS, InputFile, Join, Settings
 
 SIDE_BYTES = 64 << 20
 """Tables up to this many bytes are held whole by each worker."""
@@ -186,15 +186,20 @@ def _join_modes(tables, mode: str) -> tuple[tuple[str, str], ...]:
 
 
 def _layout(layout: str | None, code_table, output_format: str | None) -> str:
-    if output_format == "elwc":
-        if layout not in (None, "user"):
-            raise PrepareError(f"lists of examples need layout 'user', got {layout!r}")
+    only = None
+    if output_format in OUTPUT_FORMATS.names():  # else the settings refuse it
+        only = OUTPUT_FORMATS[output_format].layout
+    if only:
+        if layout not in (None, only):
+            raise PrepareError(
+                f"output format {output_format!r} needs layout {only!r}, got {layout!r}"
+            )
         if code_table:
             raise PrepareError(
-                "lists of examples are laid out by user, so a code table must not "
-                f"be given, got {code_table}"
+                f"output format {output_format!r} is laid out by {only}, so a code "
+                f"table must not be given, got {code_table}"
             )
-        return "user"
+        return only
     layout = layout or ("code" if code_table else "shuffled")
     if (layout == "code") != bool(code_table):
         raise PrepareError(

@@ -34,6 +34,8 @@ _TIMES = {
     "time-micros": pa.time64("us"),
 }
 
+SUFFIXES = (".avro",)
+
 
 def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
     """The units of a file, cut at blocks, and the names of its columns."""

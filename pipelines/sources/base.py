@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import Format
+from hgr_tf.pipelines.files.files import File
 
 BATCH_ROWS = 65_536
 """Rows that are processed at once, at most."""
@@ -70,6 +71,44 @@ class RawBatch:
     rows: np.ndarray
     raw: Callable[[int], str]
     rejected: list[Rejected] = field(default_factory=list)
+
+
+class Source(Protocol):
+    """How files of one format are read: what a module of `SOURCES` defines.
+
+    What it raises, whatever its type, tells that the file cannot be read on, and
+    ends the run with the file's name. A row that cannot be parsed is no error: it
+    goes into the `rejected` of its batch.
+
+    Attributes:
+        SUFFIXES: Endings of file names, such as ".csv", that say this format.
+    """
+
+    SUFFIXES: tuple[str, ...]
+
+    def plan(
+        self, file: File, file_index: int, format_: Format
+    ) -> tuple[list[Unit], list[str] | None]:
+        """Cuts a file into units that different workers may read.
+
+        Args:
+            file: Path and bytes of the file.
+            file_index: Position of the file among the inputs; the units keep it.
+            format_: How it is read; its type is this format.
+
+        Returns:
+            The units, whose rows are all rows of the file, each once; and the names
+            of the file's columns, None where each row names its own.
+        """
+
+    def read(self, unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
+        """Yields the rows of a unit in order, at most `BATCH_ROWS` at once.
+
+        Args:
+            unit: One of those that `plan` made.
+            columns: The columns wanted. A batch has each of them, null where a row
+                has no value.
+        """
 
 
 def raw_json(table: pa.Table) -> Callable[[int], str]:

@@ -27,6 +27,8 @@ _END = "end"
 
 csv.field_size_limit(2**31 - 1)
 
+SUFFIXES = (".csv", ".tsv", ".dat", ".txt")
+
 
 def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
     """The units of a file, and the names of its columns."""

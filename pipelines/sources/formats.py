@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import PurePosixPath
+from typing import cast
 
 from hgr_tf.features import Format
+from hgr_tf.features.log_files import SOURCES
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import File, is_compressed
-from hgr_tf.pipelines.sources import avro, csv, jsonl, parquet
-from hgr_tf.pipelines.sources.base import RawBatch, Unit
+from hgr_tf.pipelines.sources.base import RawBatch, Source, Unit
 
-_MODULES = {"parquet": parquet, "csv": csv, "jsonl": jsonl, "avro": avro}
-_SUFFIXES = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".dat": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".json": "jsonl",
-    ".ndjson": "jsonl",
-    ".avro": "avro",
-}
+
+def source(type_: str) -> Source:
+    """The source of a format of `SOURCES`."""
+    return cast(Source, importlib.import_module(SOURCES[type_]))
+
+
+@cache
+def _suffixes() -> dict[str, str]:
+    """The format that each ending of a file's name says."""
+    return {suffix: name for name in SOURCES for suffix in source(name).SUFFIXES}
 
 
 def resolve(path: str, format_: Format) -> Format:
@@ -33,12 +34,13 @@ def resolve(path: str, format_: Format) -> Format:
     """
     if format_.type != "auto":
         return format_
+    known = _suffixes()
     suffixes = [s.lower() for s in PurePosixPath(path).suffixes]
-    named = [_SUFFIXES[s] for s in suffixes if s in _SUFFIXES]
-    if not named or not (is_compressed(path) or suffixes[-1] in _SUFFIXES):
+    named = [known[s] for s in suffixes if s in known]
+    if not named or not (is_compressed(path) or suffixes[-1] in known):
         raise PrepareError(
             f"{path}: cannot tell its format by its name; expected one of "
-            f"{sorted(_SUFFIXES)}, or `format.type` in the spec"
+            f"{sorted(known)}, or `format.type` in the spec"
         )
     return format_.model_copy(update={"type": named[-1]})
 
@@ -52,22 +54,24 @@ def plan_units(
         PrepareError: The file cannot be read, or lacks a needed column.
     """
     units, names = _plan(file, file_index, format_)
-    lacking = [column for column in needed if column not in names]
-    # A row of JSON may leave a column out, so there are no names to check.
-    if lacking and resolve(file.path, format_).type != "jsonl":
+    known = needed if names is None else names
+    lacking = [column for column in needed if column not in known]
+    if lacking:
         raise PrepareError(f"{file.path}: no column {lacking}; it has {names}")
     return units
 
 
 def column_names(file: File, format_: Format) -> list[str]:
-    """Names of a file's columns; none for JSON, whose rows differ."""
-    return _plan(file, 0, format_)[1]
+    """Names of a file's columns; none where each row names its own."""
+    return _plan(file, 0, format_)[1] or []
 
 
-def _plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
+def _plan(
+    file: File, file_index: int, format_: Format
+) -> tuple[list[Unit], list[str] | None]:
     format_ = resolve(file.path, format_)
     try:
-        return _MODULES[format_.type].plan(file, file_index, format_)
+        return source(format_.type).plan(file, file_index, format_)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise _unreadable(file.path, error) from error
 
@@ -79,7 +83,7 @@ def read_unit(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
         PrepareError: The file cannot be read on: cut short, damaged, ...
     """
     try:
-        yield from _MODULES[unit.format.type].read(unit, columns)
+        yield from source(unit.format.type).read(unit, columns)
     except Exception as error:
         raise _unreadable(unit.path, error) from error
 

@@ -19,11 +19,15 @@ from hgr_tf.pipelines.sources import lines
 from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
 from hgr_tf.pipelines.sources.values import batches_of_values
 
+SUFFIXES = (".jsonl", ".json", ".ndjson")
 
-def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
+
+def plan(
+    file: File, file_index: int, format_: Format
+) -> tuple[list[Unit], list[str] | None]:
     """The units of a file; its rows may name any columns."""
     unit = Unit(file.path, format_, file_index)
-    return lines.plan(file, unit, header_bytes=0, splits=True), []
+    return lines.plan(file, unit, header_bytes=0, splits=True), None
 
 
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:

@@ -12,6 +12,8 @@ from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File, open_read
 from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Unit, raw_json
 
+SUFFIXES = (".parquet",)
+
 
 def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
     """The units of a file, and the names of its columns."""

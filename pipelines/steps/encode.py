@@ -9,8 +9,8 @@ import pyarrow as pa
 from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_block
 from hgr_tf.pipelines.files.progress import report_rows
 from hgr_tf.pipelines.kernels.dealing import dealt
-from hgr_tf.pipelines.output.formats import payload
 from hgr_tf.pipelines.output.layouts import SORT_KEY, places
+from hgr_tf.pipelines.output.payload import payload
 from hgr_tf.pipelines.rows.fields import SPLIT, weight_field
 from hgr_tf.pipelines.rows.origin import origin_words
 from hgr_tf.pipelines.rows.targets import Targets, sample_negatives, targets_of

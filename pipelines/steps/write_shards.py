@@ -14,8 +14,8 @@ from hgr_tf.data.manifest import Shard
 from hgr_tf.pipelines.files.blocks import Block, read_blocks
 from hgr_tf.pipelines.files.files import AtomicFile, join
 from hgr_tf.pipelines.files.progress import report_rows
-from hgr_tf.pipelines.output.formats import Payload, payload
 from hgr_tf.pipelines.output.layouts import SORT_KEY
+from hgr_tf.pipelines.output.payload import Payload, payload
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.steps.plan import Plan
 

@@ -561,7 +561,7 @@ class TestLayoutsAndFormats:
         ({"inputs": []}, "no input was given"),
         ({"user_table": None}, "give --user-table"),
         ({"layout": "code"}, "code table go together"),
-        ({"layout": "shuffled", "output_format": "elwc"}, "need layout 'user'"),
+        ({"layout": "shuffled", "output_format": "elwc"}, "needs layout 'user'"),
     ],
 )
 def test_wrong_arguments_are_told_before_anything_runs(run, tabled, change, message):

@@ -1,0 +1,1 @@
+"""The output formats, a file each: a module's name is the name of its format."""

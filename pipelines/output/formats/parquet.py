@@ -1,0 +1,35 @@
+"""A Parquet file of encoded columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.pipelines.encoding.column_encoder import ColumnEncoder
+from hgr_tf.pipelines.output.payload import Payload
+from hgr_tf.pipelines.rows.targets import Targets
+from hgr_tf.pipelines.tables.joining import Joined
+
+
+class Columns(Payload):
+    """A Parquet file of encoded columns."""
+
+    suffix = "parquet"
+
+    def __init__(self, encoding: FeatureEncoding):
+        super().__init__(encoding)
+        self._encoder = ColumnEncoder(encoding)
+
+    def encode(self, joined: Joined, targets: Targets) -> pa.Table:
+        """The encoded columns."""
+        return self._encoder.encode(joined, targets)
+
+    def content(self, rows, order, compression) -> Iterator[bytes]:
+        """The file."""
+        rows = rows.take(pa.array(order)) if rows else self._encoder.empty()
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink)
+        yield sink.getvalue().to_pybytes()
