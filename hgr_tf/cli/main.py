@@ -69,8 +69,9 @@ _register()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits.
 
-    Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 130
-    interrupted. An error is one line on stderr; `--debug` adds the traceback.
+    Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 75 stopped by
+    SIGTERM with the state saved, so that the same command goes on, 130 interrupted.
+    An error is one line on stderr; `--debug` adds the traceback.
 
     Args:
         arguments: Without the program's name; those of the process if None.

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "build_and_evaluate": ["evaluate"],
         "run": ["Run", "load_run"],
         "run_folder": ["RunError", "RunFolder"],
+        "step_end": ["INTERRUPTED", "TrainingInterruptedError"],
         "trainer": ["train"],
         "user_taste": ["UserTaste", "check_user_taste"],
     },

@@ -89,6 +89,19 @@ class EarlyStopping(_Strict):
         return -1 if self.metric == "log_loss" else 1
 
 
+class CheckpointsConfig(_Strict):
+    """When the state that an interrupted run goes on from is written.
+
+    Attributes:
+        every_steps: Steps between two checkpoints, beside that of each epoch's
+            end; None for epochs alone.
+        keep: How many are kept; a damaged one is passed over.
+    """
+
+    every_steps: int | None = Field(None, ge=1)
+    keep: int = Field(3, ge=1)
+
+
 class TrainingConfig(_Strict):
     """How to optimize.
 
@@ -103,6 +116,7 @@ class TrainingConfig(_Strict):
         weight_ema: Momentum of an exponential moving average of the weights,
             which is what is then evaluated and kept; None for no average.
         early_stopping: None trains all epochs and keeps the last weights.
+        checkpoints: When the state is written that an interrupted run goes on from.
     """
 
     batch_size: int = Field(4096, ge=1)
@@ -114,6 +128,7 @@ class TrainingConfig(_Strict):
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     weight_ema: float | None = Field(None, gt=0, lt=1)
     early_stopping: EarlyStopping | None = None
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
 
 
 class RunConfig(_Strict):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
 from hgr_tf.training.config import EarlyStopping
 from hgr_tf.training.optimizer import averaged_weights
 from hgr_tf.training.run_folder import RunFolder
+from hgr_tf.training.step_end import StepEnd
 
 
 class EpochEnd(tf.keras.callbacks.Callback):
@@ -19,19 +18,19 @@ class EpochEnd(tf.keras.callbacks.Callback):
 
     Args:
         folder: Of the run.
-        checkpoints: `RunFolder.checkpoints` of the model.
+        step_end: Writes the checkpoint, and knows whether to stop.
         stopping: When to stop early; None never stops.
     """
 
     def __init__(
         self,
         folder: RunFolder,
-        checkpoints: tf.train.CheckpointManager,
+        step_end: StepEnd,
         stopping: EarlyStopping | None,
     ):
         super().__init__()
         self.folder = folder
-        self.checkpoints = checkpoints
+        self.step_end = step_end
         self.stopping = stopping
 
     def on_epoch_end(self, epoch, logs=None):
@@ -41,14 +40,9 @@ class EpochEnd(tf.keras.callbacks.Callback):
         again, from the checkpoint before, and everything written again.
 
         Raises:
-            ValueError: The loss is not finite; the checkpoint before stays.
+            TrainingInterruptedError: SIGTERM came; the epoch is saved.
         """
         metrics = {name: float(value) for name, value in (logs or {}).items()}
-        if not math.isfinite(metrics["loss"]):
-            raise ValueError(
-                f"the loss is {metrics['loss']} in epoch {epoch + 1}: "
-                "try a lower `learning_rate`"
-            )
         history = [*self.folder.history()[:epoch], metrics]
         self.folder.write_history(history)
         if self.stopping:
@@ -56,7 +50,9 @@ class EpochEnd(tf.keras.callbacks.Callback):
                 with averaged_weights(self.model):
                     self.folder.save_weights(self.model)
             self.model.stop_training = should_stop(history, self.stopping)
-        self.checkpoints.save(checkpoint_number=epoch + 1)
+        self.step_end.save()
+        if not self.model.stop_training:
+            self.step_end.stop_if_told()
 
 
 def best_epoch(history: list[dict[str, float]], stopping: EarlyStopping) -> int:

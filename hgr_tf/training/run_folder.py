@@ -9,7 +9,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.training.config import RunConfig
@@ -26,7 +25,8 @@ class RunFolder:
         encoding/           the feature encoding of its data
         tensorboard/        logs
         history.json        a list with the metrics of each epoch
-        checkpoint/         state of an unfinished run
+        checkpoint/         state of an unfinished run, the last few
+        faulty_batch.npz    the rows at which the loss stopped being finite, if it did
         model.weights.h5    the weights to use
         metrics.json        of the validation split, with those weights
         FINISHED            written last
@@ -51,6 +51,16 @@ class RunFolder:
     def encoding(self) -> Path:
         """Folder of the feature encoding."""
         return self.path / "encoding"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints of an unfinished run."""
+        return self.path / "checkpoint"
+
+    @property
+    def faulty_batch(self) -> Path:
+        """File of the batch at which the loss stopped being finite."""
+        return self.path / "faulty_batch.npz"
 
     @property
     def tensorboard(self) -> Path:
@@ -124,19 +134,8 @@ class RunFolder:
         """Writes the metrics, drops the checkpoint and marks the end."""
         self._write("metrics.json", _json(metrics))
         self._write("FINISHED", "")
-        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
-
-    def checkpoints(self, model: tf.keras.Model) -> tf.train.CheckpointManager:
-        """A manager of the state that training continues from.
-
-        That is the model's weights and the optimizer's, step included.
-        """
-        state = [*model.weights, *model.optimizer.variables]
-        if KERAS_3:  # a weight holds the TensorFlow variable
-            state = [weight.value for weight in state]
-        checkpoint = tf.train.Checkpoint(state=state)
-        folder = str(self.path / "checkpoint")
-        return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        self.faulty_batch.unlink(missing_ok=True)
 
     def _read(self, name, default=None):
         try:

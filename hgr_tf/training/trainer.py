@@ -15,6 +15,7 @@ from hgr_tf.training.build_and_evaluate import (
     evaluate,
     ranking_metrics,
 )
+from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
 from hgr_tf.training.epoch_end import EpochEnd, should_stop
@@ -26,6 +27,7 @@ from hgr_tf.training.optimizer import (
 )
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
+from hgr_tf.training.step_end import StepEnd
 
 
 def train(
@@ -37,7 +39,7 @@ def train(
 ) -> Run:
     """Trains a ranker by the config's method, into a run folder.
 
-    An unfinished run of the same config goes on from its last epoch; a
+    An unfinished run of the same config goes on from its last checkpoint; a
     finished one is loaded and returned. With equal seeds, data and machine,
     runs are equal.
 
@@ -52,8 +54,9 @@ def train(
         The finished run.
 
     Raises:
-        ValueError: The data, the config or the folder cannot be used; the
-            message says why.
+        ValueError: The data, the config or the folder cannot be used, or the loss
+            stopped being finite; the message says why.
+        TrainingInterruptedError: SIGTERM came; the same call goes on from there.
     """
     if config.data.path is None:
         raise ValueError("`data.path` must be a folder that `hgr-tf prepare` wrote")
@@ -77,37 +80,19 @@ def _train(config, data, folder, verbose):
     check_tables(model, settings)
     optimizer = build_optimizer(settings, steps * settings.epochs)
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer=optimizer, metrics=ranking_metrics())
+    metrics = ranking_metrics()
+    model.compile(optimizer=optimizer, metrics=metrics)
 
-    checkpoints = folder.checkpoints(model)
-    checkpoints.restore_or_initialize()
-    first = _epochs_done(checkpoints)
-    epochs = range(first, settings.epochs)
-    history = folder.history()[:first]
-    if epochs and not should_stop(history, settings.early_stopping):
-        model.fit(
-            data.dataset(
-                splits.train,
-                settings.batch_size,
-                shuffle=True,
-                seed=config.seed,
-                epochs=epochs,
-            ),
-            validation_data=data.dataset(splits.validation, EVALUATION_BATCH),
-            initial_epoch=first,
-            epochs=settings.epochs,
-            steps_per_epoch=steps,
-            callbacks=[
-                EvaluateAverages(),
-                progress_bar(),
-                QuantizerDiagnostics(data.dataset(splits.train, settings.batch_size)),
-                EpochEnd(folder, checkpoints, settings.early_stopping),
-                tf.keras.callbacks.TensorBoard(
-                    folder.tensorboard, write_graph=False, update_freq=100
-                ),
-            ],
-            verbose=verbose,
-        )
+    saving = settings.checkpoints
+    checkpoints = Checkpoints(folder.checkpoints, model, metrics, saving.keep)
+    trained = checkpoints.restore()
+    epochs_done = trained // steps
+    history = folder.history()[:epochs_done]
+    if epochs_done < settings.epochs and not should_stop(
+        history, settings.early_stopping
+    ):
+        fit = _Fit(config, data, folder, model, steps, checkpoints, verbose)
+        fit.run(trained)
     if not settings.early_stopping:
         with averaged_weights(model):
             folder.save_weights(model)
@@ -115,6 +100,77 @@ def _train(config, data, folder, verbose):
     folder.finish(evaluate(model, data, splits.validation))
 
 
-def _epochs_done(checkpoints) -> int:
-    latest = checkpoints.latest_checkpoint
-    return int(latest.rsplit("-", 1)[1]) if latest else 0
+class _Fit:
+    """Keras's `fit` from a step on: the rest of its epoch, then whole epochs."""
+
+    def __init__(self, config, data, folder, model, steps, checkpoints, verbose):
+        self._config = config
+        self._data = data
+        self._folder = folder
+        self._model = model
+        self._steps = steps
+        self._checkpoints = checkpoints
+        self._verbose = verbose
+
+    def run(self, trained: int) -> None:
+        """Trains on after `trained` steps, to the last epoch or an early stop."""
+        settings = self._config.training
+        step_end = StepEnd(
+            self._checkpoints,
+            trained,
+            self._steps,
+            settings.checkpoints.every_steps,
+            self._batch_of,
+            self._folder.faulty_batch,
+        )
+        callbacks = self._callbacks(step_end)
+        epoch, done = divmod(trained, self._steps)
+        try:
+            if done:
+                self._fit(epoch, epoch + 1, done, callbacks)
+                epoch += 1
+            if epoch < settings.epochs and not self._model.stop_training:
+                self._fit(epoch, settings.epochs, 0, callbacks)
+        finally:
+            step_end.release()
+
+    def _fit(self, first, end, done, callbacks):
+        splits = self._config.data
+        self._model.fit(
+            self._batches(range(first, end), done),
+            validation_data=self._data.dataset(splits.validation, EVALUATION_BATCH),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=self._steps - done,
+            callbacks=callbacks,
+            verbose=self._verbose,
+        )
+
+    def _batches(self, epochs, done):
+        """The training batches of some epochs, `done` steps left out."""
+        batches = self._data.dataset(
+            self._config.data.train,
+            self._config.training.batch_size,
+            shuffle=True,
+            seed=self._config.seed,
+            epochs=epochs,
+        )
+        return batches.skip(done) if done else batches
+
+    def _batch_of(self, step: int):
+        epoch, done = divmod(step, self._steps)
+        return next(iter(self._batches(range(epoch, epoch + 1), done)))
+
+    def _callbacks(self, step_end):
+        settings, folder = self._config.training, self._folder
+        looked_at = self._data.dataset(self._config.data.train, settings.batch_size)
+        return [
+            EvaluateAverages(),
+            progress_bar(),
+            QuantizerDiagnostics(looked_at),
+            step_end,
+            EpochEnd(folder, step_end, settings.early_stopping),
+            tf.keras.callbacks.TensorBoard(
+                folder.tensorboard, write_graph=False, update_freq=100
+            ),
+        ]

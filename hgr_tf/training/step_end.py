@@ -1,0 +1,140 @@
+"""What happens at the end of a step: the loss is watched, checkpoints are written."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import tensorflow as tf
+
+from hgr_tf.training.checkpoints import Checkpoints, NotFiniteError
+
+INTERRUPTED = 75
+"""Exit code of `hgr-tf train` after SIGTERM; "try again", as in sysexits.h."""
+
+
+class TrainingInterruptedError(ValueError):
+    """Training was told to stop by SIGTERM, and its state is saved."""
+
+    exit_code = INTERRUPTED
+
+
+class StepEnd(tf.keras.callbacks.Callback):
+    """Watches the loss, writes checkpoints, and stops when the process is told to.
+
+    Put it before the callbacks that write what the logs say.
+
+    Args:
+        checkpoints: Of the run.
+        first: Steps that were trained before.
+        steps_per_epoch: Steps of an epoch; at its last one the epoch's end saves.
+        every: Steps between two checkpoints; None for those of epochs alone.
+        batch_of: The batch of a step, counted from 0, to be written down when the
+            loss stops being finite.
+        faulty_batch: The file that such a batch is written to.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        first: int,
+        steps_per_epoch: int,
+        every: int | None,
+        batch_of: Callable[[int], Any],
+        faulty_batch: Path,
+    ):
+        super().__init__()
+        self._checkpoints = checkpoints
+        self.steps = first
+        self._steps_per_epoch = steps_per_epoch
+        self._every = every
+        self._batch_of = batch_of
+        self._faulty_batch = faulty_batch
+        self._told_to_stop = threading.Event()
+        self._handler: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Listens to SIGTERM, where this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.signal(
+                signal.SIGTERM, lambda *_: self._told_to_stop.set()
+            )
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Gives SIGTERM back."""
+        self.release()
+
+    def release(self) -> None:
+        """Gives SIGTERM back to who had it before; also after an exception."""
+        if self._handler is not None:
+            signal.signal(signal.SIGTERM, self._handler)
+            self._handler = None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None):
+        """Checks the loss, and writes a checkpoint when it is time.
+
+        Raises:
+            NotFiniteError: The loss or a weight is not finite; checkpoints from
+                before stay, and the batch is written down.
+            TrainingInterruptedError: SIGTERM came; the step is saved.
+        """
+        self.steps += 1
+        loss = float((logs or {})["loss"])
+        if not math.isfinite(loss):
+            self._refuse(f"the loss is {loss}")
+        if self.steps % self._steps_per_epoch == 0:
+            return
+        told = self._told_to_stop.is_set()
+        if told or (self._every and self.steps % self._every == 0):
+            self.save()
+        self.stop_if_told()
+
+    def save(self) -> None:
+        """Writes a checkpoint of the steps so far.
+
+        Raises:
+            NotFiniteError: A weight is not finite.
+        """
+        try:
+            self._checkpoints.save(self.steps)
+        except NotFiniteError as error:
+            self._refuse(str(error))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Goes on with the running means of an epoch that was interrupted."""
+        if self.steps % self._steps_per_epoch:
+            self._checkpoints.restore_means()
+
+    def stop_if_told(self) -> None:
+        """Ends training if SIGTERM came; the state of this step must be saved.
+
+        Raises:
+            TrainingInterruptedError: SIGTERM came.
+        """
+        if self._told_to_stop.is_set():
+            raise TrainingInterruptedError(
+                f"stopped by SIGTERM after step {self.steps}, which is saved: the same "
+                "command goes on from there"
+            )
+
+    def _refuse(self, reason: str) -> NoReturn:
+        self._write_faulty_batch()
+        raise NotFiniteError(
+            f"{reason} in step {self.steps} of the run: try a lower `learning_rate`. "
+            f"{self._faulty_batch} holds the batch of this step and of the one before; "
+            "checkpoints from before are kept"
+        )
+
+    def _write_faulty_batch(self) -> None:
+        last = self.steps - 1
+        arrays: dict[str, np.ndarray] = {}
+        for step in range(max(last - 1, 0), last + 1):
+            inputs, *others = self._batch_of(step)
+            named = {**inputs, **dict(zip(("labels", "weights"), others, strict=False))}
+            arrays |= {f"step_{step + 1}/{k}": np.asarray(v) for k, v in named.items()}
+        np.savez_compressed(self._faulty_batch, **arrays)
