@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hgr_tf.features import Feature, FeatureSpec, Format
 from hgr_tf.pipelines.files.files import File
@@ -22,17 +21,13 @@ from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
 from hgr_tf.pipelines.sources.formats import column_names, resolve
 
-MISSING_INT = np.iinfo(np.int64).min
-NUMPY = {"string": object, "int64": np.int64, "float32": np.float32}
-_MISSING = {"string": "", "int64": int(MISSING_INT), "float32": float("nan")}
-
 
 @dataclass(frozen=True)
 class Rows:
     """Consecutive rows of a file.
 
     Attributes:
-        inputs: Raw tensors [good rows] by feature name.
+        inputs: Raw tensors [good rows, ...] by feature name.
         errors: For every row None, or why it cannot be scored.
     """
 
@@ -136,47 +131,14 @@ def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Che
         source = sources[feature.name]
         result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
-        for reason, bad in result.bad:
+        for reason, bad in [*result.bad, *feature.transform.faults(result.values)]:
             for i in np.flatnonzero(bad):
                 faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
-        for i, token in _unjoinable(result.values, feature):
-            delimiter = feature.transform.delimiter
-            faults.setdefault(
-                int(batch.rows[i]),
-                f"{source}: a value of a list must not hold the delimiter "
-                f"{delimiter!r}, got {token!r}",
-            )
+        for i, reason in feature.transform.unsendable(result.values):
+            faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
     good = np.array([row not in faults for row in batch.rows.tolist()], bool)
     inputs = {
-        f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f, missing)
+        f.name: f.transform.to_raw(arrays[f.name].filter(pa.array(good)), missing)
         for f in features
     }
     return _Checked(np.asarray(batch.rows)[good], inputs, faults)
-
-
-def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]:
-    """Rows whose list would be split elsewhere once it is joined, and the value."""
-    if not feature.transform.is_multivalued:
-        return
-    delimiter = feature.transform.delimiter
-    flat = values.flatten().cast(pa.string())
-    bad = pc.match_substring(flat, delimiter).fill_null(False)
-    rows = pc.list_parent_indices(values).filter(bad).to_pylist()
-    yield from zip(rows, flat.filter(bad).to_pylist(), strict=True)
-
-
-def _to_numpy(values: pa.Array, feature: Feature, missing) -> np.ndarray:
-    transform = feature.transform
-    if transform.is_multivalued:
-        lists = [tokens or () for tokens in values.to_pylist()]
-        texts = [_joined(tokens, transform.delimiter, missing) for tokens in lists]
-        return np.array(texts, object)
-    filled = pc.fill_null(values, _MISSING[transform.dtype])
-    return filled.to_numpy(zero_copy_only=False).astype(NUMPY[transform.dtype])
-
-
-def _joined(tokens, delimiter: str, missing: tuple[str, ...]) -> str:
-    text = delimiter.join(map(str, tokens))
-    while tokens and text in missing:  # an empty value at its end changes no list
-        text += delimiter
-    return text

@@ -162,23 +162,19 @@ class PreparedData:
         }
         if has_weight:
             schema[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
-        for feature in self.encoding.spec.features():
-            if feature.transform.is_multivalued:
-                parsed = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-            elif feature.transform.is_categorical:
-                parsed = tf.io.FixedLenFeature([], tf.int64)
+        for name, form in self.encoding.spec.inputs().items():
+            if form.padded:
+                parsed = tf.io.RaggedFeature(form.dtype, row_splits_dtype=tf.int64)
             else:
-                parsed = tf.io.FixedLenFeature([], tf.float32)
-            schema[feature.name] = parsed
+                parsed = tf.io.FixedLenFeature(form.shape, form.dtype)
+            schema[name] = parsed
         return schema
 
     def _parse(self, records, schema):
         features = tf.io.parse_example(records, schema)
-        for feature in self.encoding.spec.features():
-            if feature.transform.is_multivalued:
-                features[feature.name] = features[feature.name].to_tensor(
-                    shape=[None, feature.transform.max_length]
-                )
+        for name, form in self.encoding.spec.inputs().items():
+            if form.padded:
+                features[name] = features[name].to_tensor(shape=[None, form.size])
         label = features.pop(LABEL)
         if WEIGHT in features:
             return features, label, features.pop(WEIGHT)

@@ -14,11 +14,12 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from hgr_tf.features.kind import Form
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
-from hgr_tf.features.transforms import Categorical, Hashed, Transform
+from hgr_tf.features.transform import Transform
 
 Owner = Literal["user", "item", "context"]
 
@@ -31,6 +32,11 @@ class Feature(Strict):
     column: str
     from_table: bool
     transform: Transform
+
+    @property
+    def inputs(self) -> dict[str, Form]:
+        """The tensors that a model sees of it, by name."""
+        return {f"{self.name}{form.suffix}": form for form in self.transform.forms}
 
 
 class FeatureSpec(Strict):
@@ -140,6 +146,10 @@ class FeatureSpec(Strict):
                     transform=transform,
                 )
 
+    def inputs(self, owner: Owner | None = None) -> dict[str, Form]:
+        """The tensors that a model sees, by name, in the order of the features."""
+        return {k: v for f in self.features(owner) for k, v in f.inputs.items()}
+
     def feature(self, name: str) -> Feature:
         """Returns the feature called `name`, or raises `KeyError`."""
         for feature in self.features():
@@ -151,7 +161,7 @@ class FeatureSpec(Strict):
         """The categorical feature made of the owner's id column, if any."""
         for feature in self.features(owner):
             same = feature.column == self._id_column(owner) and not feature.from_table
-            if same and isinstance(feature.transform, Categorical | Hashed):
+            if same and feature.transform.id_space is not None:
                 return feature
         return None
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-from hgr_tf.features import FeatureEncoding
-from hgr_tf.rankers.masked_mean import MaskedMean
+from hgr_tf.feature_graphs.graph import GRAPHS
+from hgr_tf.features import Feature, FeatureEncoding
 
 USER_EMBEDDING = "user_embedding"
 """Name of the layer that embeds the user id."""
@@ -101,22 +101,24 @@ def logits_model(inputs: dict, x, name: str) -> tf.keras.Model:
 def _embed(encoding, owner, embedding_dim):
     embedded = EmbeddedFeatures()
     for feature in encoding.spec.features(owner):
-        transform, name = feature.transform, feature.name
-        shape = (transform.max_length,) if transform.is_multivalued else ()
-        dtype = "int64" if transform.is_categorical else "float32"
-        value = tf.keras.Input(shape, name=name, dtype=dtype)
-        embedded.inputs[name] = value
-        if not transform.is_categorical:
-            column = tf.keras.layers.Reshape((1,), name=f"column_{name}")
-            embedded.numbers.append(column(value))
-            continue
-        is_user_id = feature == encoding.spec.id_feature("user")
-        vector = tf.keras.layers.Embedding(
-            encoding.num_ids(name),
-            embedding_dim,
-            name=USER_EMBEDDING if is_user_id else f"embedding_{name}",
-        )(value)
-        if transform.is_multivalued:
-            vector = MaskedMean(name=f"mean_{name}")([vector, value])
-        embedded.vectors.append(vector)
+        kind = feature.transform
+        inputs = {
+            name: tf.keras.Input(form.shape, name=name, dtype=form.dtype)
+            for name, form in feature.inputs.items()
+        }
+        embedded.inputs.update(inputs)
+        table, place = None, embedded.numbers
+        if kind.is_categorical:
+            table, place = _table(feature, encoding, embedding_dim), embedded.vectors
+        embed = GRAPHS[kind.type].embed
+        place.append(embed(feature.name, kind, list(inputs.values()), table))
     return embedded
+
+
+def _table(feature: Feature, encoding: FeatureEncoding, dim: int):
+    is_user_id = feature == encoding.spec.id_feature("user")
+    return tf.keras.layers.Embedding(
+        encoding.num_ids(feature.name),
+        dim,
+        name=USER_EMBEDDING if is_user_id else f"embedding_{feature.name}",
+    )

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import Feature, FeatureSpec
-from hgr_tf.features.transforms import Dtype
-from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
+from hgr_tf.features.fingerprint import text_fingerprints
+from hgr_tf.features.kind import Dtype
 
 SPLIT = "__split__"
 """int8 column of checked rows: index of the row's split."""
@@ -38,9 +38,8 @@ class Field(NamedTuple):
 def feature_field(feature: Feature) -> Field:
     """The field that a feature is made of."""
     transform = feature.transform
-    delimiter = transform.delimiter if transform.is_multivalued else None
     table = feature.owner if feature.from_table else ""
-    return Field(feature.column, transform.dtype, delimiter, table)
+    return Field(feature.column, transform.dtype, transform.list_delimiter, table)
 
 
 def id_field(spec: FeatureSpec, owner: Literal["user", "item"]) -> Field:

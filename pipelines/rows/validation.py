@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hgr_tf.features import FeatureSpec
+from hgr_tf.features import Feature, FeatureSpec
 from hgr_tf.features.splits import TimeUnit, units_per_second
 from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, OUT_OF_TIME
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import (
     Field,
+    feature_field,
     id_field,
     key_field,
     label_field,
@@ -61,6 +64,7 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     """Types the rows of a log and checks ids, label, weight and time."""
     checks = Checks(batch)
     table = _cast_columns(batch, log_fields(spec), spec, checks)
+    _check_kinds(table, (f for f in spec.features() if not f.from_table), checks)
     for owner in ("user", "item"):
         _require(table, id_field(spec, owner), checks)
     label = label_field(spec)
@@ -81,6 +85,7 @@ def check_table(batch: RawBatch, spec: FeatureSpec, owner) -> tuple[pa.Table, Ch
     """Types the rows of a user or item table and checks that they have a key."""
     checks = Checks(batch)
     table = _cast_columns(batch, table_fields(spec, owner), spec, checks)
+    _check_kinds(table, (f for f in spec.features(owner) if f.from_table), checks)
     _require(table, key_field(spec, owner), checks)
     return table, checks
 
@@ -99,6 +104,13 @@ def _cast_columns(
             checks.reject(field.column, reason, bad)
         columns[field.name] = result.values
     return pa.table(columns)
+
+
+def _check_kinds(table: pa.Table, features: Iterable[Feature], checks: Checks) -> None:
+    for feature in features:
+        values = table[feature_field(feature).name].combine_chunks()
+        for reason, bad in feature.transform.faults(values):
+            checks.reject(feature.column, reason, bad)
 
 
 def _in_unit(times: pa.Array, unit: TimeUnit) -> tuple[pa.Array, np.ndarray]:

@@ -18,9 +18,9 @@ import tensorflow as tf
 from hgr_tf.data import PreparedData
 from hgr_tf.data.manifest import Manifest, ManifestError, Shard
 from hgr_tf.features import FeatureEncoding, FeatureSpec
+from hgr_tf.features.fingerprint import fingerprint64
 from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
-from hgr_tf.pipelines.kernels.fingerprint import fingerprint64
 from hgr_tf.pipelines.running.locking import locked
 from hgr_tf.pipelines.steps.finish import check_written
 from tests.pipelines.conftest import dead_letters, examples, read_records

@@ -40,8 +40,9 @@ class ExampleLists(Payload):
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
         """Serialized fields of the list: an example, and the context."""
         reserved = self._encoder.reserved(joined.rows, targets)
-        context = [*(f.name for f in self._spec.features("user")), USER]
-        item = [f.name for f in self._spec.features() if f.owner != "user"]
+        context, item = [USER], []
+        for feature in self._spec.features():
+            (context if feature.owner == "user" else item).extend(feature.inputs)
         item += [key for key in reserved if key != USER]
         examples = self._encoder.example(joined, item, reserved)
         contexts = self._encoder.example(joined, context, reserved)
