@@ -19,6 +19,7 @@ COMMANDS = (
     "prepare",
     "train",
     "evaluate",
+    "compare",
     "export",
     "predict",
     "serve",
