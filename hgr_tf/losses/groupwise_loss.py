@@ -8,9 +8,10 @@ import tensorflow as tf
 from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
 from hgr_tf.groups import NestedLists
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
+from hgr_tf.losses.level_losses import level_losses
 from hgr_tf.losses.list_shares import NORMALIZATIONS
-from hgr_tf.losses.listwise import level_losses, resolve_listwise
-from hgr_tf.losses.tfr_adapter import is_tfr_loss
+from hgr_tf.losses.listwise_loss import needs_of
+from hgr_tf.losses.resolve_listwise import resolve_listwise
 
 
 class GroupwiseLossOutput(NamedTuple):
@@ -62,9 +63,9 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             raise ValueError(
                 f"`listwise` must be one loss or {num_levels}, got {len(listwise)}"
             )
-        self._losses_of_levels = [
-            resolve_listwise(name) for name in (listwise if several else [listwise])
-        ]
+        # A loss that several levels share is computed once.
+        losses = _resolve_each(listwise if several else [listwise])
+        self._losses_of_levels = losses
         self._fixed_weights, self._uncertainty = None, None
         if isinstance(level_weights, str):
             check_choice("level_weights", level_weights, ("uncertainty",))
@@ -79,10 +80,10 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
                     f"`level_weights` must weigh {num_levels} levels, "
                     f"got {self._uncertainty.num_losses}"
                 )
-            if any(is_tfr_loss(loss) for loss in self._losses_of_levels):
+            if any(needs_of(loss).fixed_level_weights for loss in losses):
                 raise ValueError(
-                    "`level_weights` must be fixed with a tensorflow-ranking loss, "
-                    "which may be negative; got 'uncertainty'"
+                    "`level_weights` must be fixed with a loss that may be negative, "
+                    "as those of tensorflow-ranking; got 'uncertainty'"
                 )
         self.built = True
 
@@ -161,7 +162,7 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             weights = np.asarray(weights).tolist()
         return {
             **super().get_config(),
-            "listwise": self.listwise,
+            "listwise": _serialized(self.listwise),
             "level_weights": weights,
             "normalization": self.normalization,
             "global_batch": self.global_batch,
@@ -181,6 +182,23 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         listwise = [plain(item) for item in listwise] if several else plain(listwise)
         weights = plain(config["level_weights"])
         return cls(**{**config, "listwise": listwise, "level_weights": weights})
+
+
+def _resolve_each(listwise):
+    resolved = {}
+    keys = [item if isinstance(item, str) else id(item) for item in listwise]
+    for key, item in zip(keys, listwise, strict=True):
+        if key not in resolved:
+            resolved[key] = resolve_listwise(item)
+    return tuple(resolved[key] for key in keys)
+
+
+def _serialized(listwise):
+    if isinstance(listwise, list | tuple):
+        return [_serialized(item) for item in listwise]
+    if isinstance(listwise, str):
+        return listwise
+    return tf.keras.utils.serialize_keras_object(listwise)
 
 
 def _flat(labels, logits, sample_weight):

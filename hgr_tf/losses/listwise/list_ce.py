@@ -2,9 +2,11 @@
 
 import tensorflow as tf
 
-from hgr_tf.losses.softmax_ce import softmax_ce
+from hgr_tf.losses.listwise.softmax_ce import softmax_ce
+from hgr_tf.losses.listwise_loss import listwise_loss
 
 
+@listwise_loss("list_ce")
 def list_ce(lists, labels, logits, shares_of):
     """ListCE of every level.
 

@@ -3,11 +3,13 @@
 import tensorflow as tf
 
 from hgr_tf.losses.list_shares import weighted_total
+from hgr_tf.losses.listwise_loss import listwise_loss
 
 # Logits of a batch this close share a shift: exp(-60) is far from underflow.
 _NARROW = 60.0
 
 
+@listwise_loss("softmax_ce")
 def softmax_ce(lists, labels, logits, shares_of):
     """Softmax cross entropy of every level.
 

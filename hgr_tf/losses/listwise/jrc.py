@@ -1,8 +1,10 @@
 """jrc: the ranking term of joint optimization of ranking and calibration."""
 
-from hgr_tf.losses.softmax_ce import cross_entropies
+from hgr_tf.losses.listwise.softmax_ce import cross_entropies
+from hgr_tf.losses.listwise_loss import listwise_loss
 
 
+@listwise_loss("jrc", clipped_labels=True)
 def jrc(lists, labels, logits, shares_of):
     """Each sample against its group, on the logit of its own class.
 
