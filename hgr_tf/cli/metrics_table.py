@@ -5,23 +5,24 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-TITLES = {
-    "gauc": "GAUC ↑",
-    "auc": "AUC ↑",
-    "log_loss": "LogLoss ↓",
-    "pcoc": "PCOC → 1",
-    "ece": "ECE ↓",
-}
-"""Metrics in the order of their columns; arrows say which way is better."""
+from hgr_tf.training.run_metrics import RUN_METRICS
+
+_TITLES = {metric.name: metric.column for metric in RUN_METRICS}
+# Keras's name for the LogLoss, and what --user-taste tells in words.
+_HIDDEN = {"loss", "permuted_gauc", "permuted_log_loss"}
 
 
 def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     """Prints a row of metrics for each name."""
-    shown = [name for name in TITLES if all(name in row for row in rows.values())]
+    common = [
+        n for n in next(iter(rows.values())) if all(n in r for r in rows.values())
+    ]
+    others = [n for n in common if n not in _TITLES and n not in _HIDDEN]
+    shown = [*(name for name in _TITLES if name in common), *others]
     table = Table(title=title, title_justify="left")
     table.add_column()
     for name in shown:
-        table.add_column(TITLES[name], justify="right")
+        table.add_column(_TITLES.get(name, name), justify="right")
     for label, row in rows.items():
         table.add_row(label, *(f"{row[name]:.4f}" for name in shown))
     Console().print(table)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from hgr_tf import metrics
 from hgr_tf.data import PreparedData
 from hgr_tf.features import USER, FeatureEncoding
 from hgr_tf.training.config import RunConfig
 
 EVALUATION_BATCH = 8192
-METRICS = ("loss", "log_loss", "auc", "gauc", "pcoc", "ece")
 
 
 def build_model(
@@ -26,7 +24,7 @@ def build_model(
     tf.keras.utils.set_random_seed(config.seed)
     ranker = config.ranker.build(encoding)
     model = config.method.wrap(ranker, steps_per_epoch, config.seed)
-    model(_blank_row(ranker))
+    model(_blank_row(encoding))
     return model
 
 
@@ -41,7 +39,7 @@ def evaluate(
     """Evaluates a compiled model on a split of prepared data.
 
     Returns:
-        "log_loss", "auc", "gauc", "pcoc" and "ece" of the probabilities, and
+        `RUN_METRICS` of the probabilities by name, what the run's config adds, and
         "loss": what Keras calls so, here the LogLoss again.
 
     Raises:
@@ -49,22 +47,13 @@ def evaluate(
     """
     dataset = data.dataset(split, batch_size)
     values = model.evaluate(dataset, return_dict=True, verbose=verbose)
-    return {name: float(values[name]) for name in METRICS}
+    return {name: float(value) for name, value in values.items()}
 
 
-def ranking_metrics() -> list[tf.keras.metrics.Metric]:
-    """The metrics of training and evaluation: of ranking, then of calibration."""
-    return [
-        tf.keras.metrics.AUC(num_thresholds=1000, name="auc"),
-        metrics.GroupAUC(),
-        metrics.PredictedOverObserved(),
-        metrics.ExpectedCalibrationError(),
-    ]
-
-
-def _blank_row(ranker):
+def _blank_row(encoding):
     row = {
-        name: tf.zeros([1, *value.shape[1:]], value.dtype)
-        for name, value in ranker.input.items()
+        name: tf.zeros([1, *form.shape], form.dtype)
+        for feature in encoding.spec.features()
+        for name, form in feature.inputs.items()
     }
     return {**row, USER: tf.zeros([1], tf.int64)}

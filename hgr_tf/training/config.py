@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hgr_tf.features.spec import describe
+from hgr_tf.training.imported import Imported
 from hgr_tf.training.method import MethodConfig
-
-Units = tuple[Annotated[int, Field(ge=1)], ...]
+from hgr_tf.training.rankers import AnyRanker, MlpConfig
+from hgr_tf.training.run_metrics import SIGNS
 
 
 class ConfigError(ValueError):
@@ -37,56 +38,34 @@ class DataConfig(_Strict):
     validation: str = "val"
 
 
-class _RankerConfig(_Strict):
-    embedding_dim: int = Field(16, ge=1)
-    hidden_units: Units = (128, 64)
-    dropout: float = Field(0.0, ge=0, lt=1)
-    user_tower: Units = ()
-
-    def build(self, encoding):
-        """Returns the ranker for data of this encoding."""
-        from hgr_tf import rankers
-
-        make = getattr(rankers, f"{self.type}_ranker")
-        return make(encoding, **self.model_dump(exclude={"type"}))
-
-
-class MlpConfig(_RankerConfig):
-    """Arguments of `hgr_tf.rankers.mlp_ranker`."""
-
-    type: Literal["mlp"] = "mlp"
-
-
-class DcnV2Config(_RankerConfig):
-    """Arguments of `hgr_tf.rankers.dcn_v2_ranker`."""
-
-    type: Literal["dcn_v2"] = "dcn_v2"
-    cross_layers: int = Field(2, ge=1)
-    projection_dim: int | None = Field(None, ge=1)
-
-
-class DlrmConfig(_RankerConfig):
-    """Arguments of `hgr_tf.rankers.dlrm_ranker`."""
-
-    type: Literal["dlrm"] = "dlrm"
-    bottom_units: Units = (32,)
-
-
 class EarlyStopping(_Strict):
     """When to stop before the last epoch, keeping the best epoch's weights.
 
     Attributes:
-        metric: Of the validation split.
+        metric: Of the validation split: one of `SIGNS`, or the `name` of a metric that
+            the config adds.
+        mode: For a metric that the config adds: whether its "max" or "min" is best.
         patience: Epochs without a better value before training stops.
     """
 
-    metric: Literal["gauc", "auc", "log_loss"] = "gauc"
+    metric: str = "gauc"
+    mode: Literal["max", "min"] | None = None
     patience: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> EarlyStopping:
+        if (self.metric in SIGNS) == (self.mode is not None):
+            raise ValueError(
+                f"`metric` must be one of {sorted(SIGNS)}, or that of a metric of the "
+                "config's `metrics`, which needs a `mode`, max or min; "
+                f"got {self.metric!r} with mode {self.mode!r}"
+            )
+        return self
 
     @property
     def sign(self) -> int:
         """+1 if more of the metric is better, else -1."""
-        return -1 if self.metric == "log_loss" else 1
+        return SIGNS.get(self.metric, 1 if self.mode == "max" else -1)
 
 
 class CheckpointsConfig(_Strict):
@@ -134,6 +113,15 @@ class TrainingConfig(_Strict):
 class RunConfig(_Strict):
     """Everything that decides a training run.
 
+    Attributes:
+        data: What it trains on.
+        ranker: One of `hgr_tf.rankers`, or of a module of one's own.
+        method: What is trained beside the LogLoss.
+        training: How.
+        metrics: Metrics beside those of every run: "package.module:name" of Keras
+            metric classes that need no arguments, or of functions that make them.
+        seed: Of everything random.
+
     Example:
         >>> config = RunConfig.from_yaml('''
         ... data: {path: prepared/kuairand_pure}
@@ -147,11 +135,10 @@ class RunConfig(_Strict):
     """
 
     data: DataConfig = DataConfig()
-    ranker: MlpConfig | DcnV2Config | DlrmConfig = Field(
-        MlpConfig(), discriminator="type"
-    )
+    ranker: AnyRanker = MlpConfig()
     method: MethodConfig = MethodConfig()
     training: TrainingConfig = TrainingConfig()
+    metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)
 
     def override(self, **values) -> RunConfig:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import difflib
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from hgr_tf.training.imported import NameOrImported, instance_of, is_imported
 
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -14,15 +17,38 @@ PRESETS: dict[str, dict[str, Any]] = {
         "level_weights": "uncertainty",
         "quantized_loss_weight": 0.5,
     },
-    **{
-        f"{loss}_{lists}": {"ranking_loss": loss, "lists": lists}
-        for loss in ("list_ce", "softmax_ce", "pairwise_logistic", "jrc")
-        for lists in ("batch", "user")
-    },
 }
 """Fields that differ from the defaults of `MethodConfig`, by preset: the plain
-LogLoss, the hierarchical method in its cheap and its full form, and the
-baselines that it is to be compared with."""
+LogLoss, and the hierarchical method in its cheap and its full form. Beside them,
+<loss>_batch and <loss>_user of every registered loss are the baselines that it is to
+be compared with: see `preset_fields`."""
+
+_BASELINES = ("batch", "user")
+
+
+def preset_fields(name: str) -> dict[str, Any]:
+    """The fields of a preset.
+
+    Raises:
+        ValueError: There is no such preset.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    from hgr_tf.losses import listwise_names
+
+    losses = listwise_names()
+    loss, _, lists = str(name).rpartition("_")
+    if loss in losses and lists in _BASELINES:
+        return {"ranking_loss": loss, "lists": lists}
+    known = [*PRESETS, *(f"{loss}_{lists}" for loss in losses for lists in _BASELINES)]
+    near = difflib.get_close_matches(str(name), known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"must be one of {known}, got {name!r}{hint}")
+
+
+def _check_preset(name: str) -> str:
+    preset_fields(name)
+    return name
 
 
 class MethodConfig(BaseModel):
@@ -35,17 +61,34 @@ class MethodConfig(BaseModel):
         method: {preset: default, codebook_size: 32, num_levels: 2}
 
     Attributes:
-        preset: A key of `PRESETS`; fields given beside it win over it.
-        ranking_loss: "list_ce", "softmax_ce", "pairwise_logistic", "jrc", a
-            tensorflow-ranking key, or None for LogLoss alone.
+        preset: One of `PRESETS`, or <loss>_batch or <loss>_user; fields given beside it
+            win over it.
+        ranking_loss: The name of a registered listwise loss, a tensorflow-ranking
+            key, or "package.module:name" of a function, an instance or a class
+            that `HierarchicalGroupwiseLoss` takes as `listwise`; a list of these,
+            one for each level; or None for LogLoss alone.
         lists: What makes a list: users of one code prefix, at every level
             ("codes"); the whole batch; or a user.
         level_weights: Total weight of the ranking loss, a weight for each
             level, or "uncertainty" to learn them.
         normalization: How a level's lists are averaged: per "positive", "list"
             or "sample".
+        uncertainty_learning_rate_scale: With learned weights: how many times the
+            learning rate theirs is.
+        user_level: Adds the user as one more, deepest level.
+        global_batch: Under a `tf.distribute` strategy, lists span all replicas.
         num_levels: Levels of the codes.
         codebook_size: Codewords a level.
+        distance: "squared_l2" or "cosine": how codewords are chosen.
+        learning: "ema" or "gradient": how codewords move.
+        initializer: "kmeans" or "random": how codewords start.
+        start_buffer: Rows that k-means runs on.
+        decay: Of the moving averages of "ema".
+        expiry_threshold: Share of a level's mean usage under which a codeword is
+            replaced; 0 never replaces.
+        gradient_estimator: "straight_through" or "rotation": the gradient through
+            the quantized embedding.
+        unique_users: Whether each user of a batch is quantized once.
         start_epochs: Epochs before k-means starts the codebooks.
         commitment_cost: Weight of the embeddings' distance to their codes.
         quantized_loss_weight: Weight of the LogLoss of a second forward pass
@@ -53,22 +96,36 @@ class MethodConfig(BaseModel):
         quantization_dropout: Share of rows that see the quantized user
             embedding in the one forward pass.
         user_embedding: Layer of the ranker whose output is quantized.
+        from_logits: Whether the ranker gives logits or, a ranker of one's own alone,
+            probabilities.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    preset: Literal[tuple(PRESETS)] = "none"
-    ranking_loss: str | None = None
+    preset: Annotated[str, AfterValidator(_check_preset)] = "none"
+    ranking_loss: NameOrImported | tuple[NameOrImported, ...] | None = None
     lists: Literal["codes", "batch", "user"] = "codes"
     level_weights: float | tuple[float, ...] | Literal["uncertainty"] = 0.3
     normalization: Literal["positive", "list", "sample"] = "positive"
+    uncertainty_learning_rate_scale: float = Field(10.0, gt=0)
+    user_level: bool = False
+    global_batch: bool = False
     num_levels: int = Field(3, ge=1)
     codebook_size: int | tuple[int, ...] = 8
+    distance: Literal["squared_l2", "cosine"] = "squared_l2"
+    learning: Literal["ema", "gradient"] = "ema"
+    initializer: Literal["kmeans", "random"] = "kmeans"
     start_epochs: float = Field(0.5, ge=0)
+    start_buffer: int = Field(8192, ge=1)
+    decay: float = Field(0.99, ge=0, lt=1)
+    expiry_threshold: float = Field(0.01, ge=0)
+    gradient_estimator: Literal["straight_through", "rotation"] = "straight_through"
+    unique_users: bool = False
     commitment_cost: float = Field(0.0, ge=0)
     quantized_loss_weight: float = Field(0.0, ge=0)
     quantization_dropout: float = Field(0.0, ge=0, lt=1)
     user_embedding: str = "user_embedding"
+    from_logits: bool = True
 
     @model_validator(mode="before")
     @classmethod
@@ -76,9 +133,21 @@ class MethodConfig(BaseModel):
         if isinstance(data, str):
             data = {"preset": data}
         if isinstance(data, dict):
-            preset = data.get("preset", "none")
-            data = {**PRESETS.get(preset, {}), **data}
+            try:
+                fields = preset_fields(data.get("preset", "none"))
+            except ValueError:  # told of by the field's own check
+                fields = {}
+            data = {**fields, **data}
         return data
+
+    @model_validator(mode="after")
+    def _check_user_level(self) -> MethodConfig:
+        if self.user_level and self.lists != "codes":
+            raise ValueError(
+                "`user_level` must be false unless `lists` is 'codes', got true with "
+                f"lists {self.lists!r}"
+            )
+        return self
 
     @property
     def has_codes(self) -> bool:
@@ -92,7 +161,7 @@ class MethodConfig(BaseModel):
         """Returns a `HierarchicalGroupwiseRanker` that trains `ranker` so.
 
         Args:
-            ranker: A functional model giving logits.
+            ranker: A Keras model, as `HierarchicalGroupwiseRanker` takes them.
             steps_per_epoch: Training steps in an epoch.
             seed: Of k-means and of replaced codewords.
 
@@ -108,6 +177,8 @@ class MethodConfig(BaseModel):
             ranking_loss=self._ranking_loss(),
             quantized_loss_weight=self.quantized_loss_weight,
             quantization_dropout=self.quantization_dropout,
+            from_logits=self.from_logits,
+            unique_users=self.unique_users,
         )
 
     def _quantizer(self, steps_per_epoch, seed):
@@ -118,8 +189,15 @@ class MethodConfig(BaseModel):
         return ResidualVectorQuantizer(
             self.num_levels,
             self.codebook_size,
+            distance=self.distance,
+            learning=self.learning,
+            initializer=self.initializer,
             start_step=max(1, round(self.start_epochs * steps_per_epoch)),
+            start_buffer=self.start_buffer,
+            decay=self.decay,
+            expiry_threshold=self.expiry_threshold,
             commitment_cost=self.commitment_cost,
+            gradient_estimator=self.gradient_estimator,
             seed=seed,
         )
 
@@ -129,10 +207,31 @@ class MethodConfig(BaseModel):
         from hgr_tf import losses
 
         options = dict(
-            listwise=self.ranking_loss,
-            level_weights=self.level_weights,
+            listwise=self._listwise(),
+            level_weights=self._level_weights(),
             normalization=self.normalization,
+            global_batch=self.global_batch,
         )
         if self.lists == "codes":
-            return losses.HierarchicalGroupwiseLoss(self.num_levels, **options)
+            return losses.HierarchicalGroupwiseLoss(
+                self.num_levels, user_level=self.user_level, **options
+            )
         return losses.GroupwiseBaselineLoss(over=self.lists, **options)
+
+    def _listwise(self):
+        """What `listwise` of a groupwise loss takes."""
+        if isinstance(self.ranking_loss, tuple):
+            return [_listwise_of(text) for text in self.ranking_loss]
+        return _listwise_of(self.ranking_loss)
+
+    def _level_weights(self):
+        if self.level_weights != "uncertainty":
+            return self.level_weights
+        from hgr_tf.layers import UncertaintyWeighting
+
+        levels = self.num_levels + self.user_level if self.lists == "codes" else 1
+        return UncertaintyWeighting(levels, self.uncertainty_learning_rate_scale)
+
+
+def _listwise_of(text: str):
+    return instance_of(text) if is_imported(text) else text

@@ -8,9 +8,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.training.build_and_evaluate import build_model, ranking_metrics
+from hgr_tf.training.build_and_evaluate import build_model
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.run_folder import RunError, RunFolder
+from hgr_tf.training.run_metrics import run_metrics
 
 
 @dataclass(frozen=True)
@@ -46,5 +47,5 @@ def load_run(path: str | Path) -> Run:
     encoding = FeatureEncoding.load(folder.encoding)
     model = build_model(config, encoding)
     model.load_weights(str(folder.weights))
-    model.compile(metrics=ranking_metrics())
+    model.compile(metrics=run_metrics(config.metrics))
     return Run(folder.path, config, encoding, model, folder.metrics())

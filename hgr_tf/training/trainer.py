@@ -13,7 +13,6 @@ from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
     build_model,
     evaluate,
-    ranking_metrics,
 )
 from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import RunConfig
@@ -27,6 +26,7 @@ from hgr_tf.training.optimizer import (
 )
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
+from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
 from hgr_tf.training.step_end import StepEnd
 
 
@@ -80,7 +80,8 @@ def _train(config, data, folder, verbose):
     check_tables(model, settings)
     optimizer = build_optimizer(settings, steps * settings.epochs)
     optimizer.build(model.trainable_variables)
-    metrics = ranking_metrics()
+    metrics = run_metrics(config.metrics)
+    _check_stopping(settings.early_stopping, metrics)
     model.compile(optimizer=optimizer, metrics=metrics)
 
     saving = settings.checkpoints
@@ -98,6 +99,15 @@ def _train(config, data, folder, verbose):
             folder.save_weights(model)
     model.load_weights(str(folder.weights))
     folder.finish(evaluate(model, data, splits.validation))
+
+
+def _check_stopping(stopping, metrics):
+    names = {metric.name for metric in (*RUN_METRICS, *metrics)}
+    if stopping and stopping.metric not in names:
+        raise ValueError(
+            "`training.early_stopping.metric` must be one of "
+            f"{sorted(names)}, got {stopping.metric!r}"
+        )
 
 
 class _Fit:

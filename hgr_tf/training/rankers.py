@@ -1,0 +1,124 @@
+"""The ranker of a run, by its config: one of `hgr_tf.rankers` or a user's own."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
+
+from hgr_tf.training.imported import Imported, import_object, is_imported
+
+Units = tuple[Annotated[int, Field(ge=1)], ...]
+
+
+class _RankerConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedding_dim: int = Field(16, ge=1)
+    hidden_units: Units = (128, 64)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    user_tower: Units = ()
+
+    def build(self, encoding):
+        """Returns the ranker for data of this encoding."""
+        from hgr_tf import rankers
+
+        make = getattr(rankers, f"{self.type}_ranker")
+        return make(encoding, **self.model_dump(exclude={"type"}))
+
+
+class MlpConfig(_RankerConfig):
+    """Arguments of `hgr_tf.rankers.mlp_ranker`."""
+
+    type: Literal["mlp"] = "mlp"
+
+
+class DcnV2Config(_RankerConfig):
+    """Arguments of `hgr_tf.rankers.dcn_v2_ranker`."""
+
+    type: Literal["dcn_v2"] = "dcn_v2"
+    cross_layers: int = Field(2, ge=1)
+    projection_dim: int | None = Field(None, ge=1)
+
+
+class DlrmConfig(_RankerConfig):
+    """Arguments of `hgr_tf.rankers.dlrm_ranker`."""
+
+    type: Literal["dlrm"] = "dlrm"
+    bottom_units: Units = (32,)
+
+
+class ImportedRankerConfig(BaseModel):
+    """A ranker of one's own.
+
+    Attributes:
+        type: "package.module:name" of a class or function. It is called with the
+            `FeatureEncoding` and, by keyword, all other fields that stand beside
+            `type`, and returns a Keras model as `HierarchicalGroupwiseRanker` takes
+            them.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: Imported
+
+    def build(self, encoding):
+        """Returns the ranker for data of this encoding.
+
+        Raises:
+            ValueError: It cannot be made of these fields, or is no Keras model.
+        """
+        import tensorflow as tf
+
+        try:
+            ranker = import_object(self.type)(encoding, **(self.model_extra or {}))
+        except TypeError as error:
+            raise ValueError(
+                f"ranker: {self.type!r} cannot be made: {error}"
+            ) from error
+        if not isinstance(ranker, tf.keras.Model):
+            raise ValueError(
+                f"ranker: {self.type!r} must return a Keras model, got {ranker!r}"
+            )
+        return ranker
+
+
+_NAMES = ("mlp", "dcn_v2", "dlrm")
+
+
+def _check_type(ranker: Any) -> Any:
+    name = ranker.get("type", "mlp") if isinstance(ranker, dict) else "mlp"
+    if isinstance(name, str) and (name in _NAMES or is_imported(name)):
+        return ranker
+    near = difflib.get_close_matches(str(name), _NAMES, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    known = ", ".join(map(repr, _NAMES))
+    raise ValueError(
+        f"`type` must be one of {known} or 'package.module:name', got {name!r}{hint}"
+    )
+
+
+def _tag(ranker: Any) -> str:
+    if isinstance(ranker, dict):
+        name = ranker.get("type", "mlp")
+    else:
+        name = getattr(ranker, "type", "mlp")
+    return "imported" if is_imported(name) else name
+
+
+AnyRanker = Annotated[
+    Annotated[MlpConfig, Tag("mlp")]
+    | Annotated[DcnV2Config, Tag("dcn_v2")]
+    | Annotated[DlrmConfig, Tag("dlrm")]
+    | Annotated[ImportedRankerConfig, Tag("imported")],
+    Discriminator(_tag),
+    BeforeValidator(_check_type),
+]
