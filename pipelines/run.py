@@ -71,8 +71,8 @@ def prepare(
             together; the only one of "elwc") or "code", by code_table: a file
             of the user id column, code_1, code_2, ...; users that share
             code_prefix levels share a shard. And seed, shard_rows,
-            compression, max_bad_fraction, encoding_from, grow_vocabularies,
-            as in `hgr_tf.pipelines.settings.Settings`.
+            compression, max_bad_fraction, history_from, encoding_from,
+            grow_vocabularies, as in `hgr_tf.pipelines.settings.Settings`.
 
     Returns:
         The manifest of the finished folder.

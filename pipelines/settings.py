@@ -40,6 +40,7 @@ class Settings:
         spec: The feature spec.
         files: Files of the log, by path within a split.
         tables: Files of each owner's table.
+        history_from: Files of the log whose rows are only the past of others.
         splits: Names of the splits, in order.
         output: Folder of the result.
         temporary: Folder below it, for this run alone.
@@ -73,9 +74,15 @@ class Settings:
     max_bad_fraction: float = Field(0.01, ge=0, le=1)
     encoding_from: str | None = None
     grow_vocabularies: bool = False
+    history_from: tuple[InputFile, ...] = ()
     code_table: InputFile | None = None
     code_prefix: int = Field(1, ge=1)
     staged: bool = False
+
+    @property
+    def log_files(self) -> tuple[InputFile, ...]:
+        """Every file that is read as a log, those of the past last."""
+        return (*self.files, *self.history_from)
 
     @property
     def results(self) -> str:
@@ -104,7 +111,7 @@ class Settings:
     def partitions(self) -> int:
         """Partitions of the log where rows that belong together meet."""
         # A batch goes to each of them: past a limit they grow, not their number.
-        partitions = sum(file.size for file in self.files) // _PARTITION_BYTES
+        partitions = sum(file.size for file in self.log_files) // _PARTITION_BYTES
         return min(max(_FEWEST_PARTITIONS, partitions), _MOST_PARTITIONS)
 
     @property

@@ -15,16 +15,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hgr_tf.features import Feature, FeatureSpec, Format
+from hgr_tf.export.inputs.raw_histories import (
+    MISSING,
+    NUMPY,
+    dense,
+    histories,
+)
+from hgr_tf.features import Feature, FeatureSpec, Format, HistoryList
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
 from hgr_tf.pipelines.sources.formats import column_names, resolve
-
-MISSING_INT = np.iinfo(np.int64).min
-NUMPY = {"string": object, "int64": np.int64, "float32": np.float32}
-_MISSING = {"string": "", "int64": int(MISSING_INT), "float32": float("nan")}
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,10 @@ def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Che
     arrays = {}
     for feature in features:
         source = sources[feature.name]
-        result = cast(batch.columns[source], feature_field(feature), missing)
+        if isinstance(feature.transform, HistoryList):
+            result = histories(batch.columns[source], feature, missing)
+        else:
+            result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
         for reason, bad in result.bad:
             for i in np.flatnonzero(bad):
@@ -156,7 +161,8 @@ def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Che
 
 def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]:
     """Rows whose list would be split elsewhere once it is joined, and the value."""
-    if not feature.transform.is_multivalued:
+    transform = feature.transform
+    if not transform.is_multivalued or isinstance(transform, HistoryList):
         return
     delimiter = feature.transform.delimiter
     flat = values.flatten().cast(pa.string())
@@ -167,11 +173,13 @@ def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]
 
 def _to_numpy(values: pa.Array, feature: Feature, missing) -> np.ndarray:
     transform = feature.transform
+    if isinstance(transform, HistoryList):
+        return dense(values, transform)
     if transform.is_multivalued:
         lists = [tokens or () for tokens in values.to_pylist()]
         texts = [_joined(tokens, transform.delimiter, missing) for tokens in lists]
         return np.array(texts, object)
-    filled = pc.fill_null(values, _MISSING[transform.dtype])
+    filled = pc.fill_null(values, MISSING[transform.dtype])
     return filled.to_numpy(zero_copy_only=False).astype(NUMPY[transform.dtype])
 
 

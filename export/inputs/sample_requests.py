@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.features import Feature, FeatureEncoding
+from hgr_tf.features import Feature, FeatureEncoding, HistoryList
 
 UNSEEN_SHARE = 0.05
 """Share of the values that training never saw, and of those left out."""
@@ -56,6 +56,9 @@ class SampleRequests:
 
     def _values(self, feature: Feature, shape: tuple[int, ...]) -> np.ndarray:
         transform = feature.transform
+        if isinstance(transform, HistoryList):
+            of = self._encoding.spec.feature(transform.shares)
+            return self._values(of, (*shape, transform.length))
         if transform.dtype == "float32":
             values = self._random.normal(*self._spread(feature), shape)
             values[self._random.random(shape) < UNSEEN_SHARE] = np.nan
@@ -94,6 +97,9 @@ class SampleRequests:
 def _add(slots, feature: Feature, value) -> None:
     """Puts a raw value among a tf.Example's features, lists in parts."""
     transform, values = feature.transform, [value]
+    if isinstance(transform, HistoryList):
+        _add_events(slots[feature.name], value)
+        return
     if transform.is_multivalued:
         values = [text for text in value.split(transform.delimiter) if text]
     if transform.dtype == "float32":
@@ -104,3 +110,13 @@ def _add(slots, feature: Feature, value) -> None:
     elif any(values):
         texts = [str(v).encode() for v in values]
         slots[feature.name].bytes_list.value.extend(texts)
+
+
+def _add_events(slot, values: np.ndarray) -> None:
+    """Puts the raw values of events into a feature; a missing one keeps its place."""
+    if values.dtype == np.float32:
+        slot.float_list.value.extend(values)
+    elif values.dtype == np.int64:
+        slot.int64_list.value.extend(values)
+    else:
+        slot.bytes_list.value.extend(str(value).encode() for value in values)

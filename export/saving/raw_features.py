@@ -8,11 +8,20 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.features import Bucketized, Feature, FeatureEncoding, Hashed, Numeric
+from hgr_tf.features import (
+    Bucketized,
+    Feature,
+    FeatureEncoding,
+    Hashed,
+    HistoryList,
+    Numeric,
+)
 
 MISSING_INT = tf.int64.min
 """Stands for "no value" in an int64 tensor, as "" and NaN do in the others."""
 
+
+_NO_VALUE = {tf.string: "", tf.int64: MISSING_INT, tf.float32: float("nan")}
 
 UNKNOWN = 1
 """The first id of unknown values; a vocabulary's ids come after the last."""
@@ -24,8 +33,10 @@ class RawFeatures(tf.Module):
     Raw tensors are strings, int64s or float32s as the spec's dtypes say;
     multi-valued features are text that holds the spec's delimiter. "No value"
     is "", `MISSING_INT` or NaN; infinities, which training never sees, count
-    as that too. In a tf.Example a value is left out instead, and multi-valued
-    features are lists.
+    as that too. A history is raw values [B, events] of any length, "no value" beside
+    the oldest as its padding; the oldest past the spec's length are dropped. In a
+    tf.Example a value is left out instead, and multi-valued features and histories
+    are lists.
 
     Args:
         encoding: Spec, vocabularies, boundaries and moments.
@@ -49,7 +60,9 @@ class RawFeatures(tf.Module):
         self.features = tuple(
             f for f in encoding.spec.features() if names is None or f.name in names
         )
-        for feature in self.features:
+        # Histories are encoded as the features that they share their ids with.
+        of = dict.fromkeys(self._encoded_as(f) for f in self.features)
+        for feature in of:
             _check_lines(feature.name, encoding.vocabularies.get(feature.name, ()))
             if feature.transform.dtype != "string":
                 _check_missing_numbers(feature.name, encoding.spec.missing_values)
@@ -58,7 +71,7 @@ class RawFeatures(tf.Module):
                 Path(vocabularies) / f"{f.name}.txt",
                 encoding.first_vocabulary_id(f.name),
             )
-            for f in self.features
+            for f in of
             if encoding.vocabularies.get(f.name)
         }
 
@@ -69,7 +82,7 @@ class RawFeatures(tf.Module):
     def tensor_specs(self, shape: tuple = (None,)) -> dict[str, tf.TensorSpec]:
         """Raw tensors by feature name: strings, int64s or float32s."""
         return {
-            f.name: tf.TensorSpec(shape, _raw_dtype(f), name=f.name)
+            f.name: tf.TensorSpec((*shape, *_extra(f)), _raw_dtype(f), name=f.name)
             for f in self.features
         }
 
@@ -97,10 +110,34 @@ class RawFeatures(tf.Module):
         raw = tf.io.parse_example(
             examples, {f.name: _example_schema(f) for f in self.features}
         )
+        for feature in self.features:
+            if isinstance(feature.transform, HistoryList):
+                raw[feature.name] = _as_dense(raw[feature.name], feature.transform)
         return self(raw)
+
+    def _encoded_as(self, feature: Feature) -> Feature:
+        if isinstance(feature.transform, HistoryList):
+            return self._encoding.spec.feature(feature.transform.shares)
+        return feature
+
+    def _encode_history(self, feature: Feature, raw: tf.Tensor) -> tf.Tensor:
+        """Ids [B, length * width] of the newest events of raw values [B, any]."""
+        transform, length = feature.transform, feature.transform.length
+        newest_first = transform.newest_first
+        raw = raw[:, :length] if newest_first else raw[:, -length:]
+        batch, events = tf.shape(raw)[0], tf.shape(raw)[1]
+        ids = self._encode(self._encoded_as(feature), tf.reshape(raw, [-1]))
+        ids = tf.reshape(ids, [batch, events * transform.width])
+        lacking = (length - events) * transform.width
+        padding = [0, lacking] if newest_first else [lacking, 0]
+        return tf.ensure_shape(
+            tf.pad(ids, [[0, 0], padding]), [None, transform.max_length]
+        )
 
     def _encode(self, feature: Feature, raw) -> tf.Tensor:
         transform = feature.transform
+        if isinstance(transform, HistoryList):
+            return self._encode_history(feature, raw)
         if transform.is_multivalued:
             return self._encode_lists(feature, raw)
         missing = self._is_missing(raw)
@@ -222,17 +259,33 @@ def _text(raw: tf.Tensor) -> tf.Tensor:
 
 
 def _raw_dtype(feature: Feature) -> tf.DType:
-    if feature.transform.is_multivalued:
+    transform = feature.transform
+    if isinstance(transform, HistoryList):
+        transform = transform.of
+    if transform.is_multivalued:
         return tf.string
-    return tf.as_dtype(feature.transform.dtype)
+    return tf.as_dtype(transform.dtype)
+
+
+def _extra(feature: Feature) -> tuple:
+    """Dimensions of a raw value."""
+    return (None,) if isinstance(feature.transform, HistoryList) else ()
+
+
+def _as_dense(lists: tf.RaggedTensor, transform: HistoryList) -> tf.Tensor:
+    """Lists of events side by side, padding beside the oldest."""
+    if transform.newest_first:
+        return lists.to_tensor(_NO_VALUE[lists.dtype])
+    return tf.reverse(tf.reverse(lists, [1]).to_tensor(_NO_VALUE[lists.dtype]), [1])
 
 
 def _example_schema(feature: Feature):
     dtype = tf.as_dtype(feature.transform.dtype)
+    if isinstance(feature.transform, HistoryList):
+        dtype = _raw_dtype(feature)
     if feature.transform.is_multivalued:
         return tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
-    missing = {tf.string: "", tf.int64: MISSING_INT, tf.float32: float("nan")}
-    return tf.io.FixedLenFeature([], dtype, missing[dtype])
+    return tf.io.FixedLenFeature([], dtype, _NO_VALUE[dtype])
 
 
 def _check_lines(name: str, vocabulary: Collection[str]) -> None:

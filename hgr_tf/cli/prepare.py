@@ -117,6 +117,14 @@ def prepare(
     code_prefix: Annotated[
         int, typer.Option(min=1, help="Users that share so many codes share a shard.")
     ] = 1,
+    history_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Earlier logs, whose rows are only the past of others: a path, quoted "
+            "glob or folder, or a prepared folder for the logs it was made from. "
+            "Repeat for more."
+        ),
+    ] = None,
     encoding_from: Annotated[
         str | None,
         typer.Option(
@@ -173,6 +181,7 @@ def prepare(
         layout=layout and layout.value,
         code_table=code_table,
         code_prefix=code_prefix,
+        history_from=history_from or (),
         encoding_from=encoding_from,
         grow_vocabularies=grow_vocabularies,
         shard_rows=shard_rows,

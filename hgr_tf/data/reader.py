@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.data.lists import padded
 from hgr_tf.data.manifest import Manifest, ManifestError
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
 
@@ -176,8 +177,8 @@ class PreparedData:
         features = tf.io.parse_example(records, schema)
         for feature in self.encoding.spec.features():
             if feature.transform.is_multivalued:
-                features[feature.name] = features[feature.name].to_tensor(
-                    shape=[None, feature.transform.max_length]
+                features[feature.name] = padded(
+                    features[feature.name], feature.transform
                 )
         label = features.pop(LABEL)
         if WEIGHT in features:

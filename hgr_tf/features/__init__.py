@@ -1,6 +1,8 @@
 """The feature spec and the encoding learned from data. Loads no TensorFlow."""
 
 from hgr_tf.features.encoding import FeatureEncoding
+from hgr_tf.features.histories import Counter, History
+from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.keys import ITEM, LABEL, TIME, USER, WEIGHT
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
@@ -23,11 +25,14 @@ __all__ = [
     "WEIGHT",
     "Bucketized",
     "Categorical",
+    "Counter",
     "Feature",
     "FeatureEncoding",
     "FeatureSpec",
     "Format",
     "Hashed",
+    "History",
+    "HistoryList",
     "Label",
     "MultiCategorical",
     "NegativeSampling",

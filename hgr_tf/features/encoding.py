@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.transforms import Bucketized, Categorical, Hashed, Numeric
 
@@ -59,6 +60,8 @@ class FeatureEncoding:
             ValueError: The feature is numeric.
         """
         transform = self.spec.feature(name).transform
+        if isinstance(transform, HistoryList):
+            return self.num_ids(transform.shares)
         if isinstance(transform, Categorical):
             return 1 + transform.oov_buckets + len(self.vocabularies[name])
         if isinstance(transform, Hashed):

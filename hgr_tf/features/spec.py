@@ -6,6 +6,7 @@ The pipeline, the model and the export all follow it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,11 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from hgr_tf.features.histories import Counter, History
+from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
+from hgr_tf.features.past import check_past, past_features, request_columns
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transforms import Categorical, Hashed, Transform
@@ -24,13 +28,19 @@ Owner = Literal["user", "item", "context"]
 
 
 class Feature(Strict):
-    """One feature of the spec, resolved: name, owner, source and transform."""
+    """One feature of the spec, resolved: name, owner, source and transform.
+
+    Attributes:
+        is_past: Whether it is made of earlier rows: of a history or a counter. Its
+            column is then its own name, which no log needs to have.
+    """
 
     name: str
     owner: Owner
     column: str
     from_table: bool
-    transform: Transform
+    transform: Transform | HistoryList
+    is_past: bool = False
 
 
 class FeatureSpec(Strict):
@@ -58,6 +68,10 @@ class FeatureSpec(Strict):
             but the first. Rows are equal when every column that the spec
             names is.
         negatives: Sampling of negatives, if any.
+        history: Lists of what a row's user did before the row, by name.
+        counters: Counts of earlier rows that share a key with a row, by name.
+        order: Column that orders each user's rows within a split, for logs without
+            `time`: a sequence number. An input without it is one moment.
 
     Example:
         >>> spec = FeatureSpec.from_yaml('''
@@ -89,6 +103,9 @@ class FeatureSpec(Strict):
     overlap: Literal["count", "fail", "ignore"] = "count"
     duplicates: Literal["keep", "count", "drop"] = "keep"
     negatives: NegativeSampling | None = None
+    history: dict[str, History] = Field(default_factory=dict)
+    counters: dict[str, Counter] = Field(default_factory=dict)
+    order: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -99,7 +116,8 @@ class FeatureSpec(Strict):
 
     @model_validator(mode="after")
     def _check_names(self):
-        names = [*self.user, *self.item, *self.context]
+        check_past(self)
+        names = [feature.name for feature in self.features()]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"feature names must differ, seen twice: {twice}")
@@ -125,7 +143,21 @@ class FeatureSpec(Strict):
         return self
 
     def features(self, owner: Owner | None = None) -> Iterator[Feature]:
-        """Yields the features in order: user, item, context."""
+        """Yields the features: user, item, context, then those of earlier rows."""
+        yield from self.given_features(owner)
+        for of, name, transform in past_features(self):
+            if owner in (None, of):
+                yield Feature(
+                    name=name,
+                    owner=of,
+                    column=name,
+                    from_table=False,
+                    transform=transform,
+                    is_past=True,
+                )
+
+    def given_features(self, owner: Owner | None = None) -> Iterator[Feature]:
+        """Yields the features whose values a log or table gives, in order."""
         for section in ("user", "item", "context"):
             if owner not in (None, section):
                 continue
@@ -142,7 +174,7 @@ class FeatureSpec(Strict):
 
     def feature(self, name: str) -> Feature:
         """Returns the feature called `name`, or raises `KeyError`."""
-        for feature in self.features():
+        for feature in itertools.chain(self.given_features(), self.features()):
             if feature.name == name:
                 return feature
         raise KeyError(f"no feature {name!r} in spec {self.name!r}")
@@ -166,8 +198,13 @@ class FeatureSpec(Strict):
         """Columns the log must have, each once."""
         columns = [self.user_id, self.item_id, self.label.column]
         columns += [c for c in (self.weight, self.time) if c]
-        columns += [f.column for f in self.features() if not f.from_table]
+        columns += [f.column for f in self.given_features() if not f.from_table]
+        columns += request_columns(self)
         return list(dict.fromkeys(columns))
+
+    def optional_columns(self) -> list[str]:
+        """Columns of the log that an input may lack, each once."""
+        return [self.order] if self.order else []
 
     def table_columns(self, owner: Literal["user", "item"]) -> list[str]:
         """Columns the owner's table must have: its key and its features'."""
@@ -176,7 +213,7 @@ class FeatureSpec(Strict):
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form; equal for equal specs."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
@@ -200,7 +237,7 @@ class FeatureSpec(Strict):
 
     def to_yaml(self) -> str:
         """YAML text that `from_yaml` reads back to an equal spec."""
-        data = self.model_dump(mode="json", exclude_defaults=False, exclude_none=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         # Escaped: YAML would take some characters, left as they are, for others.
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 

@@ -50,7 +50,8 @@ def embed_features(
 ) -> EmbeddedFeatures:
     """Makes an input a feature, and embeds the categorical ones.
 
-    A multi-valued feature becomes the mean of its ids' embeddings, 0 left out.
+    A multi-valued feature becomes the mean of its ids' embeddings, 0 left out; so
+    does a history, whose ids are embedded by the table of the feature they are of.
 
     Args:
         encoding: Names, types and numbers of ids.
@@ -71,13 +72,14 @@ def embed_features(
             "the spec must have a categorical or hashed user feature of the column "
             f"{encoding.spec.user_id!r}: its embedding is what groups users"
         )
-    user = _embed(encoding, "user", embedding_dim)
+    tables: dict[str, tf.keras.layers.Layer] = {}
+    user = _embed(encoding, "user", embedding_dim, tables)
     if user_tower:
         hidden = dense_layers(user.concatenated("user_features"), user_tower, "user")
         tower = tf.keras.layers.Dense(embedding_dim, name="user_tower")(hidden)
         user = EmbeddedFeatures(user.inputs, [tower])
-    item = _embed(encoding, "item", embedding_dim)
-    return user + item + _embed(encoding, "context", embedding_dim)
+    item = _embed(encoding, "item", embedding_dim, tables)
+    return user + item + _embed(encoding, "context", embedding_dim, tables)
 
 
 def dense_layers(x, units: Sequence[int], name: str, dropout: float = 0.0):
@@ -98,7 +100,7 @@ def logits_model(inputs: dict, x, name: str) -> tf.keras.Model:
     return tf.keras.Model(inputs, head(x), name=name)
 
 
-def _embed(encoding, owner, embedding_dim):
+def _embed(encoding, owner, embedding_dim, tables):
     embedded = EmbeddedFeatures()
     for feature in encoding.spec.features(owner):
         transform, name = feature.transform, feature.name
@@ -110,13 +112,22 @@ def _embed(encoding, owner, embedding_dim):
             column = tf.keras.layers.Reshape((1,), name=f"column_{name}")
             embedded.numbers.append(column(value))
             continue
-        is_user_id = feature == encoding.spec.id_feature("user")
-        vector = tf.keras.layers.Embedding(
-            encoding.num_ids(name),
-            embedding_dim,
-            name=USER_EMBEDDING if is_user_id else f"embedding_{name}",
-        )(value)
+        vector = _table(encoding, feature, embedding_dim, tables)(value)
         if transform.is_multivalued:
             vector = MaskedMean(name=f"mean_{name}")([vector, value])
         embedded.vectors.append(vector)
     return embedded
+
+
+def _table(encoding, feature, embedding_dim, tables):
+    """The embedding layer of a feature; of a history, the one that it shares."""
+    name = getattr(feature.transform, "shares", None) or feature.name
+    if name not in tables:
+        user_id = encoding.spec.id_feature("user")
+        is_user_id = user_id is not None and name == user_id.name
+        tables[name] = tf.keras.layers.Embedding(
+            encoding.num_ids(name),
+            embedding_dim,
+            name=USER_EMBEDDING if is_user_id else f"embedding_{name}",
+        )
+    return tables[name]

@@ -7,11 +7,13 @@ import pyarrow as pa
 
 from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
 from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
+from hgr_tf.pipelines.encoding.history_encoder import encoder_of
 from hgr_tf.pipelines.rows.fields import (
     arrow_fields,
     feature_field,
     id_numbers,
     log_fields,
+    past_fields,
     time_field,
 )
 from hgr_tf.pipelines.rows.targets import Targets
@@ -24,7 +26,7 @@ class ColumnEncoder:
     def __init__(self, encoding: FeatureEncoding):
         self._spec = encoding.spec
         self._has_weights = bool(encoding.spec.weight or encoding.spec.negatives)
-        self._features = [FeatureEncoder(f, encoding) for f in encoding.spec.features()]
+        self._features = [encoder_of(f, encoding) for f in encoding.spec.features()]
         self._side: dict[tuple[str, str], pa.Array] = {}
 
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
@@ -47,6 +49,8 @@ class ColumnEncoder:
                 field = feature_field(feature)
                 (column,) = arrow_fields([field]).empty_table().columns
                 rows = rows.append_column(field.name, column)
+        for field in past_fields(self._spec):
+            rows = rows.append_column(field, pa.array([], field.type))
         none = np.array([], np.float32)
         weights = none if self._has_weights else None
         return self.encode(Joined(rows, {}, {}), Targets(none, weights))

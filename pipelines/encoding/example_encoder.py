@@ -13,7 +13,7 @@ import itertools
 import pyarrow as pa
 
 from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
-from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
+from hgr_tf.pipelines.encoding.history_encoder import encoder_of
 from hgr_tf.pipelines.kernels.wire import (
     concatenated,
     float_entries,
@@ -33,7 +33,7 @@ class ExampleEncoder:
     def __init__(self, encoding: FeatureEncoding):
         self._spec = encoding.spec
         self._features = {
-            f.name: FeatureEncoder(f, encoding) for f in encoding.spec.features()
+            f.name: encoder_of(f, encoding) for f in encoding.spec.features()
         }
         self._segments: dict[tuple[str, str], dict] = {}
 

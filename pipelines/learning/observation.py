@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hgr_tf.features import Feature, FeatureSpec, Hashed, Numeric
+from hgr_tf.features import Feature, FeatureSpec, Hashed, HistoryList, Numeric
 from hgr_tf.pipelines.encoding.feature_encoder import transformed_numbers
 from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.settings import Settings
@@ -111,6 +111,8 @@ def summarize(
     column = rows[feature_field(feature).name].combine_chunks()
     if hits is None:
         hits = np.ones(len(column), np.int64)
+    if isinstance(feature.transform, HistoryList):
+        return _of_lengths(column, hits)
     if feature.transform.is_multivalued:
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         absent = pc.equal(lengths, 0).to_numpy(False)
@@ -141,6 +143,16 @@ def from_log(spec: FeatureSpec, inline: frozenset[str]) -> list[Feature]:
         inline: Owners whose tables were joined into the rows.
     """
     return [f for f in spec.features() if not f.from_table or f.owner in inline]
+
+
+def _of_lengths(column: pa.ListArray, hits: np.ndarray) -> ColumnSummary:
+    """Of a history, whose values are those of another feature."""
+    lengths = np.diff(column.offsets.to_numpy())
+    return ColumnSummary(
+        rows=int(hits.sum()),
+        missing=int(hits[lengths == 0].sum()),
+        values=int((lengths * hits).sum()),
+    )
 
 
 def _count(values: pa.Array, weights: np.ndarray) -> pa.Table:

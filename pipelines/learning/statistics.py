@@ -6,7 +6,13 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from hgr_tf.features import Categorical, Feature, FeatureEncoding, Hashed
+from hgr_tf.features import (
+    Categorical,
+    Feature,
+    FeatureEncoding,
+    Hashed,
+    HistoryList,
+)
 from hgr_tf.pipelines.learning.learn import ranked_counts
 from hgr_tf.pipelines.learning.observation import ColumnSummary, Observation
 from hgr_tf.pipelines.settings import Settings
@@ -64,7 +70,7 @@ def _feature(
         result["mean_length"] = _share(summary.values, summary.rows)
     if transform.is_categorical:
         result["num_ids"] = encoding.num_ids(feature.name)
-    if isinstance(transform, Hashed):
+    if isinstance(transform, Hashed | HistoryList):
         return result
     if isinstance(transform, Categorical):
         return result | _values(feature, summary, encoding)

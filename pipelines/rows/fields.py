@@ -6,13 +6,25 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from hgr_tf.features import Feature, FeatureSpec
+from hgr_tf.features import Feature, FeatureSpec, HistoryList
+from hgr_tf.features.past import request_columns
 from hgr_tf.features.transforms import Dtype
 from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
 
 SPLIT = "__split__"
 """int8 column of checked rows: index of the row's split."""
+
+PAST = "past"
+"""Where the fields of features lie that are made of earlier rows."""
+
+EARLIER = -2
+"""Split of rows that are only there for the past of others."""
+
+
+_SEPARATOR = "\x1f"
+_TYPES = {"string": pa.string(), "int64": pa.int64(), "float32": pa.float32()}
 
 
 class Field(NamedTuple):
@@ -21,6 +33,7 @@ class Field(NamedTuple):
     Attributes:
         delimiter: Set when a row holds a list of values.
         table: Owner of the table that it comes from; empty for the log.
+            `PAST` where it is made of earlier rows.
     """
 
     column: str
@@ -38,6 +51,8 @@ class Field(NamedTuple):
 def feature_field(feature: Feature) -> Field:
     """The field that a feature is made of."""
     transform = feature.transform
+    if feature.is_past:
+        return Field(feature.column, transform.dtype, table=PAST)
     delimiter = transform.delimiter if transform.is_multivalued else None
     table = feature.owner if feature.from_table else ""
     return Field(feature.column, transform.dtype, delimiter, table)
@@ -69,28 +84,64 @@ def time_field(spec: FeatureSpec) -> Field | None:
     return Field(spec.time, "int64") if spec.time else None
 
 
+def order_field(spec: FeatureSpec) -> Field | None:
+    """The order of a user's rows, if the spec names one; null where absent."""
+    return Field(spec.order, "int64") if spec.order else None
+
+
+def moment_field(spec: FeatureSpec) -> Field:
+    """What orders rows: the time, or the order within a split."""
+    return time_field(spec) or order_field(spec)
+
+
+def request_field(column: str) -> Field:
+    """A column that names requests."""
+    return Field(column, "string")
+
+
 def log_fields(spec: FeatureSpec) -> list[Field]:
     """Every field of the log, each once."""
     fields = [id_field(spec, "user"), id_field(spec, "item"), label_field(spec)]
     fields += [f for f in (weight_field(spec), time_field(spec)) if f]
-    fields += [feature_field(f) for f in spec.features() if not f.from_table]
+    fields += [feature_field(f) for f in spec.given_features() if not f.from_table]
+    fields += [f for f in (order_field(spec),) if f]
+    fields += [request_field(column) for column in request_columns(spec)]
     return list(dict.fromkeys(fields))
+
+
+def past_fields(spec: FeatureSpec) -> pa.Schema:
+    """Arrow schema of the fields made of earlier rows, as they lie in rows."""
+    return pa.schema(
+        [(feature_field(f).name, _past_type(f)) for f in spec.features() if f.is_past]
+    )
+
+
+def _past_type(feature: Feature) -> pa.DataType:
+    if isinstance(feature.transform, HistoryList):
+        return pa.list_(pa.dictionary(pa.int32(), event_type(feature.transform)))
+    return pa.float32()
+
+
+def event_type(transform: HistoryList) -> pa.DataType:
+    """Type of an event's value; a list of values is one text."""
+    if transform.of.is_multivalued:
+        return pa.string()
+    return _TYPES[transform.dtype]
 
 
 def table_fields(spec: FeatureSpec, owner: Literal["user", "item"]) -> list[Field]:
     """Every field of the owner's table, each once; the key comes first."""
-    fields = [feature_field(f) for f in spec.features(owner) if f.from_table]
+    fields = [feature_field(f) for f in spec.given_features(owner) if f.from_table]
     return list(dict.fromkeys([key_field(spec, owner), *fields]))
 
 
 def arrow_fields(fields: list[Field]) -> pa.Schema:
     """Arrow schema of the fields."""
-    types = {"string": pa.string(), "int64": pa.int64(), "float32": pa.float32()}
     return pa.schema(
         [
             (
                 f.name,
-                types[f.dtype] if f.delimiter is None else pa.list_(types[f.dtype]),
+                _TYPES[f.dtype] if f.delimiter is None else pa.list_(_TYPES[f.dtype]),
             )
             for f in fields
         ]
@@ -103,3 +154,23 @@ def id_numbers(rows: pa.Table, spec: FeatureSpec, owner: str) -> np.ndarray:
     if pa.types.is_integer(column.type):
         return column.to_numpy()
     return text_fingerprints(column).view(np.int64)
+
+
+def as_texts(values: pa.Array, separator: str = _SEPARATOR) -> pa.Array:
+    """Lists as one text each, null where empty; other values as they are."""
+    if not pa.types.is_list(values.type):
+        return values
+    texts = pc.binary_join(values.cast(pa.list_(pa.string())), separator)
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+
+
+def values_of_texts(texts: pa.Array, field: Field) -> pa.ListArray:
+    """The lists of a field's values out of the texts that `as_texts` made."""
+    lists = pc.split_pattern(pc.fill_null(texts, ""), _SEPARATOR)
+    values, lengths = lists.flatten(), lists.value_lengths().to_numpy(False)
+    missing = texts.is_null().to_numpy(False)
+    if missing.any():  # the empty text splits to one empty value
+        values = values.filter(pa.array(np.repeat(~missing, lengths)))
+        lengths = np.where(missing, 0, lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values.cast(_TYPES[field.dtype]))

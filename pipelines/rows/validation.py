@@ -90,7 +90,9 @@ def _cast_columns(
 ) -> pa.Table:
     columns = {}
     for field in fields:
-        raw = batch.columns[field.column]
+        raw = batch.columns.get(field.column)
+        if raw is None:  # one that the spec lets an input lack
+            raw = pa.nulls(len(batch.rows), pa.string())
         if field == time_field(spec) and spec.time_unit:
             raw, too_large = _in_unit(raw, spec.time_unit)
             checks.reject(field.column, OUT_OF_TIME, too_large)

@@ -112,6 +112,7 @@ def arguments(settings: Settings) -> dict:
         "code_prefix": settings.code_prefix,
         "join": dict(settings.join),
         "max_bad_fraction": settings.max_bad_fraction,
+        "history_from": [file.path for file in settings.history_from],
         "encoding_from": settings.encoding_from,
         "grow_vocabularies": settings.grow_vocabularies,
     }

@@ -40,8 +40,10 @@ class ExampleLists(Payload):
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
         """Serialized fields of the list: an example, and the context."""
         reserved = self._encoder.reserved(joined.rows, targets)
-        context = [*(f.name for f in self._spec.features("user")), USER]
-        item = [f.name for f in self._spec.features() if f.owner != "user"]
+        # What a user did before may differ from row to row, so it is the item's.
+        of_list = {f.name for f in self._spec.given_features("user")}
+        context = [*of_list, USER]
+        item = [f.name for f in self._spec.features() if f.name not in of_list]
         item += [key for key in reserved if key != USER]
         examples = self._encoder.example(joined, item, reserved)
         contexts = self._encoder.example(joined, context, reserved)
