@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from hgr_tf.export.checking.replay import replay
 from hgr_tf.export.checking.verification import verify
-from hgr_tf.export.inputs.warmup import check_records, write_warmup
 from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
 from hgr_tf.export.ranker import feature_names, gives_logits, ranker_of
+from hgr_tf.export.saving.warmup import check_records, write_warmup
 from hgr_tf.export.saving.writer import write
+from hgr_tf.export.signature import signature_class
 from hgr_tf.export.versions import (
     check_free,
     check_keep,
@@ -81,7 +82,11 @@ def export_for_serving(
     ranker = ranker_of(model)
     if signatures is None:
         ranks = encoding is not None and _takes_items(ranker, encoding)
-        signatures = [n for n in SIGNATURES if ranks or n != "rank"]
+        signatures = [
+            name
+            for name in SIGNATURES.names()
+            if ranks or not signature_class(name).needs_items
+        ]
     options = ExportOptions(
         tuple(signatures), with_logits, table_dtype, gives_logits(model)
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hgr_tf.features.embedding_options import EmbeddingOptions
 from hgr_tf.features.spec import describe
 from hgr_tf.training.method import MethodConfig
 
@@ -42,6 +43,7 @@ class _RankerConfig(_Strict):
     hidden_units: Units = (128, 64)
     dropout: float = Field(0.0, ge=0, lt=1)
     user_tower: Units = ()
+    features: dict[str, EmbeddingOptions] = {}
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""
