@@ -136,19 +136,37 @@ class Manifest(BaseModel):
             raise ManifestError(
                 f"{folder}: holds {self.output_format!r}, expected {output_format!r}"
             )
+        return [check_shard(folder, shard) for shard in self.shards(folder, split)]
+
+    def shards(self, folder: str | Path, split: str) -> list[Shard]:
+        """The shards of a split as they are listed; `folder` is for the error.
+
+        Raises:
+            ManifestError: No such split.
+        """
         if split not in self.splits:
             raise ManifestError(
                 f"{folder}: no split {split!r}; there are {sorted(self.splits)}"
             )
-        paths = []
-        for shard in self.splits[split].shards:
-            path = Path(folder) / shard.file
-            if not path.exists():
-                raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it")
-            if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
-                raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
-            paths.append(path)
-        return paths
+        return self.splits[split].shards
+
+
+def check_shard(folder: str | Path, shard: Shard) -> Path:
+    """Returns the path of a shard, after comparing its size and SHA-256.
+
+    Raises:
+        ManifestError: The shard is missing or altered; the message names it.
+    """
+    path = Path(folder) / shard.file
+    remedy = "restore it, or run `hgr-tf prepare` again"
+    if not path.exists():
+        raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it: {remedy}")
+    if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
+        raise ManifestError(
+            f"{path}: altered since {FILE_NAME} was written (its SHA-256 differs): "
+            f"{remedy}"
+        )
+    return path
 
 
 def encoding_hashes(folder: str | Path) -> dict[str, str]:
