@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import tensorflow as tf
 
 from hgr_tf.data.batches import Batches
 from hgr_tf.data.manifest import Manifest, ManifestError
+from hgr_tf.data.parquet_shards import ParquetShards
 from hgr_tf.data.row_source import RowSource
 from hgr_tf.data.row_store import RowLayout
 from hgr_tf.data.shards import Shards
+from hgr_tf.data.tfrecord_shards import TFRecordShards
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
 
 Reader = Literal["auto", "columns", "tfrecord"]
@@ -55,6 +57,8 @@ class PreparedData:
         self.manifest = manifest
         self.encoding = encoding
         self._reader = _reader_of(folder, manifest, reader)
+        if cache not in get_args(Cache):
+            raise ValueError(f"`cache` must be one of {get_args(Cache)}, got {cache!r}")
         self._cache = cache
         self._memory = memory_mb << 20
         self._checked: set[str] = set()
@@ -217,11 +221,9 @@ class PreparedData:
         return self._sources[split]
 
     def _shards(self, split: str) -> Shards:
-        if self._reader == "columns":
-            from hgr_tf.data.parquet_shards import ParquetShards as kind
-        else:
-            from hgr_tf.data.tfrecord_shards import TFRecordShards as kind
-        return kind(self.folder, self.manifest.shards(self.folder, split))
+        kinds = {"columns": ParquetShards, "tfrecord": TFRecordShards}
+        listed = self.manifest.shards(self.folder, split)
+        return kinds[self._reader](self.folder, listed)
 
     def _default_buffer(self) -> int | None:
         shuffled = self.manifest.arguments.get("layout") == "shuffled"
@@ -272,18 +274,19 @@ def _elements(tensors: list[tf.Tensor], layout: RowLayout):
 
 def _reader_of(folder: Path, manifest: Manifest, reader: Reader) -> str:
     """The reader of the folder's format."""
+    if reader not in get_args(Reader):
+        raise ValueError(f"`reader` must be one of {get_args(Reader)}, got {reader!r}")
     held = manifest.output_format
     known = {format_: name for name, format_ in _FORMATS.items()}
     if held not in known:
         raise ManifestError(
-            f"{folder}: holds {held!r}, which is for other tools; training reads "
-            f"{sorted(known)}: run `hgr-tf prepare` with one of these as --output-format"
+            f"{folder}: holds {held!r}, which is for other tools; run `hgr-tf prepare` "
+            f"with --output-format {' or '.join(sorted(known))}"
         )
     if reader not in ("auto", known[held]):
         raise ManifestError(
-            f"{folder}: holds {held!r}, but the reader {reader!r} was asked for: "
-            "say reader: auto, or run `hgr-tf prepare` with "
-            f"--output-format {_FORMATS.get(reader, sorted(known))}"
+            f"{folder}: holds {held!r}, but `reader` is {reader!r}: set it to 'auto', "
+            f"or run `hgr-tf prepare` with --output-format {_FORMATS[reader]}"
         )
     return known[held]
 

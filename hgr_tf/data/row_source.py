@@ -89,9 +89,9 @@ class RowSource:
         if largest.rows > most_rows:
             needed = -(-2 * largest.rows * self.layout.row_bytes >> 20) + 1
             raise ValueError(
-                f"`memory_mb` must be at least {needed} to read "
-                f"{self._shards.path(largest.shard)} in parts of {largest.rows:,} rows, "
-                f"got {memory >> 20}; or prepare with a smaller --shard-rows"
+                f"`memory_mb` must be at least {needed} to read the {largest.rows:,} "
+                f"rows of {self._shards.path(largest.shard)} that are decoded "
+                f"together, got {memory >> 20}; or prepare with a smaller --shard-rows"
             )
         return most_rows
 
