@@ -48,12 +48,13 @@ def evaluate(
     prepared.check_encoding(loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
     if user_taste:
-        taste = training.check_user_taste(
-            loaded.model.ranker,
-            prepared.dataset(split, batch_size),
-            loaded.config.method.user_embedding,
-            seed=seed,
-        )
+        with prepared.errors():
+            taste = training.check_user_taste(
+                loaded.model.ranker,
+                prepared.dataset(split, batch_size),
+                loaded.config.method.user_embedding,
+                seed=seed,
+            )
         metrics["permuted_gauc"] = taste.permuted_gauc
         metrics["permuted_log_loss"] = taste.permuted_log_loss
     if as_json:

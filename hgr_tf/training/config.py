@@ -31,11 +31,22 @@ class DataConfig(_Strict):
             directory; the command line's --data wins over it.
         train: Split to train on.
         validation: Split to evaluate after each epoch and at the end.
+        reader: "columns" (Parquet) or "tfrecord": what the folder must hold; "auto"
+            takes either.
+        cache: "memory" keeps the decoded rows of a split from epoch to epoch where
+            they fit into `memory_mb`; "none" decodes them in each epoch.
+        shuffle_buffer: Rows that training shuffles among; None for the whole split,
+            or what `PreparedData.dataset` says where that is not possible.
+        memory_mb: MiB for the decoded rows of each split.
     """
 
     path: str | None = None
     train: str = "train"
     validation: str = "val"
+    reader: Literal["auto", "columns", "tfrecord"] = "auto"
+    cache: Literal["memory", "none"] = "memory"
+    shuffle_buffer: int | None = Field(None, ge=1)
+    memory_mb: int = Field(2048, ge=1)
 
 
 class _RankerConfig(_Strict):

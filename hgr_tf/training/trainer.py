@@ -62,8 +62,14 @@ def train(
         raise ValueError("`data.path` must be a folder that `hgr-tf prepare` wrote")
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
-    data = PreparedData.load(config.data.path)
-    for split in (config.data.train, config.data.validation):
+    source = config.data
+    data = PreparedData.load(
+        source.path,
+        reader=source.reader,
+        cache=source.cache,
+        memory_mb=source.memory_mb,
+    )
+    for split in (source.train, source.validation):
         data.check_split(split)
     folder = RunFolder(output)
     folder.open(config, overwrite)
@@ -136,26 +142,28 @@ class _Fit:
 
     def _fit(self, first, end, done, callbacks):
         splits = self._config.data
-        self._model.fit(
-            self._batches(range(first, end), done),
-            validation_data=self._data.dataset(splits.validation, EVALUATION_BATCH),
-            initial_epoch=first,
-            epochs=end,
-            steps_per_epoch=self._steps - done,
-            callbacks=callbacks,
-            verbose=self._verbose,
-        )
+        with self._data.errors():
+            self._model.fit(
+                self._batches(range(first, end), done),
+                validation_data=self._data.dataset(splits.validation, EVALUATION_BATCH),
+                initial_epoch=first,
+                epochs=end,
+                steps_per_epoch=self._steps - done,
+                callbacks=callbacks,
+                verbose=self._verbose,
+            )
 
     def _batches(self, epochs, done):
         """The training batches of some epochs, `done` steps left out."""
-        batches = self._data.dataset(
+        return self._data.dataset(
             self._config.data.train,
             self._config.training.batch_size,
             shuffle=True,
             seed=self._config.seed,
             epochs=epochs,
+            first_step=done,
+            shuffle_buffer=self._config.data.shuffle_buffer,
         )
-        return batches.skip(done) if done else batches
 
     def _batch_of(self, step: int):
         epoch, done = divmod(step, self._steps)
