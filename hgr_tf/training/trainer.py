@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from hgr_tf.training.optimizer import (
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
+from hgr_tf.training.step_progress import StepProgress
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -62,6 +66,7 @@ def train(
         raise ValueError("`data.path` must be a folder that `hgr-tf prepare` wrote")
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
+    log.info("checking the data in %s", config.data.path)
     data = PreparedData.load(config.data.path)
     for split in (config.data.train, config.data.validation):
         data.check_split(split)
@@ -76,6 +81,7 @@ def train(
 def _train(config, data, folder, verbose):
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
+    log.info("building the model")
     model = build_model(config, data.encoding, steps)
     check_tables(model, settings)
     optimizer = build_optimizer(settings, steps * settings.epochs)
@@ -97,6 +103,7 @@ def _train(config, data, folder, verbose):
         with averaged_weights(model):
             folder.save_weights(model)
     model.load_weights(str(folder.weights))
+    log.info("evaluating on %r", splits.validation)
     folder.finish(evaluate(model, data, splits.validation))
 
 
@@ -143,6 +150,7 @@ class _Fit:
             epochs=end,
             steps_per_epoch=self._steps - done,
             callbacks=callbacks,
+            shuffle=False,  # the dataset does, and Keras 3 would warn of it
             verbose=self._verbose,
         )
 
@@ -167,6 +175,7 @@ class _Fit:
         return [
             EvaluateAverages(),
             progress_bar(),
+            StepProgress(settings.epochs),
             QuantizerDiagnostics(looked_at),
             step_end,
             EpochEnd(folder, step_end, settings.early_stopping),
