@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -24,6 +25,8 @@ from hgr_tf.export.versions import (
     staging_folder,
 )
 from hgr_tf.features import FeatureEncoding
+
+log = logging.getLogger(__name__)
 
 
 def export_for_serving(
@@ -95,11 +98,14 @@ def export_for_serving(
     remove_stale(base_path)
     staged = staging_folder(base_path)
     try:
+        log.info("writing %d signatures", len(options.signatures))
         write(ranker, staged, encoding, options)
         if encoding is not None:
             names = feature_names(ranker, encoding)
             write_warmup(staged, encoding, names, options.signatures, warmup, seed)
+        log.info("checking for training-only parts, against a ranker never wrapped")
         verify(staged, model, encoding).raise_if_leaking()
+        log.info("answering the warm-up records in a fresh process")
         replay(staged)
         published = publish(staged, base_path, version)
     finally:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.stages import load_tensorflow
+
 
 def evaluate(
     run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf train`.")],
@@ -37,6 +39,7 @@ def evaluate(
     ] = 0,
 ) -> None:
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
+    load_tensorflow()
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_metrics
     from hgr_tf.data import PreparedData

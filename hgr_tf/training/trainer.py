@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from hgr_tf.training.optimizer import (
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
+from hgr_tf.training.step_progress import StepProgress
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -63,6 +67,7 @@ def train(
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
     source = config.data
+    log.info("checking the data in %s", source.path)
     data = PreparedData.load(
         source.path,
         reader=source.reader,
@@ -82,6 +87,7 @@ def train(
 def _train(config, data, folder, verbose):
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
+    log.info("building the model")
     model = build_model(config, data.encoding, steps)
     check_tables(model, settings)
     optimizer = build_optimizer(settings, steps * settings.epochs)
@@ -103,6 +109,7 @@ def _train(config, data, folder, verbose):
         with averaged_weights(model):
             folder.save_weights(model)
     model.load_weights(str(folder.weights))
+    log.info("evaluating on %r", splits.validation)
     folder.finish(evaluate(model, data, splits.validation))
 
 
@@ -150,6 +157,7 @@ class _Fit:
                 epochs=end,
                 steps_per_epoch=self._steps - done,
                 callbacks=callbacks,
+                shuffle=False,  # the dataset does, and Keras 3 would warn of it
                 verbose=self._verbose,
             )
 
@@ -175,6 +183,7 @@ class _Fit:
         return [
             EvaluateAverages(),
             progress_bar(),
+            StepProgress(settings.epochs),
             QuantizerDiagnostics(looked_at),
             step_end,
             EpochEnd(folder, step_end, settings.early_stopping),
