@@ -32,7 +32,7 @@ $(STAMP): setup.py
 	       "$$("$(PYTHON)" --version 2>/dev/null || echo "no Python that runs")." >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dataflow,onnx,report,dev]'
+	$(BIN)/pip install --quiet --editable '.[dataflow,onnx,compare,dev]'
 	@touch $(STAMP)
 
 env-modern: $(MODERN_STAMP)
@@ -43,7 +43,7 @@ $(MODERN_STAMP): setup.py
 	       "Install one or say: make env-modern MODERN_PYTHON=/path/to/python3.12" >&2; exit 1; }
 	"$(MODERN_PYTHON)" -m venv $(MODERN_VENV)
 	$(MODERN_VENV)/bin/pip install --quiet --upgrade pip
-	$(MODERN_VENV)/bin/pip install --quiet --editable '.[dev]'
+	$(MODERN_VENV)/bin/pip install --quiet --editable '.[compare,dev]'
 	@touch $(MODERN_STAMP)
 
 demo: env

@@ -60,7 +60,14 @@ EXTRAS = {
     # The integer-id model for ONNX Runtime or OpenVINO. Newer onnx wants a newer
     # protobuf than TF 2.15 does.
     "onnx": [f"onnx>=1.16,<1.18; {KERAS_2}", "onnxruntime>=1.17", "tf2onnx>=1.16"],
-    "report": ["jinja2>=3", "matplotlib>=3.8"],
+    # `hgr-tf compare` and `hgr-tf tune`.
+    "compare": [
+        "jinja2>=3",
+        "matplotlib>=3.8",
+        "optuna>=4",
+        "scipy>=1.11",
+        "statsmodels>=0.14",
+    ],
     "dev": [
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
@@ -91,7 +98,10 @@ setup(
         for name, folder in ROOMS.items()
         for below in [(), *((p,) for p in find_packages(folder))]
     ],
-    package_data={"hgr_tf.export": ["tf_serving/*.config", "tf_serving/*.yaml"]},
+    package_data={
+        "hgr_tf.comparing": ["*.jinja"],
+        "hgr_tf.export": ["tf_serving/*.config", "tf_serving/*.yaml"],
+    },
     install_requires=CORE + PIPELINES + SERVING,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["hgr-tf = hgr_tf.cli.main:main"]},

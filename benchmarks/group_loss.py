@@ -20,8 +20,8 @@ import tensorflow_ranking as tfr
 
 from benchmarks.timing import interleaved_ms, print_json
 from hgr_tf.groups import NestedLists, prefix_groups
-from hgr_tf.losses.list_ce import list_ce
-from hgr_tf.losses.listwise import level_losses
+from hgr_tf.losses.level_losses import level_losses
+from hgr_tf.losses.listwise.list_ce import list_ce
 
 CODEBOOK_SIZE, LEVELS, STEPS = 128, 3, 10
 

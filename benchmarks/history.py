@@ -88,7 +88,7 @@ def run_naive(data: Path, log: str, output: str) -> None:
     class AddPast(beam.DoFn):
         STATE = ReadModifyWriteStateSpec("past", PickleCoder())
 
-        def process(self, element, state=beam.DoFn.StateParam(STATE)):
+        def process(self, element, state=beam.DoFn.StateParam(STATE)):  # noqa: B008
             user, row = element
             watched, counts = state.read() or (deque(maxlen=LENGTH), {})
             author, tag = items.get(row["video_id"], (None, None))

@@ -66,7 +66,7 @@ def prepare(
         **settings: user_table, item_table: path or glob of a table; win over the
             spec's. join: "side" holds tables in the memory of each worker,
             "shuffle" does not, "auto" (the default) goes by their size.
-            output_format: "tfrecord" (the default), "elwc" or "parquet".
+            output_format: "parquet" (the default), "tfrecord" or "elwc".
             layout: "shuffled" (the default), "user" (a user's rows lie
             together; the only one of "elwc") or "code", by code_table: a file
             of the user id column, code_1, code_2, ...; users that share

@@ -68,7 +68,7 @@ class Settings:
     seed: int = Field(0, ge=0)
     shard_rows: int = Field(100_000, ge=1)
     compression: int = Field(1, ge=0, le=3)
-    output_format: OutputFormat = "tfrecord"
+    output_format: OutputFormat = "parquet"
     layout: Layout = "shuffled"
     join: tuple[tuple[str, str], ...] = ()
     max_bad_fraction: float = Field(0.01, ge=0, le=1)

@@ -13,14 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from hgr_tf.export.inputs.raw_histories import (
-    MISSING,
-    NUMPY,
-    dense,
-    histories,
-)
+from hgr_tf.export.inputs.raw_histories import histories
 from hgr_tf.features import Feature, FeatureSpec, Format, HistoryList
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.rows.casting import cast
@@ -34,7 +28,7 @@ class Rows:
     """Consecutive rows of a file.
 
     Attributes:
-        inputs: Raw tensors [good rows] by feature name.
+        inputs: Raw tensors [good rows, ...] by feature name.
         errors: For every row None, or why it cannot be scored.
     """
 
@@ -141,50 +135,14 @@ def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Che
         else:
             result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
-        for reason, bad in result.bad:
+        for reason, bad in [*result.bad, *feature.transform.faults(result.values)]:
             for i in np.flatnonzero(bad):
                 faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
-        for i, token in _unjoinable(result.values, feature):
-            delimiter = feature.transform.delimiter
-            faults.setdefault(
-                int(batch.rows[i]),
-                f"{source}: a value of a list must not hold the delimiter "
-                f"{delimiter!r}, got {token!r}",
-            )
+        for i, reason in feature.transform.unsendable(result.values):
+            faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
     good = np.array([row not in faults for row in batch.rows.tolist()], bool)
     inputs = {
-        f.name: _to_numpy(arrays[f.name].filter(pa.array(good)), f, missing)
+        f.name: f.transform.to_raw(arrays[f.name].filter(pa.array(good)), missing)
         for f in features
     }
     return _Checked(np.asarray(batch.rows)[good], inputs, faults)
-
-
-def _unjoinable(values: pa.Array, feature: Feature) -> Iterator[tuple[int, str]]:
-    """Rows whose list would be split elsewhere once it is joined, and the value."""
-    transform = feature.transform
-    if not transform.is_multivalued or isinstance(transform, HistoryList):
-        return
-    delimiter = feature.transform.delimiter
-    flat = values.flatten().cast(pa.string())
-    bad = pc.match_substring(flat, delimiter).fill_null(False)
-    rows = pc.list_parent_indices(values).filter(bad).to_pylist()
-    yield from zip(rows, flat.filter(bad).to_pylist(), strict=True)
-
-
-def _to_numpy(values: pa.Array, feature: Feature, missing) -> np.ndarray:
-    transform = feature.transform
-    if isinstance(transform, HistoryList):
-        return dense(values, transform)
-    if transform.is_multivalued:
-        lists = [tokens or () for tokens in values.to_pylist()]
-        texts = [_joined(tokens, transform.delimiter, missing) for tokens in lists]
-        return np.array(texts, object)
-    filled = pc.fill_null(values, MISSING[transform.dtype])
-    return filled.to_numpy(zero_copy_only=False).astype(NUMPY[transform.dtype])
-
-
-def _joined(tokens, delimiter: str, missing: tuple[str, ...]) -> str:
-    text = delimiter.join(map(str, tokens))
-    while tokens and text in missing:  # an empty value at its end changes no list
-        text += delimiter
-    return text

@@ -1,4 +1,4 @@
-"""Histories in the rows of a file as raw tensors of one length."""
+"""Histories in the rows of a file as lists of raw values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hgr_tf.features import Feature, HistoryList
+from hgr_tf.features import Feature
+from hgr_tf.features.history_list import texts_of_lists
 from hgr_tf.pipelines.rows.casting import Cast, cast
-from hgr_tf.pipelines.rows.fields import Field, as_texts
-
-MISSING_INT = np.iinfo(np.int64).min
-NUMPY = {"string": object, "int64": np.int64, "float32": np.float32}
-MISSING = {"string": "", "int64": int(MISSING_INT), "float32": float("nan")}
+from hgr_tf.pipelines.rows.fields import Field
 
 DELIMITER = ","
 """Separates the events of a history that is one text, as in CSV."""
@@ -37,9 +34,8 @@ def histories(array: pa.Array, feature: Feature, missing: tuple[str, ...]) -> Ca
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(False)
     events = array.flatten()
     if transform.of.is_multivalued and pa.types.is_nested(events.type):
-        events = as_texts(events, transform.of.delimiter)
-    dtype = "string" if transform.of.is_multivalued else transform.dtype
-    flat = cast(events, Field(feature.column, dtype), missing)
+        events = texts_of_lists(events, transform.of.list_delimiter)
+    flat = cast(events, Field(feature.column, transform.dtype), missing)
     parents = np.repeat(np.arange(len(array)), lengths)
     bad = []
     for reason, mask in flat.bad:
@@ -48,19 +44,3 @@ def histories(array: pa.Array, feature: Feature, missing: tuple[str, ...]) -> Ca
         bad.append((reason, rows))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return Cast(pa.ListArray.from_arrays(pa.array(offsets), flat.values), bad)
-
-
-def dense(values: pa.ListArray, transform: HistoryList) -> np.ndarray:
-    """`[rows, length]` raw values of the newest events, padding beside the oldest."""
-    dtype = "string" if transform.of.is_multivalued else transform.dtype
-    missing = MISSING[dtype]
-    filled = np.full((len(values), transform.length), missing, NUMPY[dtype])
-    for row, events in enumerate(values.to_pylist()):
-        events = [missing if event is None else event for event in events]
-        if transform.newest_first:
-            events = events[: transform.length]
-            filled[row, : len(events)] = events
-        elif events:
-            events = events[-transform.length :]
-            filled[row, -len(events) :] = events
-    return filled

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.stages import load_tensorflow
+
 
 def evaluate(
     run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf train`.")],
@@ -37,6 +39,7 @@ def evaluate(
     ] = 0,
 ) -> None:
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
+    load_tensorflow()
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_metrics
     from hgr_tf.data import PreparedData
@@ -48,12 +51,13 @@ def evaluate(
     prepared.check_encoding(loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
     if user_taste:
-        taste = training.check_user_taste(
-            loaded.model.ranker,
-            prepared.dataset(split, batch_size),
-            loaded.config.method.user_embedding,
-            seed=seed,
-        )
+        with prepared.errors():
+            taste = training.check_user_taste(
+                loaded.model.ranker,
+                prepared.dataset(split, batch_size),
+                loaded.config.method.user_embedding,
+                seed=seed,
+            )
         metrics["permuted_gauc"] = taste.permuted_gauc
         metrics["permuted_log_loss"] = taste.permuted_log_loss
     if as_json:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hgr_tf.features.history_list import HistoryList
+from hgr_tf.features.kind import Learned
 from hgr_tf.features.spec import FeatureSpec
-from hgr_tf.features.transforms import Bucketized, Categorical, Hashed, Numeric
 
 
 @dataclass(frozen=True)
@@ -19,19 +18,22 @@ class FeatureEncoding:
     """A spec with the vocabularies, boundaries and moments of its data.
 
     It fixes the map from raw values to what the model sees: int64 ids
-    (0 is always "missing") or a float32. On disk it is a folder:
+    (0 is always "missing") or float32s. On disk it is a folder:
 
         spec.yaml
         encoding.json                     boundaries and moments
-        vocabularies/<feature>.txt        a value a line, by falling frequency
+        vocabularies/<feature>.txt        a value per line, by falling frequency
 
     Attributes:
         spec: The feature spec.
-        vocabularies: Values of each `Categorical` or `MultiCategorical`
-            feature, as text, in id order.
-        boundaries: Ascending boundaries of each `Bucketized` feature.
-        moments: (mean, standard deviation) of each standardized `Numeric`
-            feature, after `log1p`.
+        vocabularies: Values of each feature whose kind learns a vocabulary, as
+            text, in id order.
+        boundaries: Ascending boundaries of each feature whose kind learns them.
+        moments: (mean, standard deviation) of each feature whose kind learns
+            them.
+
+    Raises:
+        ValueError: A feature lacks what its kind encodes with.
     """
 
     spec: FeatureSpec
@@ -41,17 +43,30 @@ class FeatureEncoding:
 
     def __post_init__(self):
         for feature in self.spec.features():
-            transform, name = feature.transform, feature.name
-            if isinstance(transform, Categorical) and name not in self.vocabularies:
-                raise ValueError(f"feature {name!r} has no vocabulary")
-            if isinstance(transform, Bucketized) and name not in self.boundaries:
-                raise ValueError(f"feature {name!r} has no boundaries")
-            if (
-                isinstance(transform, Numeric)
-                and transform.standardize
-                and name not in self.moments
-            ):
-                raise ValueError(f"feature {name!r} has no mean and deviation")
+            lacking = feature.transform.lacks(self.learned(feature.name))
+            if lacking:
+                raise ValueError(f"feature {feature.name!r} has no {lacking}")
+
+    @classmethod
+    def of(cls, spec: FeatureSpec, learned: Mapping[str, Learned]) -> FeatureEncoding:
+        """Makes an encoding of what was learned of each feature, by name."""
+        return cls(
+            spec,
+            *(
+                {k: v for k, each in learned.items() if (v := each[i]) is not None}
+                for i in range(len(Learned._fields))
+            ),
+        )
+
+    def learned(self, name: str) -> Learned:
+        """What was learned of a feature, or of the one that a history lists."""
+        transform = self.spec.feature(name).transform
+        name = getattr(transform, "shares", None) or name
+        return Learned(
+            self.vocabularies.get(name),
+            self.boundaries.get(name),
+            self.moments.get(name),
+        )
 
     def num_ids(self, name: str) -> int:
         """Number of ids of a feature, "missing" (0) included.
@@ -59,20 +74,14 @@ class FeatureEncoding:
         Raises:
             ValueError: The feature is numeric.
         """
-        transform = self.spec.feature(name).transform
-        if isinstance(transform, HistoryList):
-            return self.num_ids(transform.shares)
-        if isinstance(transform, Categorical):
-            return 1 + transform.oov_buckets + len(self.vocabularies[name])
-        if isinstance(transform, Hashed):
-            return 1 + transform.num_buckets
-        if isinstance(transform, Bucketized):
-            return 2 + len(self.boundaries[name])
-        raise ValueError(f"feature {name!r} is numeric and has no ids")
+        ids = self.spec.feature(name).transform.num_ids(self.learned(name))
+        if ids is None:
+            raise ValueError(f"feature {name!r} is numeric and has no ids")
+        return ids
 
     def first_vocabulary_id(self, name: str) -> int:
         """Id of a vocabulary's first value: past missing and unknown."""
-        return 1 + self.spec.feature(name).transform.oov_buckets
+        return self.spec.feature(name).transform.first_vocabulary_id
 
     def save(self, folder: str | Path) -> None:
         """Writes the encoding into `folder`, which is made if needed."""
@@ -104,8 +113,8 @@ class FeatureEncoding:
             spec=spec,
             vocabularies={
                 f.name: _read_lines(folder / "vocabularies" / f"{f.name}.txt")
-                for f in spec.features()
-                if isinstance(f.transform, Categorical)
+                for f in spec.given_features()
+                if f.transform.lacks(Learned()) == "vocabulary"
             },
             boundaries={k: tuple(v) for k, v in learned["boundaries"].items()},
             moments={k: tuple(v) for k, v in learned["moments"].items()},

@@ -38,6 +38,8 @@ class Format(Strict):
         encoding: Of delimited text.
         quote: ASCII character that quotes a value of delimited text; empty
             for none.
+        escape: ASCII character that takes the meaning of the one after it in
+            delimited text, as the backslash of Spark and MySQL; empty for none.
         newlines_in_values: Whether quoted values may hold line ends. Such
             files are not split among workers; a quote that opens a value but
             closes it nowhere costs its line.
@@ -49,19 +51,29 @@ class Format(Strict):
     columns: tuple[str, ...] | None = None
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
     quote: str = Field('"', max_length=1)
+    escape: str = Field("", max_length=1)
     newlines_in_values: bool = False
 
-    @field_validator("quote")
+    @field_validator("quote", "escape")
     @classmethod
-    def _check_quote(cls, quote: str) -> str:
-        if not quote.isascii():
-            raise ValueError(f"must be an ASCII character, or empty, got {quote!r}")
-        return quote
+    def _check_ascii(cls, character: str) -> str:
+        if not character.isascii():
+            raise ValueError(f"must be an ASCII character, or empty, got {character!r}")
+        return character
 
     @model_validator(mode="after")
     def _check_columns(self):
         if not self.header and not self.columns:
             raise ValueError("without a header, `columns` must name the columns")
+        if self.escape and len(self.delimiter.encode()) > 1:
+            raise ValueError(
+                "`escape` needs a delimiter of one ASCII character, "
+                f"got {self.delimiter!r}"
+            )
+        if self.escape and self.escape in (self.quote, self.delimiter):
+            raise ValueError(
+                f"`escape` must differ from quote and delimiter, got {self.escape!r}"
+            )
         return self
 
 

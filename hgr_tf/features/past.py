@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from hgr_tf.features.durations import in_units
 from hgr_tf.features.histories import DAY, LABEL_KEY, ROW, SPLIT, AsOf, Counter
 from hgr_tf.features.history_list import HistoryList
+from hgr_tf.features.kinds.numeric import Numeric
 from hgr_tf.features.splits import RandomSplit, UserSplit
-from hgr_tf.features.transforms import Numeric
 
 if TYPE_CHECKING:
     from hgr_tf.features.spec import FeatureSpec

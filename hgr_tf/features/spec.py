@@ -17,12 +17,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from hgr_tf.features.histories import Counter, History
 from hgr_tf.features.history_list import HistoryList
+from hgr_tf.features.kind import Form
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
 from hgr_tf.features.past import check_past, past_features, request_columns
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
-from hgr_tf.features.transforms import Categorical, Hashed, Transform
+from hgr_tf.features.transform import Transform
 
 Owner = Literal["user", "item", "context"]
 
@@ -41,6 +42,11 @@ class Feature(Strict):
     from_table: bool
     transform: Transform | HistoryList
     is_past: bool = False
+
+    @property
+    def inputs(self) -> dict[str, Form]:
+        """The tensors that a model sees of it, by name."""
+        return {f"{self.name}{form.suffix}": form for form in self.transform.forms}
 
 
 class FeatureSpec(Strict):
@@ -172,6 +178,10 @@ class FeatureSpec(Strict):
                     transform=transform,
                 )
 
+    def inputs(self, owner: Owner | None = None) -> dict[str, Form]:
+        """The tensors that a model sees, by name, in the order of the features."""
+        return {k: v for f in self.features(owner) for k, v in f.inputs.items()}
+
     def feature(self, name: str) -> Feature:
         """Returns the feature called `name`, or raises `KeyError`."""
         for feature in itertools.chain(self.given_features(), self.features()):
@@ -183,7 +193,7 @@ class FeatureSpec(Strict):
         """The categorical feature made of the owner's id column, if any."""
         for feature in self.features(owner):
             same = feature.column == self._id_column(owner) and not feature.from_table
-            if same and isinstance(feature.transform, Categorical | Hashed):
+            if same and feature.transform.id_space is not None:
                 return feature
         return None
 

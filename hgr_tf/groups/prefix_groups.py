@@ -36,6 +36,15 @@ class Groups(NamedTuple):
             levels.insert(0, tf.gather(parents, levels[0]))
         return levels
 
+    def nested_order(self):
+        """Sample numbers, sorted so that the groups of every level are runs."""
+        places = None
+        for parents in (*self.parents, self.ids):
+            keys = parents if places is None else tf.gather(places, parents)
+            order = tf.argsort(keys, stable=True)
+            places = tf.math.invert_permutation(order)
+        return order
+
 
 def prefix_groups(codes, user_ids=None):
     """Groups samples by code prefix: at level l, by the first l codes.

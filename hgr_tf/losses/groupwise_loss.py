@@ -8,9 +8,11 @@ import tensorflow as tf
 from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
 from hgr_tf.groups import NestedLists
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
+from hgr_tf.losses.inputs import flat_float, flat_labels
+from hgr_tf.losses.level_losses import level_losses
 from hgr_tf.losses.list_shares import NORMALIZATIONS
-from hgr_tf.losses.listwise import level_losses, resolve_listwise
-from hgr_tf.losses.tfr_adapter import is_tfr_loss
+from hgr_tf.losses.listwise_loss import needs_of
+from hgr_tf.losses.resolve_listwise import resolve_listwise
 
 
 class GroupwiseLossOutput(NamedTuple):
@@ -62,9 +64,9 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             raise ValueError(
                 f"`listwise` must be one loss or {num_levels}, got {len(listwise)}"
             )
-        self._losses_of_levels = [
-            resolve_listwise(name) for name in (listwise if several else [listwise])
-        ]
+        # A loss that several levels share is computed once.
+        losses = _resolve_each(listwise if several else [listwise])
+        self._losses_of_levels = losses
         self._fixed_weights, self._uncertainty = None, None
         if isinstance(level_weights, str):
             check_choice("level_weights", level_weights, ("uncertainty",))
@@ -79,10 +81,10 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
                     f"`level_weights` must weigh {num_levels} levels, "
                     f"got {self._uncertainty.num_losses}"
                 )
-            if any(is_tfr_loss(loss) for loss in self._losses_of_levels):
+            if any(needs_of(loss).fixed_level_weights for loss in losses):
                 raise ValueError(
-                    "`level_weights` must be fixed with a tensorflow-ranking loss, "
-                    "which may be negative; got 'uncertainty'"
+                    "`level_weights` must be fixed with a loss that may be negative, "
+                    "as those of tensorflow-ranking; got 'uncertainty'"
                 )
         self.built = True
 
@@ -118,7 +120,22 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         Returns:
             A `GroupwiseLossOutput`.
         """
-        labels, logits, weights = _flat(labels, logits, sample_weight)
+        labels, weights = flat_labels(labels, sample_weight)
+        return self.compute_flat(
+            labels, flat_float(logits), weights, codes, user_ids, training, started
+        )
+
+    def compute_flat(
+        self,
+        labels,
+        logits,
+        weights=None,
+        codes=None,
+        user_ids=None,
+        training=False,
+        started=True,
+    ):
+        """`compute` of rows that `losses.inputs` has flattened and masked."""
         if self.global_batch:
             labels, weights, codes, user_ids = (
                 None if values is None else gather_over_replicas(values)
@@ -161,7 +178,7 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             weights = np.asarray(weights).tolist()
         return {
             **super().get_config(),
-            "listwise": self.listwise,
+            "listwise": _serialized(self.listwise),
             "level_weights": weights,
             "normalization": self.normalization,
             "global_batch": self.global_batch,
@@ -183,14 +200,21 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         return cls(**{**config, "listwise": listwise, "level_weights": weights})
 
 
-def _flat(labels, logits, sample_weight):
-    labels = tf.reshape(tf.cast(labels, tf.float32), [-1])
-    logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
-    if sample_weight is None:
-        return labels, logits, None
-    weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
-    # What does not count may have no label: NaN.
-    return tf.where(weights > 0, labels, 0.0), logits, weights
+def _resolve_each(listwise):
+    resolved = {}
+    keys = [item if isinstance(item, str) else id(item) for item in listwise]
+    for key, item in zip(keys, listwise, strict=True):
+        if key not in resolved:
+            resolved[key] = resolve_listwise(item)
+    return tuple(resolved[key] for key in keys)
+
+
+def _serialized(listwise):
+    if isinstance(listwise, list | tuple):
+        return [_serialized(item) for item in listwise]
+    if isinstance(listwise, str):
+        return listwise
+    return tf.keras.utils.serialize_keras_object(listwise)
 
 
 def _weights_of_no_scale(labels, weights):

@@ -24,11 +24,14 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
 
     Args:
         num_levels: Number of code levels.
-        listwise: "list_ce", "softmax_ce", "pairwise_logistic", "jrc"; a
-            tensorflow-ranking key, such as "approx_ndcg_loss"; an instance of
-            a ragged tensorflow-ranking Keras loss, lambda weights and all; or
-            a list of these, one a level. tensorflow-ranking's losses keep
-            their own reduction, and XLA cannot compile them.
+        listwise: The name of a registered loss ("list_ce", "softmax_ce",
+            "list_mle", "approx_ndcg", "lambda_loss", "pairwise_logistic",
+            "jrc"); a function, layer or other `hgr_tf.losses.ListwiseLoss` of
+            your own; a tensorflow-ranking key, such as "approx_ndcg_loss"; an
+            instance of a ragged tensorflow-ranking Keras loss, lambda weights
+            and all, or on Keras 3 of a ranking loss of keras-rs; or a list of
+            these, one for each level. The losses of other packages keep their
+            own reduction, and XLA cannot compile them.
         level_weights: Total weight, split evenly; a list of weights, one a
             level; "uncertainty": learned; or a
             `hgr_tf.layers.UncertaintyWeighting`, for a learning rate of its own
@@ -54,7 +57,7 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
     Raises:
         ValueError: An argument is out of range, codes have another number of
             levels, or codes or user ids are not integers.
-        NotImplementedError: A tensorflow-ranking loss is traced under
+        NotImplementedError: A loss of another package is traced under
             `jit_compile=True`.
 
     Example:

@@ -1,21 +1,64 @@
 """Any tensorflow-ranking Keras loss, on the groups of a flat batch."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import tensorflow as tf
 
-from hgr_tf.compat import under_xla
-from hgr_tf.groups import two_classes
+from hgr_tf.losses.list_rows import ListRows, losses_of_rows
+from hgr_tf.losses.listwise_loss import Needs
 
 _HINT = (
-    "{key!r} is none of hgr_tf's own losses, list_ce, softmax_ce, pairwise_logistic "
-    "and jrc; those of tensorflow-ranking need tensorflow-ranking 0.5.5 and "
-    "TensorFlow 2.15, on Python 3.10 or 3.11: install hgr_tf there"
+    "{key!r} is none of hgr_tf's own losses; those of tensorflow-ranking need "
+    "tensorflow-ranking 0.5.5 and TensorFlow 2.15, on Python 3.10 or 3.11: install "
+    "hgr_tf there"
 )
 
-# A list with both classes.
-_STAND_IN = (1.0, 0.0)
+
+class TfrAdapter:
+    """A ragged tensorflow-ranking Keras loss as a `ListwiseLoss`.
+
+    The loss keeps its own reduction; samples' weights are its per-item weights.
+
+    Args:
+        loss: The loss, made with ragged=True.
+
+    Raises:
+        ValueError: The loss is not ragged, or takes several logits a sample.
+    """
+
+    needs = Needs(fixed_level_weights=True)
+
+    def __init__(self, loss: tf.keras.losses.Loss):
+        if not getattr(loss, "_ragged", False):
+            raise ValueError(f"`listwise` must be made with ragged=True, got {loss}")
+        if type(loss).__name__ == "OrdinalLoss":
+            raise ValueError(
+                "`listwise` must be a loss of one logit a sample, got ordinal_loss, "
+                "which takes several"
+            )
+        self.loss = loss
+
+    @staticmethod
+    def takes(loss: Any) -> bool:
+        """Whether `loss` is an instance of a tensorflow-ranking Keras loss."""
+        return is_loss_of("tensorflow_ranking", loss)
+
+    def __call__(self, lists, labels, logits, shares_of):
+        """The loss of every level, the deepest first."""
+        # Keras asks for a reduction under a strategy, except of losses that, as here,
+        # are averaged over the replicas; `compile` tells it so in the same way.
+        self.loss._allow_sum_over_batch_size = True
+        return losses_of_rows(
+            self._compute, lists, labels, logits, "tensorflow-ranking"
+        )
+
+    def _compute(self, rows: ListRows):
+        return self.loss(rows.labels, rows.logits, sample_weight=rows.weights)
 
 
-def tfr_loss(key):
+def tfr_loss(key: str) -> tf.keras.losses.Loss:
     """A ragged tensorflow-ranking Keras loss by its key, such as "approx_ndcg_loss".
 
     Raises:
@@ -32,75 +75,8 @@ def tfr_loss(key):
         raise ValueError(f"{key!r} has no ragged form") from error
 
 
-def check_tfr_loss(loss):
-    """Raises `ValueError` unless a tensorflow-ranking loss takes ragged logits."""
-    if not getattr(loss, "_ragged", False):
-        raise ValueError(f"`listwise` must be made with ragged=True, got {loss}")
-    if type(loss).__name__ == "OrdinalLoss":
-        raise ValueError(
-            "`listwise` must be a loss of one logit a sample, got ordinal_loss, "
-            "which takes several"
-        )
-
-
-def is_tfr_loss(loss):
-    """Whether `loss` is an instance of a tensorflow-ranking Keras loss."""
+def is_loss_of(package: str, loss: Any) -> bool:
+    """Whether `loss` is a Keras loss whose class, or a base of it, is of a package."""
     return isinstance(loss, tf.keras.losses.Loss) and any(
-        base.__module__.startswith("tensorflow_ranking") for base in type(loss).__mro__
+        base.__module__.split(".")[0] == package for base in type(loss).__mro__
     )
-
-
-def tfr_level_losses(loss, lists, labels, logits):
-    """The loss of every level's lists, each averaged as the loss itself does.
-
-    Only lists with two classes are passed on, and only samples of weight above
-    0: a level without such a list has loss 0 and zero gradients.
-
-    Args:
-        loss: A tensorflow-ranking Keras loss made with ragged=True.
-        lists: `NestedLists` of the batch; its weights are passed on as
-            per-item weights.
-        labels: float32 [batch].
-        logits: float32 [batch].
-
-    Returns:
-        A list of float32 scalars, the shallowest level first.
-
-    Raises:
-        NotImplementedError: When traced under `jit_compile=True`.
-    """
-    if under_xla():
-        raise NotImplementedError(
-            "A tensorflow-ranking loss cannot be compiled by XLA, which knows no "
-            "ragged tensors: call `compile(..., jit_compile=False)`, or take one of "
-            "hgr_tf's own losses."
-        )
-    # Keras asks for a reduction under a strategy, except of losses that, as here,
-    # are averaged over the replicas; `compile` tells it so in the same way.
-    loss._allow_sum_over_batch_size = True
-    valid = list(reversed(two_classes(lists, labels)))
-    return [
-        _level_loss(loss, ids, is_list, labels, logits, lists.weights)
-        for ids, is_list in zip(lists.groups.level_ids(), valid, strict=True)
-    ]
-
-
-def _level_loss(loss, ids, is_list, labels, logits, weights):
-    kept = tf.where(tf.gather(is_list, ids) & (weights > 0))[:, 0]
-    order = tf.gather(kept, tf.argsort(tf.gather(ids, kept), stable=True))
-    # Lists are numbered anew: an empty one would count in the loss's mean.
-    _, rows = tf.unique(tf.gather(ids, order))
-    # Where there is none, a list of two stands in, and the loss is 0. Not tf.cond:
-    # in a branch, losses lose the shapes that their gradients need.
-    nothing = tf.equal(tf.size(order), 0)
-    spare = tf.where(nothing, 2, 0)
-    rows = tf.concat([rows, tf.zeros([spare], tf.int32)], axis=0)
-
-    def ragged(values):
-        values = tf.concat(
-            [tf.gather(values, order), tf.constant(_STAND_IN)[:spare]], axis=0
-        )
-        return tf.RaggedTensor.from_value_rowids(values, rows)
-
-    result = loss(ragged(labels), ragged(logits), sample_weight=ragged(weights))
-    return tf.where(nothing, 0.0, tf.reshape(tf.cast(result, tf.float32), []))

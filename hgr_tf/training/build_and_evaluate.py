@@ -48,7 +48,8 @@ def evaluate(
         ManifestError: No such split, or its data is missing or altered.
     """
     dataset = data.dataset(split, batch_size)
-    values = model.evaluate(dataset, return_dict=True, verbose=verbose)
+    with data.errors():
+        values = model.evaluate(dataset, return_dict=True, verbose=verbose)
     return {name: float(values[name]) for name in METRICS}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hgr_tf.features.embedding_options import EmbeddingOptions
 from hgr_tf.features.spec import describe
 from hgr_tf.training.method import MethodConfig
 
@@ -30,11 +31,22 @@ class DataConfig(_Strict):
             directory; the command line's --data wins over it.
         train: Split to train on.
         validation: Split to evaluate after each epoch and at the end.
+        reader: "columns" (Parquet) or "tfrecord": what the folder must hold; "auto"
+            takes either.
+        cache: "memory" keeps the decoded rows of a split from epoch to epoch where
+            they fit into `memory_mb`; "none" decodes them in each epoch.
+        shuffle_buffer: Rows that training shuffles among; None for the whole split,
+            or what `PreparedData.dataset` says where that is not possible.
+        memory_mb: MiB for the decoded rows of each split.
     """
 
     path: str | None = None
     train: str = "train"
     validation: str = "val"
+    reader: Literal["auto", "columns", "tfrecord"] = "auto"
+    cache: Literal["memory", "none"] = "memory"
+    shuffle_buffer: int | None = Field(None, ge=1)
+    memory_mb: int = Field(2048, ge=1)
 
 
 class _RankerConfig(_Strict):
@@ -42,6 +54,7 @@ class _RankerConfig(_Strict):
     hidden_units: Units = (128, 64)
     dropout: float = Field(0.0, ge=0, lt=1)
     user_tower: Units = ()
+    features: dict[str, EmbeddingOptions] = {}
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
 from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
-from hgr_tf.pipelines.encoding.history_encoder import encoder_of
 from hgr_tf.pipelines.rows.fields import (
     arrow_fields,
     feature_field,
@@ -21,17 +20,19 @@ from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of
 
 
 class ColumnEncoder:
-    """Encodes batches into tables: a column a feature, and the reserved ones."""
+    """Encodes batches into tables: a column for each input, and the reserved ones."""
 
     def __init__(self, encoding: FeatureEncoding):
         self._spec = encoding.spec
         self._has_weights = bool(encoding.spec.weight or encoding.spec.negatives)
-        self._features = [encoder_of(f, encoding) for f in encoding.spec.features()]
-        self._side: dict[tuple[str, str], pa.Array] = {}
+        self._features = [FeatureEncoder(f, encoding) for f in encoding.spec.features()]
+        self._side: dict[tuple[str, str], dict[str, pa.Array]] = {}
 
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
         """A table of `n` rows; features in the order of the spec."""
-        columns = {e.feature.name: self._column(e, joined) for e in self._features}
+        columns = {}
+        for encoder in self._features:
+            columns |= self._columns(encoder, joined)
         columns[LABEL] = pa.array(targets.labels)
         columns[USER] = pa.array(id_numbers(joined.rows, self._spec, "user"))
         columns[ITEM] = pa.array(id_numbers(joined.rows, self._spec, "item"))
@@ -49,13 +50,13 @@ class ColumnEncoder:
                 field = feature_field(feature)
                 (column,) = arrow_fields([field]).empty_table().columns
                 rows = rows.append_column(field.name, column)
-        for field in past_fields(self._spec):
-            rows = rows.append_column(field, pa.array([], field.type))
+        for past in past_fields(self._spec):
+            rows = rows.append_column(past, pa.array([], past.type))
         none = np.array([], np.float32)
         weights = none if self._has_weights else None
         return self.encode(Joined(rows, {}, {}), Targets(none, weights))
 
-    def _column(self, encoder: FeatureEncoder, joined: Joined) -> pa.Array:
+    def _columns(self, encoder: FeatureEncoder, joined: Joined) -> dict[str, pa.Array]:
         home = home_of(encoder.feature, joined)
         name = feature_field(encoder.feature).name
         if home == LOG:
@@ -64,4 +65,5 @@ class ColumnEncoder:
         key = (encoder.feature.name, table.digest)
         if key not in self._side:
             self._side[key] = encoder(table.rows[name].combine_chunks())
-        return self._side[key].take(pa.array(joined.positions[home]))
+        at = pa.array(joined.positions[home])
+        return {name: array.take(at) for name, array in self._side[key].items()}

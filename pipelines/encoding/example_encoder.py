@@ -2,7 +2,7 @@
 
 The bytes equal `tf.train.Example.SerializeToString(deterministic=True)`, with map
 entries by ascending key. An entry that depends on a side table's row alone is
-serialized once a table row; neighbouring ones are joined. A log row then only
+serialized once for each table row; neighbouring ones are joined. A log row then only
 gathers a few byte strings.
 """
 
@@ -13,10 +13,11 @@ import itertools
 import pyarrow as pa
 
 from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
-from hgr_tf.pipelines.encoding.history_encoder import encoder_of
+from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
 from hgr_tf.pipelines.kernels.wire import (
     concatenated,
     float_entries,
+    float_list_entries,
     int64_entries,
     int64_list_entries,
     messages,
@@ -33,7 +34,9 @@ class ExampleEncoder:
     def __init__(self, encoding: FeatureEncoding):
         self._spec = encoding.spec
         self._features = {
-            f.name: encoder_of(f, encoding) for f in encoding.spec.features()
+            name: encoder
+            for encoder in (FeatureEncoder(f, encoding) for f in self._spec.features())
+            for name in encoder.feature.inputs
         }
         self._segments: dict[tuple[str, str], dict] = {}
 
@@ -89,11 +92,14 @@ class ExampleEncoder:
     def _entries(self, name: str, rows: pa.Table) -> pa.BinaryArray:
         encoder = self._features[name]
         column = rows[feature_field(encoder.feature).name].combine_chunks()
-        encoded = encoder(column)
-        if pa.types.is_list(encoded.type):
-            return int64_list_entries(name, encoded)
-        if pa.types.is_floating(encoded.type):
+        encoded = encoder(column)[name]
+        is_list = pa.types.is_list(encoded.type)
+        if encoder.feature.inputs[name].dtype == "float32":
+            if is_list:
+                return float_list_entries(name, encoded)
             return float_entries(name, encoded.to_numpy())
+        if is_list:
+            return int64_list_entries(name, encoded)
         return int64_entries(name, encoded.to_numpy())
 
 

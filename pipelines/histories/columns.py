@@ -8,7 +8,7 @@ import pyarrow as pa
 from hgr_tf.features import FeatureSpec, HistoryList
 from hgr_tf.pipelines.histories.past import Lists, Past
 from hgr_tf.pipelines.histories.timeline import value_name
-from hgr_tf.pipelines.rows.fields import event_type, feature_field
+from hgr_tf.pipelines.rows.fields import feature_field
 
 AGE = "__age__/"
 """Start of the columns of the ages of histories, in units of the time column."""
@@ -56,7 +56,7 @@ class PastColumns:
     def _list(self, name: str, transform: HistoryList, offsets, places) -> pa.Array:
         events = self._values[name]
         codes = events.indices.to_numpy()[places]
-        values = events.dictionary.cast(event_type(transform))
+        values = events.dictionary.cast(transform.event_type)
         listed = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), values)
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), listed)
 

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.features.histories import LABEL_KEY
+from hgr_tf.features.history_list import texts_of_lists
 from hgr_tf.features.past import request_columns
-from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import (
     SPLIT,
-    as_texts,
     feature_field,
     id_field,
     moment_field,
@@ -49,11 +49,13 @@ def timeline(joined: Joined, spec: FeatureSpec) -> pa.Table:
     for name, history in spec.history.items():
         columns[where_name(name)] = _allowed(history.where, joined, spec, targets)
         for listed in history.listed:
-            columns[value_name(listed)] = as_texts(_values(joined, spec, listed))
+            columns[value_name(listed)] = texts_of_lists(_values(joined, spec, listed))
     for counter in spec.counters.values():
         for key in counter.by:
             if key not in (spec.user_id, spec.item_id):
-                columns[key_name(key)] = _words(as_texts(_values(joined, spec, key)))
+                columns[key_name(key)] = _words(
+                    texts_of_lists(_values(joined, spec, key))
+                )
     columns[TIE] = _ties(columns, spec)
     return pa.table(columns)
 
@@ -84,7 +86,7 @@ def _values(joined: Joined, spec: FeatureSpec, name: str) -> pa.Array:
     if home == LOG:
         return joined.rows[column].combine_chunks()
     values = joined.tables[home].rows[column].combine_chunks()
-    return as_texts(values).take(pa.array(joined.positions[home]))
+    return texts_of_lists(values).take(pa.array(joined.positions[home]))
 
 
 def _words(values: pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -41,6 +41,13 @@ def float_entries(key: str, values: np.ndarray) -> pa.BinaryArray:
     return _binary(rows, np.full(len(values), rows.shape[1]))
 
 
+def float_list_entries(key: str, values: pa.ListArray) -> pa.BinaryArray:
+    """Map entries `key: FloatList(values)` of `[n]` lists of float32."""
+    payload = values.flatten().to_numpy().astype("<f4").view(np.uint8)
+    lengths = np.diff(values.offsets.to_numpy()) * 4
+    return _list_entries(key, _FLOAT_LIST, _binary(payload, lengths), lengths)
+
+
 def messages(
     field: int, bodies: list[pa.Array], lengths: np.ndarray | None = None
 ) -> pa.BinaryArray:

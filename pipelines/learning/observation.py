@@ -1,76 +1,16 @@
-"""What one pass over the training rows sees; sums of it are exact.
-
-Bundles come in any order and size. Counts are integers and sums are fractions,
-so that merging in any order gives the same result to the last bit.
-"""
+"""What one pass over all rows sees: splits, days, and the training rows' features."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from hgr_tf.features import Feature, FeatureSpec, Hashed, HistoryList, Numeric
-from hgr_tf.pipelines.encoding.feature_encoder import transformed_numbers
+from hgr_tf.features import Feature, FeatureSpec
+from hgr_tf.features.column_summary import ColumnSummary
 from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.settings import Settings
-
-MAX_DISTINCT_NUMBERS = 200_000
-"""Past this many, numbers are counted rounded to 12 bits of mantissa."""
-
-_COARSE = np.uint32(0xFFFF_F000)
-
-
-@dataclass
-class ColumnSummary:
-    """What was seen of one feature in the training rows.
-
-    Attributes:
-        rows: Training rows.
-        missing: Rows whose value, or list, is missing.
-        values: Values seen; more or fewer than rows for lists.
-        counts: Columns "value" and "count", a row for each distinct value;
-            None for hashed features, whose values are not kept.
-        coarse: Whether numbers in `counts` are rounded.
-        total: Sum of the numeric values, defaults filled in and log1p taken.
-        squares: Sum of their squares.
-    """
-
-    rows: int = 0
-    missing: int = 0
-    values: int = 0
-    counts: pa.Table | None = None
-    coarse: bool = False
-    total: Fraction = Fraction(0)
-    squares: Fraction = Fraction(0)
-
-    def __add__(self, other: ColumnSummary) -> ColumnSummary:
-        counts = [s.counts for s in (self, other) if s.counts is not None]
-        return ColumnSummary(
-            rows=self.rows + other.rows,
-            missing=self.missing + other.missing,
-            values=self.values + other.values,
-            counts=_sum_counts(pa.concat_tables(counts)) if counts else None,
-            coarse=self.coarse or other.coarse,
-            total=self.total + other.total,
-            squares=self.squares + other.squares,
-        )._bounded()
-
-    def _bounded(self) -> ColumnSummary:
-        counts = self.counts
-        if counts is None or not pa.types.is_floating(counts["value"].type):
-            return self
-        if not self.coarse and counts.num_rows <= MAX_DISTINCT_NUMBERS:
-            return self
-        # A map of each value alone: it does not matter when it is applied.
-        values = counts["value"].to_numpy().astype(np.float32)
-        values = (values.view(np.uint32) & _COARSE).view(np.float32)
-        rounded = pa.table({"value": values, "count": counts["count"]})
-        self.counts, self.coarse = _sum_counts(rounded), True
-        return self
 
 
 @dataclass
@@ -111,28 +51,7 @@ def summarize(
     column = rows[feature_field(feature).name].combine_chunks()
     if hits is None:
         hits = np.ones(len(column), np.int64)
-    if isinstance(feature.transform, HistoryList):
-        return _of_lengths(column, hits)
-    if feature.transform.is_multivalued:
-        lengths = pc.fill_null(pc.list_value_length(column), 0)
-        absent = pc.equal(lengths, 0).to_numpy(False)
-        parents = pc.list_parent_indices(column).to_numpy(False)
-        flat, weights = column.flatten(), hits[parents]
-    else:
-        absent = column.is_null().to_numpy(False)
-        flat, weights = column.drop_null(), hits[~absent]
-    summary = ColumnSummary(
-        rows=int(hits.sum()),
-        missing=int(hits[absent].sum()),
-        values=int(weights.sum()),
-    )
-    if not isinstance(feature.transform, Hashed):
-        summary.counts = _count(flat, weights)
-    if isinstance(feature.transform, Numeric):
-        x = transformed_numbers(column, feature.transform)
-        summary.total = Fraction(float(np.sum(x * hits)))
-        summary.squares = Fraction(float(np.sum(x * x * hits)))
-    return summary._bounded()
+    return feature.transform.summarize(column, hits)
 
 
 def from_log(spec: FeatureSpec, inline: frozenset[str]) -> list[Feature]:
@@ -143,26 +62,6 @@ def from_log(spec: FeatureSpec, inline: frozenset[str]) -> list[Feature]:
         inline: Owners whose tables were joined into the rows.
     """
     return [f for f in spec.features() if not f.from_table or f.owner in inline]
-
-
-def _of_lengths(column: pa.ListArray, hits: np.ndarray) -> ColumnSummary:
-    """Of a history, whose values are those of another feature."""
-    lengths = np.diff(column.offsets.to_numpy())
-    return ColumnSummary(
-        rows=int(hits.sum()),
-        missing=int(hits[lengths == 0].sum()),
-        values=int((lengths * hits).sum()),
-    )
-
-
-def _count(values: pa.Array, weights: np.ndarray) -> pa.Table:
-    seen = pa.table({"value": values, "count": pa.array(weights)})
-    return _sum_counts(seen.filter(pc.greater(seen["count"], 0)))
-
-
-def _sum_counts(counts: pa.Table) -> pa.Table:
-    summed = counts.group_by("value", use_threads=False).aggregate([("count", "sum")])
-    return pa.table({"value": summed["value"], "count": summed["count_sum"]})
 
 
 def _sum_by_key(a: dict, b: dict) -> dict:

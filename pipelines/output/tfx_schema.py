@@ -12,22 +12,22 @@ def schema_text(encoding: FeatureEncoding, has_weights: bool) -> str:
     """The schema of the encoded examples, as text."""
     schema = schema_pb2.Schema()
     for feature in encoding.spec.features():
-        transform = feature.transform
-        added = _add(schema, feature.name, transform.is_categorical)
-        if transform.is_multivalued:
-            added.value_count.max = transform.max_length
-        else:
-            _one_value(added)
-        if transform.is_categorical:
-            added.int_domain.name = feature.name
-            added.int_domain.min = 0
-            added.int_domain.max = encoding.num_ids(feature.name) - 1
-            added.int_domain.is_categorical = True
+        for name, form in feature.inputs.items():
+            added = _add(schema, name, form.dtype == "int64")
+            if form.padded:
+                added.value_count.max = form.size
+            else:
+                _sized(added, form.size or 1)
+            if form.dtype == "int64":
+                added.int_domain.name = name
+                added.int_domain.min = 0
+                added.int_domain.max = encoding.num_ids(feature.name) - 1
+                added.int_domain.is_categorical = True
     reserved = {LABEL: False, USER: True, ITEM: True}
     reserved |= {WEIGHT: False} if has_weights else {}
     reserved |= {TIME: True} if encoding.spec.time else {}
     for name, is_int in reserved.items():
-        _one_value(_add(schema, name, is_int))
+        _sized(_add(schema, name, is_int), 1)
     return text_format.MessageToString(schema)
 
 
@@ -36,6 +36,6 @@ def _add(schema, name: str, is_int: bool):
     return schema.feature.add(name=name, type=kind)
 
 
-def _one_value(feature) -> None:
+def _sized(feature, values: int) -> None:
     feature.presence.min_fraction = 1.0
-    feature.shape.dim.add(size=1)
+    feature.shape.dim.add(size=values)

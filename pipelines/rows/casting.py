@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hgr_tf.pipelines.kernels.float_texts import float_texts
+from hgr_tf.pipelines.kernels.extension_types import plain
+from hgr_tf.pipelines.kernels.value_texts import float_texts, value_texts
 from hgr_tf.pipelines.reasons import (
     NON_FINITE,
     NOT_INTEGER,
     NOT_LIST,
     NOT_NUMBER,
     NOT_SCALAR,
-    UNDECODABLE,
 )
 from hgr_tf.pipelines.rows.fields import Field
 
@@ -26,7 +26,6 @@ _LARGEST_INTEGERS = r"^[+-]?9[0-9]{18}(\.0*)?$"  # some fit in 64 bits
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _NON_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
 _BOOLEAN = r"(?i)^(true|false)$"
-_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
 _LISTS = (
     pa.types.is_list,
     pa.types.is_large_list,
@@ -59,8 +58,7 @@ def cast(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
     Returns:
         The values and what is wrong with the others.
     """
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
+    array = plain(array)
     if field.delimiter is not None:
         return _cast_lists(array, field, missing)
     if pa.types.is_nested(array.type):
@@ -69,35 +67,11 @@ def cast(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
     return _CASTS[field.dtype](array, missing)
 
 
-def as_text(array: pa.Array) -> Cast:
-    """Text of scalars; undecodable bytes are bad."""
-    if array.type in _TEXTS:
-        array = array.cast(pa.binary())  # Arrow checks bytes that become text
-    try:
-        return Cast(array.cast(pa.string()), [])
-    except pa.ArrowInvalid:
-        return _decode_each(array.cast(pa.binary()))
-
-
-def _decode_each(array: pa.Array) -> Cast:
-    # Only a column that holds undecodable bytes comes here.
-    texts = [_decode(value) for value in array.to_pylist()]
-    bad = array.is_valid().to_numpy(False) & np.array([t is None for t in texts])
-    return Cast(pa.array(texts, pa.string()), [(UNDECODABLE, bad)])
-
-
-def _decode(value: bytes | None) -> str | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return None
-
-
 def _cast_string(array: pa.Array, missing: tuple[str, ...]) -> Cast:
     if pa.types.is_floating(array.type):
         return _strings_of_floats(array, missing)
-    text = as_text(array)
-    return Cast(_without(text.values, ("", *missing)), text.bad)
+    texts, bad = value_texts(array)
+    return Cast(_without(texts, ("", *missing)), bad)
 
 
 def _strings_of_floats(array: pa.Array, missing: tuple[str, ...]) -> Cast:
@@ -123,10 +97,6 @@ def _cast_int64(array: pa.Array, missing: tuple[str, ...]) -> Cast:
         return Cast(_without_numbers(array.cast(pa.int64()), missing), [])
     if pa.types.is_floating(kind):
         return _integers_of_floats(array.cast(pa.float64()), missing)
-    if pa.types.is_temporal(kind):
-        if kind.bit_width == 32:  # Arrow widens days and times of day in two steps
-            array = array.cast(pa.int32())
-        return Cast(array.cast(pa.int64(), safe=False), [])
     text = _cast_string(array, missing)
     values, bad = _integers_of_texts(text.values)
     return Cast(_without_numbers(values, missing), text.bad + _marked(NOT_INTEGER, bad))

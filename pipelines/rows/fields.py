@@ -6,12 +6,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from hgr_tf.features import Feature, FeatureSpec, HistoryList
+from hgr_tf.features.fingerprint import text_fingerprints
+from hgr_tf.features.kind import Dtype
 from hgr_tf.features.past import request_columns
-from hgr_tf.features.transforms import Dtype
-from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
 
 SPLIT = "__split__"
 """int8 column of checked rows: index of the row's split."""
@@ -23,7 +22,6 @@ EARLIER = -2
 """Split of rows that are only there for the past of others."""
 
 
-_SEPARATOR = "\x1f"
 _TYPES = {"string": pa.string(), "int64": pa.int64(), "float32": pa.float32()}
 
 
@@ -53,9 +51,8 @@ def feature_field(feature: Feature) -> Field:
     transform = feature.transform
     if feature.is_past:
         return Field(feature.column, transform.dtype, table=PAST)
-    delimiter = transform.delimiter if transform.is_multivalued else None
     table = feature.owner if feature.from_table else ""
-    return Field(feature.column, transform.dtype, delimiter, table)
+    return Field(feature.column, transform.dtype, transform.list_delimiter, table)
 
 
 def id_field(spec: FeatureSpec, owner: Literal["user", "item"]) -> Field:
@@ -118,15 +115,8 @@ def past_fields(spec: FeatureSpec) -> pa.Schema:
 
 def _past_type(feature: Feature) -> pa.DataType:
     if isinstance(feature.transform, HistoryList):
-        return pa.list_(pa.dictionary(pa.int32(), event_type(feature.transform)))
+        return pa.list_(pa.dictionary(pa.int32(), feature.transform.event_type))
     return pa.float32()
-
-
-def event_type(transform: HistoryList) -> pa.DataType:
-    """Type of an event's value; a list of values is one text."""
-    if transform.of.is_multivalued:
-        return pa.string()
-    return _TYPES[transform.dtype]
 
 
 def table_fields(spec: FeatureSpec, owner: Literal["user", "item"]) -> list[Field]:
@@ -154,23 +144,3 @@ def id_numbers(rows: pa.Table, spec: FeatureSpec, owner: str) -> np.ndarray:
     if pa.types.is_integer(column.type):
         return column.to_numpy()
     return text_fingerprints(column).view(np.int64)
-
-
-def as_texts(values: pa.Array, separator: str = _SEPARATOR) -> pa.Array:
-    """Lists as one text each, null where empty; other values as they are."""
-    if not pa.types.is_list(values.type):
-        return values
-    texts = pc.binary_join(values.cast(pa.list_(pa.string())), separator)
-    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-
-
-def values_of_texts(texts: pa.Array, field: Field) -> pa.ListArray:
-    """The lists of a field's values out of the texts that `as_texts` made."""
-    lists = pc.split_pattern(pc.fill_null(texts, ""), _SEPARATOR)
-    values, lengths = lists.flatten(), lists.value_lengths().to_numpy(False)
-    missing = texts.is_null().to_numpy(False)
-    if missing.any():  # the empty text splits to one empty value
-        values = values.filter(pa.array(np.repeat(~missing, lengths)))
-        lengths = np.where(missing, 0, lengths)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), values.cast(_TYPES[field.dtype]))

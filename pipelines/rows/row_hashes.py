@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import FeatureSpec
-from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
+from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import log_fields
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import FeatureSpec, RandomSplit, TimeSplit, UserSplit
-from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
+from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.pipelines.kernels.randomness import mixed, uniform
 from hgr_tf.pipelines.rows.fields import id_field, time_field
 

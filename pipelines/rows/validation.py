@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hgr_tf.features import FeatureSpec
-from hgr_tf.features.splits import TimeUnit, units_per_second
+from hgr_tf.features import Feature, FeatureSpec
 from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, OUT_OF_TIME
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import (
     Field,
+    feature_field,
     id_field,
     key_field,
     label_field,
@@ -20,11 +22,8 @@ from hgr_tf.pipelines.rows.fields import (
     time_field,
     weight_field,
 )
+from hgr_tf.pipelines.rows.times import cast_times, out_of_time
 from hgr_tf.pipelines.sources import RawBatch, Rejected
-
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
-_LARGEST = 2**63 - 1
-_SECONDS_A_DAY = 86_400
 
 
 class Checks:
@@ -61,6 +60,7 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     """Types the rows of a log and checks ids, label, weight and time."""
     checks = Checks(batch)
     table = _cast_columns(batch, log_fields(spec), spec, checks)
+    _check_kinds(table, (f for f in spec.given_features() if not f.from_table), checks)
     for owner in ("user", "item"):
         _require(table, id_field(spec, owner), checks)
     label = label_field(spec)
@@ -72,7 +72,7 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     if time := time_field(spec):
         times = _require(table, time, checks)
         if spec.time_unit:
-            outside = _out_of_time(times, spec.time_unit)
+            outside = out_of_time(times, spec.time_unit)
             checks.reject(time.column, OUT_OF_TIME, outside)
     return table, checks
 
@@ -81,6 +81,7 @@ def check_table(batch: RawBatch, spec: FeatureSpec, owner) -> tuple[pa.Table, Ch
     """Types the rows of a user or item table and checks that they have a key."""
     checks = Checks(batch)
     table = _cast_columns(batch, table_fields(spec, owner), spec, checks)
+    _check_kinds(table, (f for f in spec.features(owner) if f.from_table), checks)
     _require(table, key_field(spec, owner), checks)
     return table, checks
 
@@ -93,41 +94,21 @@ def _cast_columns(
         raw = batch.columns.get(field.column)
         if raw is None:  # one that the spec lets an input lack
             raw = pa.nulls(len(batch.rows), pa.string())
-        if field == time_field(spec) and spec.time_unit:
-            raw, too_large = _in_unit(raw, spec.time_unit)
-            checks.reject(field.column, OUT_OF_TIME, too_large)
-        result = cast(raw, field, spec.missing_values)
+        if field == time_field(spec):
+            result = cast_times(raw, field, spec.missing_values, spec.time_unit)
+        else:
+            result = cast(raw, field, spec.missing_values)
         for reason, bad in result.bad:
             checks.reject(field.column, reason, bad)
         columns[field.name] = result.values
     return pa.table(columns)
 
 
-def _in_unit(times: pa.Array, unit: TimeUnit) -> tuple[pa.Array, np.ndarray]:
-    """Timestamps and dates in the unit of the spec; and those it cannot hold."""
-    if pa.types.is_dictionary(times.type):
-        times = times.dictionary_decode()
-    kind = times.type
-    if pa.types.is_date32(kind):
-        numbers, factor = times.cast(pa.int32()), units_per_second(unit)
-        factor *= _SECONDS_A_DAY
-    elif pa.types.is_timestamp(kind) or pa.types.is_date64(kind):
-        own = "ms" if pa.types.is_date64(kind) else kind.unit
-        numbers = times.cast(pa.int64())
-        factor = max(1, units_per_second(unit) // units_per_second(own))
-    else:
-        return times, np.zeros(len(times), bool)
-    numbers = pc.fill_null(numbers, 0).to_numpy(False)
-    limit = _LARGEST // factor
-    too_large = (numbers > limit) | (numbers < -limit)
-    return times.cast(pa.timestamp(unit), safe=False), too_large
-
-
-def _out_of_time(times: np.ndarray, unit: TimeUnit) -> np.ndarray:
-    scale = units_per_second(unit)
-    first = max(_FIRST_SECOND * scale, -_LARGEST)
-    last = min((_LAST_SECOND + 1) * scale - 1, _LARGEST)
-    return (times < first) | (times > last)
+def _check_kinds(table: pa.Table, features: Iterable[Feature], checks: Checks) -> None:
+    for feature in features:
+        values = table[feature_field(feature).name].combine_chunks()
+        for reason, bad in feature.transform.faults(values):
+            checks.reject(feature.column, reason, bad)
 
 
 def _require(table: pa.Table, field: Field, checks: Checks) -> np.ndarray | None:

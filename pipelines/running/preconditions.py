@@ -14,9 +14,6 @@ from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import exists, join, local_copy, read_bytes
 from hgr_tf.pipelines.settings import Settings
 
-_FREE = {"column", "delimiter", "max_length", "min_count", "max_size"}
-"""Fields of a transform that may change without changing what an id means."""
-
 
 def check(settings: Settings, spec_path: str | None) -> None:
     """Checks a run that is otherwise complete.
@@ -115,4 +112,7 @@ def _check_encoding(settings: Settings, folder: str) -> None:
 
 
 def _meanings(spec: FeatureSpec) -> dict[str, dict]:
-    return {f.name: f.transform.model_dump(exclude=_FREE) for f in spec.features()}
+    return {
+        f.name: f.transform.model_dump(exclude=set(f.transform.FREE))
+        for f in spec.features()
+    }

@@ -28,6 +28,7 @@ class Unit(NamedTuple):
         start: Where it starts, and
         end: where it ends: row groups of Parquet, bytes of the others.
         columns: Column names of delimited text.
+        partitions: Columns that the names of its folders give ("dt=2026-01-01").
     """
 
     path: str
@@ -37,6 +38,19 @@ class Unit(NamedTuple):
     start: int = 0
     end: int | None = None
     columns: tuple[str, ...] = ()
+    partitions: tuple[tuple[str, str | None], ...] = ()
+
+
+class Header(NamedTuple):
+    """The columns of a file.
+
+    Attributes:
+        names: In order, with those that come twice; None where each row names its own.
+        refused: Why a column's values have neither text nor number, by its name.
+    """
+
+    names: list[str] | None
+    refused: dict[str, str]
 
 
 class Rejected(NamedTuple):
@@ -88,7 +102,7 @@ class Source(Protocol):
 
     def plan(
         self, file: File, file_index: int, format_: Format
-    ) -> tuple[list[Unit], list[str] | None]:
+    ) -> tuple[list[Unit], Header]:
         """Cuts a file into units that different workers may read.
 
         Args:
@@ -97,8 +111,8 @@ class Source(Protocol):
             format_: How it is read; its type is this format.
 
         Returns:
-            The units, whose rows are all rows of the file, each once; and the names
-            of the file's columns, None where each row names its own.
+            The units, whose rows are all rows of the file, each once; and the
+            file's columns.
         """
 
     def read(self, unit: Unit, columns: list[str]) -> Iterator[RawBatch]:

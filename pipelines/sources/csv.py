@@ -15,11 +15,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from hgr_tf.features import Format
-from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.reasons import MALFORMED_LINE, WRONG_COUNT
 from hgr_tf.pipelines.sources import lines
-from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Rejected, Unit
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Rejected, Unit
 
 _STAND_IN = "\x1f"  # for delimiters of several bytes, which Arrow does not take
 _BOM = b"\xef\xbb\xbf"
@@ -30,8 +29,9 @@ csv.field_size_limit(2**31 - 1)
 SUFFIXES = (".csv", ".tsv", ".dat", ".txt")
 
 
-def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
-    """The units of a file, and the names of its columns."""
+def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Header]:
+    """The units of a file, and its columns."""
+    lines.check_text(file.path)
     names, header_bytes = list(format_.columns or ()), 0
     if format_.header:
         header = lines.first_line(file.path)
@@ -39,13 +39,9 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list
         names = names or _names(header, format_)
         if b"\r" in header.rstrip(b"\r\n"):  # the whole file may pass for its header
             raise ValueError(r"lines must end in \n or \r\n, but the header holds a \r")
-    if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-        raise PrepareError(
-            f"{file.path}: column names must differ, got {repeated} twice"
-        )
     unit = Unit(file.path, format_, file_index, columns=tuple(names))
     splits = not format_.newlines_in_values
-    return lines.plan(file, unit, header_bytes, splits), names
+    return lines.plan(file, unit, header_bytes, splits), Header(names, {})
 
 
 def _names(header: bytes, format_: Format) -> list[str]:
@@ -71,7 +67,7 @@ def quoting_of(format_: Format) -> lines.Quoting | None:
     """How quoted values hold line ends; None where they do not."""
     quotes = format_.quote and _is_one_byte(format_.delimiter)
     if quotes and format_.newlines_in_values:
-        return lines.Quoting(format_.quote, format_.delimiter)
+        return lines.Quoting(format_.quote, format_.delimiter, format_.escape)
     return None
 
 
@@ -139,11 +135,14 @@ def _is_risky(block: lines.Lines, format_: Format) -> bool:
     if quoting and text.count(b"\n") != len(block) and not quoting.are_plain(text):
         return True
     # The last line of a block has no next line to swallow.
-    return bool(format_.quote) and not _is_balanced(block.line(-1), format_)
+    return not _is_whole(block.line(-1), format_)
 
 
-def _is_balanced(line: bytes, format_: Format) -> bool:
-    return format_.quote.encode() not in line or _fields(line, format_) is not None
+def _is_whole(line: bytes, format_: Format) -> bool:
+    special = [c.encode() for c in (format_.quote, format_.escape) if c]
+    if not any(c in line for c in special):
+        return True
+    return _fields(line, format_) is not None
 
 
 def _parse_arrow(block, names, columns, format_):
@@ -165,6 +164,7 @@ def _parse_arrow(block, names, columns, format_):
         parse_options=pa_csv.ParseOptions(
             delimiter=delimiter,
             quote_char=quote or False,
+            escape_char=format_.escape or False,
             invalid_row_handler=skip,
         ),
         convert_options=pa_csv.ConvertOptions(
@@ -220,6 +220,7 @@ def _read_rows(texts: list[str], format_: Format) -> list[list[str]]:
         texts,
         delimiter=format_.delimiter,
         quotechar=format_.quote or None,
+        escapechar=format_.escape or None,
         quoting=csv.QUOTE_MINIMAL if format_.quote else csv.QUOTE_NONE,
     )
     try:

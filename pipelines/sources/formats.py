@@ -12,7 +12,10 @@ from hgr_tf.features import Format
 from hgr_tf.features.log_files import SOURCES
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import File, is_compressed
-from hgr_tf.pipelines.sources.base import RawBatch, Source, Unit
+from hgr_tf.pipelines.sources.base import Header, RawBatch, Source, Unit
+from hgr_tf.pipelines.sources.partitions import partition_column, partitions_of
+
+_DELIMITERS = ("\t", ";", "|", ",", "::", "\x01")
 
 
 def source(type_: str) -> Source:
@@ -51,19 +54,33 @@ def plan_units(
     """The units of a file, whose columns are checked.
 
     Raises:
-        PrepareError: The file cannot be read, or lacks a needed column.
+        PrepareError: The file cannot be read; it lacks a needed column, has it
+            twice, or of a type that has neither text nor number.
     """
-    units, names = _plan(file, file_index, format_)
-    known = needed if names is None else names
-    lacking = [column for column in needed if column not in known]
-    if lacking:
-        raise PrepareError(f"{file.path}: no column {lacking}; it has {names}")
-    return units
+    units, header, partitions = _plan(file, file_index, format_)
+    if refused := [column for column in needed if column in header.refused]:
+        raise PrepareError(
+            f"{file.path}: column {refused[0]!r} is {header.refused[refused[0]]}, "
+            "whose values have neither a text nor a number here; store it as text"
+        )
+    names = header.names or []
+    if repeated := [column for column in needed if names.count(column) > 1]:
+        raise PrepareError(
+            f"{file.path}: column names must differ, got {repeated} twice"
+        )
+    lacking = [c for c in needed if c not in names and c not in partitions]
+    if lacking and header.names is not None:
+        raise PrepareError(
+            f"{file.path}: no column {lacking}; it has {names}{_hint(names)}"
+        )
+    given = tuple((c, v) for c, v in partitions.items() if c not in names)
+    return [unit._replace(partitions=given) for unit in units]
 
 
 def column_names(file: File, format_: Format) -> list[str]:
-    """Names of a file's columns; none where each row names its own."""
-    return _plan(file, 0, format_)[1] or []
+    """Names of a file's columns; where each row names its own, of its folders."""
+    _, header, partitions = _plan(file, 0, format_)
+    return list(dict.fromkeys([*(header.names or ()), *partitions]))
 
 
 def present_columns(
@@ -84,12 +101,22 @@ def _names(file: File, format_: Format) -> list[str] | None:
 
 def _plan(
     file: File, file_index: int, format_: Format
-) -> tuple[list[Unit], list[str] | None]:
+) -> tuple[list[Unit], Header, dict[str, str | None]]:
+    """The units of a file, its header, and the columns that its folders give."""
     format_ = resolve(file.path, format_)
     try:
-        return source(format_.type).plan(file, file_index, format_)
+        units, header = source(format_.type).plan(file, file_index, format_)
     except Exception as error:  # damaged bytes make decoders raise anything
         raise _unreadable(file.path, error) from error
+    return units, header, partitions_of(file.path)
+
+
+def _hint(names: list[str]) -> str:
+    """What a header of one name with delimiters in it is asking for."""
+    if len(names) != 1:
+        return ""
+    found = [d for d in _DELIMITERS if d in names[0]]
+    return f"; to split it, set `format: {{delimiter: {found[0]!r}}}`" if found else ""
 
 
 def read_unit(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
@@ -98,8 +125,15 @@ def read_unit(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     Raises:
         PrepareError: The file cannot be read on: cut short, damaged, ...
     """
+    given = dict(unit.partitions)
+    own = [column for column in columns if column not in given]
     try:
-        yield from source(unit.format.type).read(unit, columns)
+        for batch in source(unit.format.type).read(unit, own):
+            for name in columns:
+                if name in given:
+                    rows = len(batch.rows)
+                    batch.columns[name] = partition_column(given[name], rows)
+            yield batch
     except Exception as error:
         raise _unreadable(unit.path, error) from error
 

@@ -18,6 +18,40 @@ _NEWLINE, _RETURN = ord("\n"), ord("\r")
 _MARK = b"\xef\xbb\xbf"
 
 
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh9": "bzip2", b"PAR1": "Parquet", b"Obj\x01": "Avro"}
+_SNIFFED = 4_096
+
+
+def check_text(path: str) -> None:
+    """Checks that a file starts like text of one byte or UTF-8 for each character.
+
+    Raises:
+        PrepareError: It holds UTF-16 or UTF-32, or is no text at all.
+    """
+    with open_read(path, decompress=True) as file:
+        start = file.read(_SNIFFED)
+    if start.startswith(_WIDE) or _is_wide(start):
+        raise PrepareError(
+            f"{path}: expected UTF-8 text, got UTF-16 or UTF-32 (first bytes: "
+            f"{start[:4].hex(' ')}): convert it, as with `iconv -f UTF-16 -t UTF-8`"
+        )
+    for magic, kind in _MAGIC.items():
+        if start.startswith(magic):
+            raise PrepareError(
+                f"{path}: expected text, got {kind}: give the file the suffix of what "
+                "it holds"
+            )
+
+
+def _is_wide(start: bytes) -> bool:
+    """Whether nearly every second byte is 0, and few others are."""
+    zeros = sorted((start[::2].count(0), start[1::2].count(0)))
+    return (
+        len(start) >= 16 and zeros[1] > len(start) * 0.4 and zeros[0] < len(start) / 8
+    )
+
+
 class Quoting:
     """Quoted values that may hold line ends.
 
@@ -28,25 +62,30 @@ class Quoting:
     Args:
         quote: The character around values; "" inside stands for ".
         delimiter: The character between fields.
+        escape: The character that takes the next one's meaning; "" for none.
     """
 
-    def __init__(self, quote: str, delimiter: str):
-        self._quote, self._delimiter = quote, delimiter
+    def __init__(self, quote: str, delimiter: str, escape: str = ""):
+        self._quote, self._delimiter, self._escape = quote, delimiter, escape
 
     @cached_property
     def _value(self) -> re.Pattern[bytes]:
-        quote, delimiter = (
+        quote, delimiter, escape = (
             re.escape(c.encode()).decode("latin-1")
-            for c in (self._quote, self._delimiter)
+            for c in (self._quote, self._delimiter, self._escape)
         )
+        inside = rf"[^{quote}{escape}]*"
+        special = rf"{quote}{quote}" + (rf"|{escape}(?s:.)" if escape else "")
         pattern = (
-            rf"(?<![^{delimiter}\n]){quote}[^{quote}]*(?:{quote}{quote}[^{quote}]*)*"
+            rf"(?<![^{delimiter}\n]){quote}{inside}(?:(?:{special}){inside})*"
             rf"(?:(?P<close>{quote})(?=[{delimiter}\r\n]|\Z)|\Z)"
         )
         return re.compile(pattern.encode("latin-1"))
 
     def are_plain(self, data: bytes) -> bool:
         """Whether every other quote opens a value and the next one closes it."""
+        if self._escape and self._escape.encode() in data:
+            return False
         array = np.frombuffer(data, np.uint8)
         quotes = np.flatnonzero(array == ord(self._quote))
         opening, closing = quotes[::2], quotes[1::2]
@@ -70,6 +109,8 @@ class Quoting:
         quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == ord(self._quote))
         is_open = len(quotes) % 2 == 1
         waits = is_open and not whole and len(data) - quotes[-1] <= BLOCK_BYTES
+        if not len(quotes):
+            return np.zeros(len(at), bool)
         if (not is_open or waits) and self.are_plain(data):
             return np.searchsorted(quotes, at) % 2 == 1
         spans = np.array(self._spans(data, whole), np.int64).reshape(-1, 2)

@@ -1,4 +1,8 @@
-"""Parquet: a unit is a row group."""
+"""Parquet: a unit is a row group.
+
+Old timestamps (INT96) are read as nanoseconds where these hold them, else as
+microseconds; the few that even those cannot hold become the largest ones.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,37 @@ import pyarrow.parquet as pq
 
 from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File, open_read
-from hgr_tf.pipelines.sources.base import BATCH_ROWS, RawBatch, Unit, raw_json
+from hgr_tf.pipelines.kernels.extension_types import why_refused
+from hgr_tf.pipelines.kernels.value_texts import PER_SECOND
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Unit, raw_json
+
+_OPAQUE = {"INTERVAL", "BSON", "GEOMETRY", "GEOGRAPHY", "VARIANT"}
+"""Logical types that Arrow gives as the bytes they are stored in."""
+
+_UNITS = ("ns", "us", "s")
+"""Of INT96: the finest first; seconds hold every one."""
 
 SUFFIXES = (".parquet",)
 
 
-def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], list[str]]:
-    """The units of a file, and the names of its columns."""
+def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Header]:
+    """The units of a file, and its columns."""
     with open_read(file.path) as source:
         footer = pq.ParquetFile(source)
-        groups, names = footer.num_row_groups, footer.schema_arrow.names
+        groups, schema = footer.num_row_groups, footer.schema_arrow
+        refused = {field.name: why for field in schema if (why := why_refused(field))}
+        refused |= _opaque(footer.schema)
     units = [Unit(file.path, format_, file_index, i, i, i + 1) for i in range(groups)]
-    return units, names
+    return units, Header(schema.names, refused)
+
+
+def _opaque(schema: pq.ParquetSchema) -> dict[str, str]:
+    refused = {}
+    for column in map(schema.column, range(len(schema))):
+        kinds = {column.logical_type.type, column.converted_type}
+        for kind in kinds & _OPAQUE:
+            refused[column.path.split(".")[0]] = f"of the type {kind}"
+    return refused
 
 
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
@@ -29,8 +52,7 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     row = 0
     with open_read(unit.path) as source:
         groups = list(range(unit.start, unit.end))
-        batches = pq.ParquetFile(source).iter_batches(BATCH_ROWS, groups, columns)
-        for batch in batches:
+        for batch in _batches(source, groups, columns):
             table = pa.table(batch)
             yield RawBatch(
                 columns=dict(zip(batch.schema.names, batch.columns, strict=True)),
@@ -38,3 +60,46 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
                 raw=raw_json(table),
             )
             row += batch.num_rows
+
+
+def _batches(source, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+    file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
+    batches = file.iter_batches(BATCH_ROWS, groups, columns)
+    old = [name for name in _int96(file.schema) if name in columns]
+    if not old:
+        yield from batches
+        return
+    times = zip(
+        *(
+            pq.ParquetFile(source, coerce_int96_timestamp_unit=unit).iter_batches(
+                BATCH_ROWS, groups, old
+            )
+            for unit in _UNITS
+        ),
+        strict=True,
+    )
+    for batch, read_times in zip(batches, times, strict=True):
+        for name in old:
+            at = batch.schema.get_field_index(name)
+            exact = _exact(*(part.column(name) for part in read_times))
+            batch = batch.set_column(at, name, exact)
+        yield batch
+
+
+def _int96(schema: pq.ParquetSchema) -> list[str]:
+    """Columns of INT96 that are not nested."""
+    columns = map(schema.column, range(len(schema)))
+    return [c.path for c in columns if c.physical_type == "INT96" and "." not in c.path]
+
+
+def _exact(nanos: pa.Array, micros: pa.Array, seconds: pa.Array) -> pa.Array:
+    whole = seconds.cast(pa.int64()).fill_null(0).to_numpy(False)
+    for times in (nanos, micros):
+        numbers = times.cast(pa.int64()).fill_null(0).to_numpy(False)
+        fits = numbers // PER_SECOND[times.type.unit] == whole
+        if fits.all():
+            return times
+    largest = np.where(whole < 0, -(2**63), 2**63 - 1)
+    numbers = np.where(fits, numbers, largest)
+    mask = micros.is_null().to_numpy(False)
+    return pa.array(numbers, mask=mask).cast(micros.type)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from hgr_tf.pipelines.kernels.float_texts import float_texts
+from hgr_tf.pipelines.kernels.value_texts import float_texts
 from hgr_tf.pipelines.reasons import NOT_LIST
 from hgr_tf.pipelines.sources.base import RawBatch, Rejected
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import apache_beam as beam
 import numpy as np
 
-from hgr_tf.features import Categorical, FeatureEncoding
+from hgr_tf.features import FeatureEncoding
 from hgr_tf.features.splits import TRAIN
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import join, local_copy, upload_folder
-from hgr_tf.pipelines.learning.learn import counts_of, learn
+from hgr_tf.pipelines.learning.learn import learn
 from hgr_tf.pipelines.learning.observation import Observation, all_summaries
 from hgr_tf.pipelines.learning.statistics import statistics
 from hgr_tf.pipelines.settings import Settings
@@ -131,10 +131,8 @@ def save_encoding(encoding: FeatureEncoding, summaries, folder: str) -> None:
     """Writes an encoding, with the training counts of the vocabularies."""
     with tempfile.TemporaryDirectory() as local:
         encoding.save(local)
-        for feature in encoding.spec.features():
-            if not isinstance(feature.transform, Categorical):
-                continue
-            counts = counts_of(feature, encoding, summaries[feature.name])
-            path = Path(local, "vocabularies", f"{feature.name}.counts.txt")
+        for name, vocabulary in encoding.vocabularies.items():
+            counts = summaries[name].counts_of(vocabulary)
+            path = Path(local, "vocabularies", f"{name}.counts.txt")
             np.savetxt(path, counts, fmt="%d")
         upload_folder(local, folder)

@@ -14,10 +14,10 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_blocks
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.kernels.dealing import dealt
-from hgr_tf.pipelines.kernels.fingerprint import text_fingerprints
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.reasons import UNMATCHED
 from hgr_tf.pipelines.rows.fields import (

@@ -57,6 +57,15 @@ def group_loss(*arguments):
     return hgr_tf.losses.HierarchicalGroupwiseLoss(2, *arguments)
 
 
+@tf.keras.utils.register_keras_serializable("tests")
+def _mean_margin(lists, labels, logits, shares_of):
+    """A listwise loss of one's own: how far positives stay below a logit of 9."""
+    targets = lists.weigh(labels)
+    margins = lists.sum(targets * (9.0 - lists.mask(logits, 0.0)))
+    shares = shares_of(lists.sum(targets))
+    return [tf.reduce_sum(m * s) for m, s in zip(margins, shares, strict=True)]
+
+
 def _groupwise(*arguments):
     return {
         "make": lambda: group_loss(*arguments),
@@ -117,6 +126,15 @@ LOSSES = {
         "pairwise_logistic", 1.0, "list"
     ),
     "HierarchicalGroupwiseLoss: jrc a sample": _groupwise("jrc", [0.1, 0.2], "sample"),
+    "HierarchicalGroupwiseLoss: list_mle": _groupwise("list_mle"),
+    "HierarchicalGroupwiseLoss: lambda_loss, learned weights": _groupwise(
+        "lambda_loss", "uncertainty"
+    ),
+    "ApproxNDCG": {
+        "make": lambda: group_loss(hgr_tf.losses.ApproxNDCG(temperature=0.5)),
+        "inputs": (LABELS, LOGITS, CODES),
+    },
+    "ListwiseLoss": _groupwise(_mean_margin),
     "HierarchicalGroupwiseLoss: a loss a level": _groupwise(["softmax_ce", "jrc"]),
     "GroupwiseBaselineLoss": {
         "make": lambda: hgr_tf.losses.GroupwiseBaselineLoss("softmax_ce"),

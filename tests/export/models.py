@@ -86,12 +86,11 @@ def encode(raw, encoding=ENCODING):
             pa.array(values), feature_field(feature), encoding.spec.missing_values
         )
         assert not any(mask.any() for _, mask in column.bad), column.bad
-        ids = FeatureEncoder(feature, encoding)(column.values).to_pylist()
-        if feature.transform.is_multivalued:
-            width = feature.transform.max_length
-            ids = [row + [0] * (width - len(row)) for row in ids]
-        dtype = np.int64 if feature.transform.is_categorical else np.float32
-        encoded[feature.name] = np.array(ids, dtype)
+        for name, array in FeatureEncoder(feature, encoding)(column.values).items():
+            form, rows = feature.inputs[name], array.to_pylist()
+            if form.padded:
+                rows = [row + [0] * (form.size - len(row)) for row in rows]
+            encoded[name] = np.array(rows, form.dtype)
     return encoded
 
 
@@ -104,7 +103,7 @@ def trained_scores(model, raw, encoding=ENCODING):
 
 
 def _as_logged(value):
-    if isinstance(value, float) and np.isnan(value):
+    if isinstance(value, float | list) and np.isnan(value).any():
         return None
     if isinstance(value, int) and value == np.iinfo(np.int64).min:
         return None

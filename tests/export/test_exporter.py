@@ -14,9 +14,9 @@ from hgr_tf.export import export_for_serving
 from hgr_tf.export.checking.leak_report import VerificationError
 from hgr_tf.export.checking.replay import ReplayError, replay
 from hgr_tf.export.inputs.sample_requests import SampleRequests
-from hgr_tf.export.inputs.warmup import FILE
 from hgr_tf.export.ranker import gives_logits
 from hgr_tf.export.runtime.c_library import SessionError
+from hgr_tf.export.runtime.replay_warmup import FILE
 from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.export.saving.writer import write
 from hgr_tf.rankers import mlp_ranker

@@ -135,23 +135,32 @@ def _tensor(values):
 
 def test_longer_histories_lose_their_oldest_and_shorter_ones_are_padded(shop):
     folder, encoding, *_ = shop
-    (batch,) = read_rows(folder / "rows.jsonl", encoding.spec)
-    some = {name: values[-5:] for name, values in batch.inputs.items()}
-    predictor = Predictor(folder / "model")
-    expected = predictor.probabilities(some)
-    longer = {name: values for name, values in some.items()}
-    older = np.full((5, 3), 7, np.int64)
-    longer["liked_item"] = np.concatenate([some["liked_item"], older], axis=1)
-    older = np.full((5, 3), "x", object)
-    longer["seen_brand"] = np.concatenate([older, some["seen_brand"]], axis=1)
-    np.testing.assert_array_equal(predictor.probabilities(longer), expected)
-    shorter = dict(some)
-    shorter["liked_item"] = np.zeros((5, 0), np.int64)
-    emptied = dict(some)
-    emptied["liked_item"] = np.full((5, 4), np.iinfo(np.int64).min)
-    np.testing.assert_array_equal(
-        predictor.probabilities(shorter), predictor.probabilities(emptied)
-    )
+    names = [f.name for f in encoding.spec.features()]
+    (example,) = SampleRequests(encoding, names, seed=5).examples(1)
+    signature = tf.saved_model.load(str(folder / "model")).signatures["examples"]
+
+    def score(change):
+        changed = tf.train.Example.FromString(example.SerializeToString())
+        change(changed.features.feature)
+        inputs = tf.constant([changed.SerializeToString()])
+        return float(signature(inputs=inputs)["probabilities"][0])
+
+    expected = score(lambda slots: None)
+    liked = list(example.features.feature["liked_item"].int64_list.value)
+    seen = list(example.features.feature["seen_brand"].bytes_list.value)
+
+    def with_lists(liked, seen):
+        def change(slots):
+            slots["liked_item"].int64_list.value[:] = liked
+            slots["seen_brand"].bytes_list.value[:] = seen
+
+        return score(change)
+
+    assert with_lists([*liked, 7, 7], [b"x", *seen]) == expected
+    assert with_lists([7, *liked], seen) != expected
+    none = np.iinfo(np.int64).min
+    assert with_lists(liked[:1], seen) == with_lists([liked[0], none, none], seen)
+    assert with_lists(liked, seen[-1:]) == with_lists(liked, [b"", b"", seen[-1]])
 
 
 def test_rank_takes_a_history_once_and_scores_as_row_by_row(shop):

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from hgr_tf.losses import GroupwiseBaselineLoss, HierarchicalGroupwiseLoss
+from hgr_tf.losses import ApproxNDCG, GroupwiseBaselineLoss, HierarchicalGroupwiseLoss
+from hgr_tf.losses.discounts import (
+    LAST_RANK,
+    discount_slopes,
+    discounts,
+    total_discounts,
+)
 from hgr_tf.testing import two_replicas
 from tests.losses import reference
 
@@ -21,9 +27,11 @@ def batches(draw):
     def column(values, shape=BATCH, dtype="float32"):
         return draw(arrays(dtype, shape, elements=st.sampled_from(values)))
 
+    # TensorFlow takes subnormal numbers for 0, and so for ties.
+    logits = st.floats(-9, 9, width=32, allow_subnormal=False)
     return {
         "labels": column([0, 1]),
-        "logits": draw(arrays("float32", BATCH, elements=st.floats(-9, 9, width=32))),
+        "logits": draw(arrays("float32", BATCH, elements=logits)),
         "codes": column([0, 1, 2, 2**30], (BATCH, 3), "int32"),
         "sample_weight": column([0, 0.5, 1, 3]),
         "user_ids": column([-(2**63), -1, 5, 2**62], dtype="int64"),
@@ -90,10 +98,13 @@ def test_gradient_equals_numerical_one(name, normalization, scale):
     gradient = tape.gradient(value, logits)
 
     def reference_total(logits):
+        if name == "lambda_loss":
+            logits = np.stack([logits, start])
         levels = expected_levels(name, {**batch, "logits": logits}, normalization)
         return np.dot(levels, [0.5, 0.2, 0.1, 0.4])
 
     numerical, logits = [], np.float64(logits)
+    start = logits
     for step in 1e-5 * np.eye(24):
         rise = reference_total(logits + step) - reference_total(logits - step)
         numerical.append(rise / 2e-5)
@@ -146,7 +157,11 @@ def test_masked_labels_need_not_be_there(name):
     np.testing.assert_allclose(loss(**batch), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", LISTWISE)
+# Ranks are of as many samples as the weights say: among 1e-12 samples all are first.
+RANKED = {"approx_ndcg", "lambda_loss"}
+
+
+@pytest.mark.parametrize("name", sorted({*LISTWISE} - RANKED))
 @pytest.mark.parametrize("normalization", ["positive", "list"])
 @pytest.mark.parametrize("weight", [1e-12, 1e-15])
 def test_light_lists_below_the_others_do_not_underflow(name, normalization, weight):
@@ -225,6 +240,71 @@ def test_large_logits_are_finite_and_correct(name, scale):
     expected = expected_levels(name, batch, "positive")
     np.testing.assert_allclose(output.level_losses, expected, rtol=1e-4, atol=1e-3)
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("name", LISTWISE)
+@given(batch=batches(), order=st.permutations(range(BATCH)))
+@settings(max_examples=5)
+def test_order_of_the_batch_and_a_shift_of_its_logits_change_nothing(
+    name, batch, order
+):
+    """Ties of labels and of logits are not broken by position."""
+    batch["logits"] = np.round(batch["logits"])
+    loss = HierarchicalGroupwiseLoss(3, name, user_level=True)
+    shuffled = {key: values[np.array(order)] for key, values in batch.items()}
+    expected = loss(**batch)
+    np.testing.assert_allclose(loss(**shuffled), expected, rtol=1e-4, atol=1e-6)
+    if name not in ("list_ce", "jrc"):  # they know where a logit is 0
+        shifted = {**batch, "logits": batch["logits"] + 2}
+        np.testing.assert_allclose(loss(**shifted), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["approx_ndcg", "lambda_loss", "pairwise_logistic"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_lists_over_several_tiles_equal_numpy_reference(name, jit_compile):
+    """Rows of a tile may have partners in several tiles, and a last one is padded."""
+    batch = random_batch(600, codes=2)
+    loss = GroupwiseBaselineLoss(name, over="batch")
+    logits = tf.constant(batch["logits"])
+    columns = batch["labels"], batch["sample_weight"]
+    signature = [tf.TensorSpec([None if not jit_compile else 600])] * 3
+
+    @tf.function(input_signature=signature, jit_compile=jit_compile)
+    def value_and_gradient(labels, logits, weights):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(labels, logits, sample_weight=weights)
+        return value, tape.gradient(value, logits)
+
+    kept = slice(0, 600, 4)
+    thin = tf.constant(np.where(np.arange(600) % 4, 0, columns[1]), tf.float32)
+    value, gradient = value_and_gradient(columns[0], logits, thin)
+    expected = 0.3 * reference.level_loss(
+        name, [0] * 150, columns[0][kept], logits[kept], columns[1][kept]
+    )
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+    assert np.isfinite(gradient).all() and np.abs(gradient).sum() > 0
+    np.testing.assert_array_equal(gradient[1::4], 0)
+
+
+def test_approx_ndcg_is_a_share_and_0_for_a_perfect_order_far_apart():
+    loss = HierarchicalGroupwiseLoss(1, ApproxNDCG(0.01), 1.0)
+    codes = tf.zeros([4, 1], tf.int32)
+    labels = tf.constant([3.0, 0.0, 1.0, 2.0])
+    np.testing.assert_allclose(loss(labels, labels, codes), 0, atol=1e-6)
+    assert 0.3 < loss(labels, -labels, codes) < 1
+    with pytest.raises(ValueError, match="`temperature` must be above 0, got 0"):
+        ApproxNDCG(0)
+
+
+def test_ranks_past_the_last_one_have_its_discount():
+    ranks = tf.constant([LAST_RANK, 2.0 * LAST_RANK])
+    np.testing.assert_allclose(*discounts(ranks).numpy())
+    assert discount_slopes(ranks)[1] == 0
+    totals = total_discounts(tf.constant([0.0, 0.5, 1.0, 2.0, 70_000.0]))
+    np.testing.assert_allclose(totals[:4], [0, 0.5, 1, 1 + 1 / np.log2(3)], rtol=1e-6)
+    last = totals[4] - total_discounts(tf.constant(float(LAST_RANK)))
+    np.testing.assert_allclose(last, 4464 / np.log2(2 + LAST_RANK), rtol=1e-3)
 
 
 @pytest.mark.parametrize(

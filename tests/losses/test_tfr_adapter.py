@@ -62,6 +62,60 @@ def test_own_softmax_equals_tfr_softmax_in_value_and_gradient(name):
     np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
+GRADES = RANDOM.integers(0, 5, BATCH).astype(np.float32)
+# Distinct within the batch: no order of equal labels, which differs by design.
+DISTINCT = (RANDOM.permutation(BATCH) / 32).astype(np.float32)
+
+PARITY = {
+    "approx_ndcg": (GRADES, lambda r: tfr.keras.losses.ApproxNDCGLoss(r, ragged=True)),
+    "list_mle": (DISTINCT, lambda r: tfr.keras.losses.ListMLELoss(r, ragged=True)),
+    "list_mle: ties": (
+        LABELS,
+        lambda r: tfr.keras.losses.UniqueSoftmaxLoss(r, ragged=True),
+    ),
+    "lambda_loss": (
+        GRADES,
+        lambda r: tfr.keras.losses.PairwiseLogisticLoss(
+            r,
+            lambda_weight=tfr.keras.losses.NDCGLambdaWeight(smooth_fraction=1.0),
+            ragged=True,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARITY)
+def test_own_loss_equals_tfr_loss_of_each_list_in_value_and_gradient(case):
+    """Each list is compared on its own: tensorflow-ranking's means pad."""
+    labels, make = PARITY[case]
+    name = case.split(":")[0]
+    theirs = make(tf.keras.losses.Reduction.SUM)
+    ours = HierarchicalGroupwiseLoss(1, name, 1.0)
+    for rows in lists_of(prefix_keys(CODES)[1]):
+        own_labels, logits = tf.constant(labels[rows]), tf.Variable(LOGITS[rows])
+        if len(set(labels[rows])) < 2:
+            continue
+        with tf.GradientTape() as tape:
+            value = ours(own_labels, logits, tf.zeros([len(rows), 1], tf.int32))
+        gradient = tape.gradient(value, logits)
+        with tf.GradientTape() as tape:
+            ragged_rows = [
+                tf.RaggedTensor.from_tensor(values[None])
+                for values in (own_labels, tf.convert_to_tensor(logits))
+            ]
+            expected = theirs(*ragged_rows)
+            if name == "approx_ndcg":  # theirs is the negative of it
+                expected += 1.0
+            elif name == "list_mle":
+                expected /= np.sum(labels[rows] > labels[rows].min())
+            else:
+                _, weights = theirs._loss.compute_per_list(*ragged_rows, None)
+                expected /= tf.stop_gradient(weights[0])
+        np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6)
+        theirs_gradient = tape.gradient(expected, logits)
+        np.testing.assert_allclose(gradient, theirs_gradient, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "loss",
     [

@@ -40,10 +40,11 @@ class ExampleLists(Payload):
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
         """Serialized fields of the list: an example, and the context."""
         reserved = self._encoder.reserved(joined.rows, targets)
-        # What a user did before may differ from row to row, so it is the item's.
-        of_list = {f.name for f in self._spec.given_features("user")}
-        context = [*of_list, USER]
-        item = [f.name for f in self._spec.features() if f.name not in of_list]
+        context, item = [USER], []
+        for feature in self._spec.features():
+            # What a user did before may differ from row to row of a list.
+            of_list = feature.owner == "user" and not feature.is_past
+            (context if of_list else item).extend(feature.inputs)
         item += [key for key in reserved if key != USER]
         examples = self._encoder.example(joined, item, reserved)
         contexts = self._encoder.example(joined, context, reserved)

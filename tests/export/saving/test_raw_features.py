@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
-from hgr_tf.export.saving.raw_features import MISSING_INT, RawFeatures
+from hgr_tf.export.saving.raw_features import RawFeatures
+from hgr_tf.feature_graphs.raw_values import MISSING_INT
 from tests.export.models import ENCODING, NAMES, encode
 
 EDGES = {

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from hgr_tf.pipelines.kernels.fingerprint import fingerprint64, text_fingerprints
+from hgr_tf.features.fingerprint import fingerprint64, text_fingerprints
 
 
 def test_equals_tensorflow_at_every_length():

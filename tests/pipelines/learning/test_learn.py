@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hgr_tf.features import Categorical, Feature, Numeric
-from hgr_tf.pipelines.learning.learn import mean_and_deviation, quantiles, vocabulary
-from hgr_tf.pipelines.learning.observation import ColumnSummary, summarize
+from hgr_tf.features import Categorical, Feature, Learned, Numeric
+from hgr_tf.features.column_summary import ColumnSummary
+from hgr_tf.pipelines.learning.observation import summarize
 
 WORDS = pa.array(["b", "a", "c", "c", "c", "b", "a", "rare", "two\nlines", None])
 
@@ -29,13 +29,15 @@ def summary_of(values, transform):
 )
 def test_vocabulary_falls_in_frequency_within_its_limits(limits, expected):
     transform = Categorical(**limits)
-    assert vocabulary(transform, summary_of(WORDS, transform)) == expected
+    learned = transform.learn(summary_of(WORDS, transform), Learned())
+    assert learned.vocabulary == expected
 
 
 def test_known_values_keep_their_place_and_count_towards_the_size():
     transform = Categorical(max_size=3)
     summary = summary_of(WORDS, transform)
-    assert vocabulary(transform, summary, ("old", "b")) == ("old", "b", "c")
+    learned = transform.learn(summary, Learned(vocabulary=("old", "b")))
+    assert learned.vocabulary == ("old", "b", "c")
 
 
 def test_quantiles_and_moments_equal_those_of_numpy():
@@ -43,6 +45,6 @@ def test_quantiles_and_moments_equal_those_of_numpy():
     parts = [summary_of(pa.array(v), Numeric()) for v in np.split(values, 4)]
     summary = sum(parts, ColumnSummary())
     expected = np.quantile(values, [0.25, 0.5, 0.75], method="inverted_cdf")
-    assert quantiles(summary, 4) == tuple(expected.tolist())
+    assert summary.quantiles(4) == tuple(expected.tolist())
     wide = values.astype(np.float64)
-    assert mean_and_deviation(summary) == pytest.approx((wide.mean(), wide.std()))
+    assert summary.mean_and_deviation() == pytest.approx((wide.mean(), wide.std()))

@@ -1,0 +1,52 @@
+"""`hgr-tf compare`: does a method pay on your data?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    config: Annotated[
+        Path, typer.Option(help="YAML file of the comparison; see docs/comparing.md.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder to fill; else comparisons/<name of the config>."),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of seeds, instead of the config's."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs at once; by default one for each core."),
+    ] = None,
+) -> None:
+    """Compare methods, tuned alike and paired by seed, and say what pays.
+
+    Run again after an interruption, it repeats no finished run. OUTPUT/report.html
+    shows the result; results.json holds every figure.
+    """
+    from hgr_tf.cli.comparison_table import LiveTable, print_verdicts
+    from hgr_tf.comparing import CompareConfig
+    from hgr_tf.comparing import compare as run
+
+    settings = CompareConfig.load(config)
+    if data is not None:
+        base = {**settings.base, "data": {**settings.base.get("data", {})}}
+        base["data"]["path"] = str(data)
+        settings = settings.model_copy(update={"base": base})
+    if seeds is not None:
+        settings = settings.model_copy(update={"seeds": tuple(range(1, seeds + 1))})
+    output = output or Path("comparisons") / config.stem
+    with LiveTable(settings) as table:
+        results = run(settings, output, workers=workers, told=table.told)
+    print_verdicts(results)
+    typer.echo(f"{output / 'report.html'}: the whole of it")

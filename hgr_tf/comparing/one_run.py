@@ -1,0 +1,91 @@
+"""One run of a comparison: trained, evaluated, and left as files."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hgr_tf.comparing.figures import Predictions, figures
+from hgr_tf.training.config import RunConfig
+
+RESULT = "result.json"
+PREDICTIONS = "predictions.npz"
+
+
+def limit_threads(threads: int) -> None:
+    """Gives this process its share of the cores; before TensorFlow's first use."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any]:
+    """Trains a run into a folder, or finds it there, and evaluates it.
+
+    Args:
+        config: Of the run.
+        folder: Of the run; holds result.json and predictions.npz at the end.
+        split: Split of the data to evaluate.
+
+    Returns:
+        What result.json holds: "figures", "seconds" and "peak_mb".
+    """
+    folder = Path(folder)
+    if (folder / RESULT).exists():
+        return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    from hgr_tf.data import PreparedData
+    from hgr_tf.training import train
+
+    start = time.process_time()
+    run = train(config, folder, verbose=0)
+    seconds = time.process_time() - start
+    predictions = predict(run.model, PreparedData.load(config.data.path), split)
+    temporary = folder / f".{PREDICTIONS}"
+    np.savez_compressed(temporary, **predictions._asdict())
+    os.replace(temporary, folder / PREDICTIONS)
+    result = {
+        "figures": figures(predictions),
+        "cpu_seconds": seconds,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    unfinished = folder / f".{RESULT}"
+    unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    os.replace(unfinished, folder / RESULT)
+    return result
+
+
+def predict(model: Any, data: Any, split: str, batch_size: int = 8192) -> Predictions:
+    """What a trained model says of every row of a split."""
+    import tensorflow as tf
+
+    from hgr_tf.features import USER
+
+    @tf.function(reduce_retracing=True)
+    def logits(inputs: Any) -> Any:
+        return tf.reshape(model.ranker(inputs, training=False), [-1])
+
+    columns: list[tuple[np.ndarray, ...]] = []
+    for inputs, labels, *weights in data.dataset(split, batch_size):
+        ranked = {name: value for name, value in inputs.items() if name != USER}
+        columns.append(
+            (
+                inputs[USER].numpy(),
+                labels.numpy().astype(float),
+                weights[0].numpy().astype(float) if weights else np.ones(len(labels)),
+                tf.sigmoid(tf.cast(logits(ranked), tf.float64)).numpy(),
+            )
+        )
+    return Predictions(*map(np.concatenate, zip(*columns, strict=True)))
+
+
+def load_predictions(folder: str | Path) -> Predictions:
+    """Reads what `run_once` left."""
+    with np.load(Path(folder) / PREDICTIONS) as arrays:
+        return Predictions(**{name: arrays[name] for name in Predictions._fields})

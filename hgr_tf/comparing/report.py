@@ -1,0 +1,69 @@
+"""report.html: a comparison on one page, without scripts or downloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from hgr_tf.comparing import plots
+
+
+def html_report(results: dict[str, Any]) -> str:
+    """The page of what results.json holds."""
+    methods = results["methods"]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hgr_tf.comparing", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(figure=figure, signed=signed, interval=interval)
+    pictures = {
+        "Reliability": plots.reliability_plot(methods),
+        "GAUC by activity": plots.activity_plot(methods),
+        "Validation GAUC over training": plots.history_plot(
+            methods, "val_gauc", "GAUC"
+        ),
+        "Validation LogLoss over training": plots.history_plot(
+            methods, "val_log_loss", "LogLoss"
+        ),
+        "Occupancy by level": plots.history_plot(
+            methods, "group_occupancy", "share of rows in lists of both classes"
+        ),
+        "Codebook usage by level": plots.history_plot(
+            methods, "codebook_usage", "share of codewords in use"
+        ),
+    }
+    return environment.get_template("report.html.jinja").render(
+        results={**results, "methods": _complete(methods)},
+        metrics=[*methods[results["baseline"]]["figures"]],
+        plots={
+            "differences": Markup(
+                plots.differences_plot(methods, results["smallest_gain"])
+            )
+        },
+        pictures=[(title, Markup(svg)) for title, svg in pictures.items() if svg],
+    )
+
+
+def figure(value: float | None) -> str:
+    """A figure with four places, or "undefined"."""
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign, or "undefined"."""
+    return "undefined" if value is None else f"{value:+.4f}"
+
+
+def interval(difference: dict[str, Any]) -> str:
+    """The interval of a difference, or "undefined"."""
+    if difference["low"] is None:
+        return "undefined"
+    return f"{signed(difference['low'])} to {signed(difference['high'])}"
+
+
+def _complete(methods: dict[str, Any]) -> dict[str, Any]:
+    empty = {"difference": None, "control": None, "verdict": None}
+    return {name: {**empty, **method} for name, method in methods.items()}

@@ -1,0 +1,1 @@
+"""What TensorFlow does with features: encoding raw values in a graph, embedding."""

@@ -1,0 +1,1 @@
+"""What TensorFlow does with each kind of feature, a file each, named as the kind."""

@@ -1,0 +1,33 @@
+"""`hgr_tf.features.kinds.categorical` in TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from hgr_tf.feature_graphs.graph import FeatureGraph
+from hgr_tf.feature_graphs.ids import by_vocabulary, one_id, vocabulary_table
+from hgr_tf.feature_graphs.raw_values import check_missing_numbers
+
+
+class CategoricalGraph(FeatureGraph):
+    """Looks up one value per row."""
+
+    def _prepare(self, vocabularies: Path) -> None:
+        if self._kind.dtype == "int64":
+            check_missing_numbers(self.feature.name, self._missing_values)
+        self._table = vocabulary_table(
+            self.feature.name,
+            self._learned.vocabulary,
+            vocabularies,
+            self._kind.first_vocabulary_id,
+        )
+
+    def encode(self, raw: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Ids [B]."""
+        return (one_id(raw, self.is_missing(raw), self.ids_of),)
+
+    def ids_of(self, text: tf.Tensor) -> tf.Tensor:
+        """Ids of texts that are not missing."""
+        return by_vocabulary(self._table, self._kind.oov_buckets)(text)

@@ -1,0 +1,114 @@
+import json
+
+import pytest
+
+from hgr_tf.comparing import CompareConfig, compare
+from hgr_tf.comparing.compare import run_folder
+from hgr_tf.training import ConfigError
+from tests.prepared import rows, write_prepared
+
+TEXT = """
+base:
+  data: {{path: {path}}}
+  ranker: {{type: mlp, embedding_dim: 4, hidden_units: [8]}}
+  training: {{batch_size: 256, epochs: 1, learning_rate: 0.03}}
+methods:
+  log_loss: none
+  list_ce: list_ce_batch
+baseline: log_loss
+seeds: 2
+{more}
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    splits = {"train": rows(1500, seed=0), "val": rows(600, seed=1)}
+    return write_prepared(folder, splits)
+
+
+def config(data, more=""):
+    return CompareConfig.from_yaml(TEXT.format(path=data, more=more))
+
+
+@pytest.fixture(scope="module")
+def compared(data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("comparison") / "one"
+    events = []
+    results = compare(
+        config(data), output, workers=1, told=lambda *event: events.append(event)
+    )
+    return output, results, events
+
+
+def test_every_run_is_trained_and_told_of(compared):
+    output, results, events = compared
+    assert [event[:2] for event in events].count(("list_ce", "trained")) == 2
+    for method in ("log_loss", "list_ce"):
+        for seed in (1, 2):
+            assert (run_folder(output, method, seed) / "FINISHED").exists()
+    assert json.loads((output / "results.json").read_text()) == results
+
+
+def test_figures_are_those_of_the_runs_own_metrics(compared):
+    output, results, _ = compared
+    metrics = json.loads(
+        (run_folder(output, "list_ce", 1) / "metrics.json").read_text()
+    )
+    figures = results["methods"]["list_ce"]["figures"]
+    for name in ("log_loss", "pcoc", "ece"):
+        assert figures[name]["by_seed"][0] == pytest.approx(metrics[name], abs=1e-5)
+
+
+def test_the_report_is_one_page_with_every_plot(compared):
+    page = (compared[0] / "report.html").read_text()
+    assert page.count("<svg") >= 5
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "<script" not in page
+    assert "list_ce" in page
+
+
+def test_a_finished_run_is_not_repeated(compared, data):
+    output, results, _ = compared
+    kept = run_folder(output, "log_loss", 1) / "model.weights.h5"
+    before = kept.stat().st_mtime_ns
+    (run_folder(output, "list_ce", 2) / "result.json").unlink()
+    again = compare(config(data), output, workers=1)
+    assert kept.stat().st_mtime_ns == before
+    for method in ("log_loss", "list_ce"):
+        figures = results["methods"][method]["figures"]
+        assert again["methods"][method]["figures"] == figures
+
+
+def test_another_comparison_is_refused(compared, data):
+    with pytest.raises(ValueError, match="holds another comparison"):
+        compare(config(data, "tuning: {trials: 1}"), compared[0])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("controls: {list_ce: other}", r"names of methods.*got \['other'\]"),
+        ("tuning: {space: {a: {low: 2, high: 1}}}", "low must be below high"),
+        ("colour: red", "colour"),
+    ],
+)
+def test_wrong_configs_are_named(data, more, message):
+    with pytest.raises(ConfigError, match=message):
+        config(data, more)
+
+
+def test_a_wrong_field_of_a_method_is_named_before_anything_runs(data):
+    text = TEXT.format(path=data, more="").replace("list_ce_batch", "{rankng: 1}")
+    with pytest.raises(ConfigError, match="rankng"):
+        CompareConfig.from_yaml(text)
+
+
+@pytest.mark.slow
+def test_every_method_is_tuned_by_the_same_search(data, tmp_path):
+    more = "tuning: {trials: 2, space: {training.learning_rate: [0.001, 0.03]}}"
+    results = compare(config(data, more), tmp_path / "tuned", workers=2)
+    for method in results["methods"].values():
+        assert set(method["tuned"]) == {"training.learning_rate"}
+    assert (tmp_path / "tuned" / "tuning" / "list_ce" / "tuning.db").exists()
