@@ -88,9 +88,12 @@ class Table(Strict):
         unmatched: Log rows whose id the table lacks: "missing" keeps them with
             every feature of the table missing, "reject" sends them to the
             dead letters. They are counted either way.
+        max_unmatched: Share of log rows without a row in the table past which
+            the run stops: keys that are written in two ways never meet.
     """
 
     key: str
     path: str | None = None
     format: Format = Format()
     unmatched: Literal["missing", "reject"] = "missing"
+    max_unmatched: float = Field(0.99, ge=0, le=1)

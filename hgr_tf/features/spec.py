@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,8 @@ from hgr_tf.features.log_files import Format, Table
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transform import Transform
+
+_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 Owner = Literal["user", "item", "context"]
 
@@ -109,16 +112,12 @@ class FeatureSpec(Strict):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"feature names must differ, seen twice: {twice}")
-        bad = [n for n in names if n.startswith("__") or "/" in n]
+        bad = [n for n in names if not re.fullmatch(_NAME, n)]
         if bad:
             raise ValueError(
-                f"feature names must not start with '__' or hold '/', got {bad}"
-            )
-        counts = [n for n in names if n.removesuffix(".counts") in {*names} - {n}]
-        if counts:
-            raise ValueError(
-                "feature names must not be that of another with '.counts', where the "
-                f"counts of its vocabulary go, got {counts}"
+                "a feature's name must be letters, digits and '_', from a letter on, "
+                f"since it names an input of the served model; got {bad}: name it "
+                f"{_safe(bad[0])!r} and give it `column: {bad[0]!r}`"
             )
         return self
 
@@ -227,3 +226,9 @@ class FeatureSpec(Strict):
 
     def _id_column(self, owner: Owner) -> str | None:
         return {"user": self.user_id, "item": self.item_id}.get(owner)
+
+
+def _safe(name: str) -> str:
+    """A name that may be that of a feature, close to one that may not."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "feature"
+    return name if name[0].isalpha() else f"f_{name}"
