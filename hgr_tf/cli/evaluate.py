@@ -41,8 +41,9 @@ def evaluate(
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
     load_tensorflow()
     from hgr_tf import training
-    from hgr_tf.cli.metrics_table import print_metrics
+    from hgr_tf.cli.metrics_table import figure, print_metrics
     from hgr_tf.data import PreparedData
+    from hgr_tf.training.run_folder import nulls
 
     loaded = training.load_run(run)
     data = data or Path(loaded.config.data.path)
@@ -61,12 +62,13 @@ def evaluate(
         metrics["permuted_gauc"] = taste.permuted_gauc
         metrics["permuted_log_loss"] = taste.permuted_log_loss
     if as_json:
-        typer.echo(json.dumps(metrics))
+        typer.echo(json.dumps(nulls(metrics), allow_nan=False))
     else:
         print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
     if user_taste and not as_json:
         typer.echo(
-            f"Users' embeddings swapped: GAUC {taste.permuted_gauc:.4f} "
-            f"({-taste.gauc_drop:+.4f}), LogLoss {taste.permuted_log_loss:.4f} "
-            f"({taste.log_loss_rise:+.4f})"
+            f"Users' embeddings swapped: GAUC {figure(taste.permuted_gauc)} "
+            f"({figure(-taste.gauc_drop, '+.4f')}), "
+            f"LogLoss {figure(taste.permuted_log_loss)} "
+            f"({figure(taste.log_loss_rise, '+.4f')})"
         )
