@@ -84,7 +84,7 @@ def test_a_weightless_batch_leaves_a_metric_undefined(name):
 @pytest.mark.parametrize("name", ["AreaUnderCurve", "GroupAUC"])
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_area_of_one_class_is_undefined(name, label):
-    assert np.isnan(value(name, LABELS == label))
+    assert np.isnan(value(name, label == LABELS))
 
 
 def test_ratio_without_a_positive_is_undefined():

@@ -104,7 +104,7 @@ def test_history_is_a_weighted_mean(rate):
     logged = []
     for factor in (1.0, 10.0):
         model = make_model()
-        model.optimizer.learning_rate.assign(rate if factor == 1 or not rate else rate)
+        model.optimizer.learning_rate.assign(rate)
         rows = dataset(ROWS, weights=factor * WEIGHTS)
         history = model.fit(rows, verbose=0, validation_data=rows).history
         logged.append({name: values[0] for name, values in history.items()})
