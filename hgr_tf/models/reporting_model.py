@@ -193,7 +193,7 @@ class ReportingModel(tf.keras.Model):
 
 def warn_of_undefined(results: dict) -> dict:
     """Returns results, with a warning that names those that are NaN."""
-    names = [name for name, value in results.items() if np.isnan(value)]
+    names = sorted(name for name, value in results.items() if np.isnan(value))
     if names:
         warnings.warn(
             f"{', '.join(names)}: undefined on the rows that were evaluated, NaN. AUC "
