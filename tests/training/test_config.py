@@ -63,3 +63,17 @@ def test_a_field_wins_over_its_preset():
 def test_only_the_hierarchical_presets_quantize(preset):
     method = MethodConfig.model_validate(preset)
     assert method.has_codes == (preset in ("default", "paper"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("training: {lr: 0.003}", "did you mean 'learning_rate'"),
+        ("ranker: {type: dcn_v2, hiden_units: [3]}", "did you mean 'hidden_units'"),
+        ("trainin: {}", "did you mean 'training'"),
+        ("training: {zzz: 1}", "there are batch_size, epochs"),
+    ],
+)
+def test_unknown_fields_are_told_what_they_may_have_meant(text, message):
+    with pytest.raises(ValueError, match=message):
+        RunConfig.from_yaml(text)
