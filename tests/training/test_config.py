@@ -19,7 +19,7 @@ seed: 7
     ("text", "message"),
     [
         ("method: nope", "method.preset: Input should be 'none'.*got 'nope'"),
-        ("method: {presett: none}", "method.presett: Extra inputs"),
+        ("method: {presett: none}", "method.presett: unknown field"),
         ("method: 3", "method: .*got 3"),
         ("ranker: {type: gbdt}", "ranker: .*'mlp', 'dcn_v2', 'dlrm'.*gbdt"),
         ("ranker: {type: mlp, dropout: 2}", "ranker.mlp.dropout: .*less than 1, got 2"),
@@ -27,7 +27,7 @@ seed: 7
         ("training: {epochs: many}", "training.epochs: .*got 'many'"),
         ("training: {learning_rate: 0}", "learning_rate: .*got 0"),
         ("seed: -1", "seed: .*got -1"),
-        ("colour: red", "colour: Extra inputs"),
+        ("colour: red", "colour: unknown field"),
         ("[1, 2]", "got \\[1, 2\\]"),
         ("a: [", "not YAML"),
     ],
