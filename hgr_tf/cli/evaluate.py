@@ -46,7 +46,13 @@ def evaluate(
     from hgr_tf.training.run_folder import nulls
 
     loaded = training.load_run(run)
-    data = data or Path(loaded.config.data.path)
+    if data is None:
+        data = Path(loaded.config.data.path)
+        if not data.is_dir():
+            raise ValueError(
+                f"{data}: no such folder here, where the run was trained on it: "
+                "say where it is with --data"
+            )
     split = split or loaded.config.data.validation
     prepared = PreparedData.load(data, spec=loaded.encoding.spec)
     prepared.check_encoding(loaded.encoding)

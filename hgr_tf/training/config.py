@@ -219,4 +219,4 @@ class RunConfig(_Strict):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error)}") from error
+            raise ConfigError(f"{source}: {describe(error, cls)}") from error

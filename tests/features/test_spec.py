@@ -53,7 +53,7 @@ def test_columns_of_log_and_tables():
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ("colour: red", "colour: Extra inputs are not permitted"),
+        ("colour: red", "colour: unknown field"),
         ("label: {column: c, min: 1, max: 1}", "min must be below max"),
         ("context: {price: {type: numeric}}", "seen twice: ['price']"),
         ("context: {__x: {type: numeric}}", "name it 'x' and give it `column: '__x'`"),
