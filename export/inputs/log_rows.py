@@ -45,8 +45,8 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
     header may leave out the label, or all that only training needs.
 
     Args:
-        path: Of the file; its suffix says the format.
-        spec: Of the exported model.
+        path: Path of the file; its suffix says the format.
+        spec: Spec of the exported model.
 
     Raises:
         ValueError: The file cannot be read, or lacks a column.

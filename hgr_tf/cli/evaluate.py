@@ -21,7 +21,7 @@ def evaluate(
         str | None, typer.Option(help="Which split. Default: the validation split.")
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Examples a step; only speed depends on it.")
+        int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
     ] = 8192,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON.")

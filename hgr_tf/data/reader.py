@@ -148,7 +148,7 @@ class PreparedData:
             batch_size: Examples of a batch.
             shuffle: Whether to shuffle. Otherwise the rows come in the order of the
                 shards.
-            seed: Of the shuffling, at least 0.
+            seed: Seed of the shuffling, at least 0.
             epochs: Numbers of the passes over the split, one after another.
             first_step: Batches of the first of these passes to leave out.
             drop_remainder: Whether to drop a pass's last batch if it is short.

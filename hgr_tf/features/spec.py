@@ -58,9 +58,9 @@ class FeatureSpec(Strict):
         tables: Tables of user and item features. With a table, the features
             of its owner come from it, but for the id column itself.
         missing_values: Texts that mean "missing", beside null and "".
-        time_unit: Of the time column, when it counts from 1970 (UTC). Allows
+        time_unit: Time unit of the time column, when it counts from 1970 (UTC). Allows
             dates in `split` and statistics by day.
-        format: Of the log's files.
+        format: Format of the log's files.
         split: How rows are split, when the inputs are not given by split.
         overlap: Equal rows in two splits: "count" them, "fail", or "ignore".
         duplicates: Equal rows within a split: "keep", "count" or "drop" all

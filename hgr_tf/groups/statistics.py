@@ -29,7 +29,7 @@ def group_statistics(groups, labels, sample_weight=None, quantiles=(0.1, 0.5, 0.
         groups: `Groups` of the batch.
         labels: [batch].
         sample_weight: Optional [batch]; samples of weight 0 do not count.
-        quantiles: Of the lengths of a level's groups, each group once (the
+        quantiles: Quantiles of the lengths of a level's groups, each group once (the
             nearest length, not an interpolated one).
 
     Returns:

@@ -96,7 +96,7 @@ class GroupAUC(tf.keras.metrics.Metric):
 
         It is computed anew when the rows have grown by half since the last time,
         so a whole epoch of calls costs about three sorts of all its rows instead
-        of one a step.
+        of one per step.
 
         Returns:
             A scalar: the GAUC of the rows so far, or of the first two thirds or

@@ -19,8 +19,8 @@ def build_model(
     """Makes the untrained model of a config, with all its variables.
 
     Args:
-        config: Of the run; its seed decides the initial weights.
-        encoding: Of the features.
+        config: Config of the run; its seed decides the initial weights.
+        encoding: Encoding of the features.
         steps_per_epoch: When the codebooks start depends on it.
     """
     tf.keras.utils.set_random_seed(config.seed)

@@ -18,7 +18,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
     finds in it which epoch was best.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         step_end: Writes the checkpoint, and knows whether to stop.
         stopping: When to stop early; None never stops.
     """

@@ -72,7 +72,7 @@ class RunFolder:
         """Makes the folder, or checks that it holds a run of this config.
 
         Args:
-            config: Of the run about to start.
+            config: Config of the run about to start.
             overwrite: Remove a run that is there, finished or not.
 
         Raises:

@@ -50,11 +50,11 @@ def train(
     runs are equal.
 
     Args:
-        config: Of the run; `config.data.path` must be set.
+        config: Config of the run; `config.data.path` must be set.
         output: The run folder; see `RunFolder` for what it will hold.
         overwrite: Remove a run that is there.
         verbose: As in Keras's `fit`; by default a progress bar on a terminal,
-            and elsewhere a line an epoch.
+            and elsewhere a line per epoch.
 
     Returns:
         The finished run.

@@ -93,7 +93,7 @@ def make_manifest(settings: Settings, plan: Plan, shards, counts) -> Manifest:
 
 
 def versions() -> dict[str, str]:
-    """Of this package, Python and the libraries that the bytes depend on."""
+    """Versions of this package, Python and the libraries that the bytes depend on."""
     found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"hgr_tf": hgr_tf.__version__, "python": platform.python_version(), **found}
 

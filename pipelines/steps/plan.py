@@ -53,7 +53,7 @@ class MakePlan(beam.DoFn):
 
         Args:
             _: Nothing; the inputs are side inputs.
-            observation: Of all batches.
+            observation: Observation of all batches.
             tables: Blocks of the side tables.
             counts: Counters of the run.
             dead_letters: (source, number) of the files already written.
@@ -161,7 +161,7 @@ def previous_encoding(settings: Settings) -> FeatureEncoding | None:
 
 
 def num_shards(observation: Observation, split: int, settings: Settings) -> int:
-    """Shards of a split: its rows over the rows a shard, at least 1."""
+    """Shards of a split: its rows over the rows per shard, at least 1."""
     rows = int(observation.splits[split][0])
     return max(1, -(-rows // settings.shard_rows))
 

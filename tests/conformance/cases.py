@@ -135,7 +135,7 @@ LOSSES = {
         "inputs": (LABELS, LOGITS, CODES),
     },
     "ListwiseLoss": _groupwise(_mean_margin),
-    "HierarchicalGroupwiseLoss: a loss a level": _groupwise(["softmax_ce", "jrc"]),
+    "HierarchicalGroupwiseLoss: a loss per level": _groupwise(["softmax_ce", "jrc"]),
     "GroupwiseBaselineLoss": {
         "make": lambda: hgr_tf.losses.GroupwiseBaselineLoss("softmax_ce"),
         "inputs": (LABELS, LOGITS),
