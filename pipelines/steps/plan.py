@@ -131,11 +131,12 @@ def _check_unmatched(counts: dict[str, int], owner: str, settings: Settings) -> 
 
 
 def check_splits(observation: Observation, settings: Settings) -> None:
-    """Raises `PrepareError` if a split gets no row."""
-    names = settings.splits
+    """Raises `PrepareError` if "train" gets no row, or one split by time all rows."""
+    names, by_time = settings.splits, isinstance(settings.spec.split, TimeSplit)
     empty = [n for i, n in enumerate(names) if i not in observation.splits]
-    if not empty:
-        return
+    all_in_one = bool(empty) and by_time and len(observation.splits) == 1
+    if TRAIN not in empty and not all_in_one:
+        return  # small data may leave a split empty: a notice tells of it
     rows = {names[i]: int(n) for i, (n, _) in observation.splits.items()}
     text = f"no row is in {empty[0]!r}; rows by split: {rows}"
     if TRAIN in empty:
@@ -144,7 +145,7 @@ def check_splits(observation: Observation, settings: Settings) -> None:
             f"rows by split: {rows}"
         )
     days = [day for _, day in observation.days]
-    if days and isinstance(settings.spec.split, TimeSplit):
+    if days and by_time:
         first, last = (str(EPOCH + timedelta(days=d)) for d in (min(days), max(days)))
         text += (
             f"; read in {settings.spec.time_unit!r} (`time_unit`), times run from "
