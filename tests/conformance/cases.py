@@ -143,6 +143,11 @@ LOSSES = {
 }
 
 METRICS = {
+    "AreaUnderCurve": {
+        "make": lambda: hgr_tf.metrics.AreaUnderCurve(4),
+        "inputs": {"y_true": LABELS, "y_pred": PROBABILITIES},
+        "expected": float(tf.keras.metrics.AUC(4)(LABELS, PROBABILITIES)),
+    },
     "CodebookUsage": {
         "make": lambda: hgr_tf.metrics.CodebookUsage(8, level=2),
         "inputs": {"codes": CODES},
