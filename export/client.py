@@ -37,7 +37,7 @@ class Client:
     Args:
         address: host:port of its gRPC service.
         model: Name of the model there.
-        version: Of the model; by default the newest that the server has.
+        version: Version of the model; by default the newest that the server has.
         timeout_seconds: Deadline of a call, its retries included.
         attempts: Tries of a call, at most. Between them it waits a random
             time that doubles on average.

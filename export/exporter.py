@@ -64,7 +64,7 @@ def export_for_serving(
         with_logits: Whether to give logits beside the probabilities.
         keep: How many of the newest versions to keep, beside this one where a
             lower `version` makes it an older one; all by default.
-        seed: Of the warm-up values.
+        seed: Seed of the warm-up values.
 
     Returns:
         The published folder.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from hgr_tf.pipelines.files.files import (
 from hgr_tf.pipelines.files.progress import Progress
 from hgr_tf.pipelines.running.configure import configure
 from hgr_tf.pipelines.running.locking import locked
+from hgr_tf.pipelines.running.notices import notices
 from hgr_tf.pipelines.running.output_folder import (
     clear,
     keep_dead_letters,
@@ -36,6 +38,8 @@ from hgr_tf.pipelines.running.output_folder import (
 )
 from hgr_tf.pipelines.running.supervised import run_supervised
 from hgr_tf.pipelines.settings import DEAD_LETTERS, Settings
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def prepare(
@@ -107,7 +111,10 @@ def prepare(
                 remove_results(run.output)
             remove_temporary(run)
         text = read_bytes(join(run.output, FILE_NAME))
-    return Manifest.model_validate_json(text)
+    manifest = Manifest.model_validate_json(text)
+    for line in notices(run, manifest):
+        _LOGGER.warning("warning: %s", line)
+    return manifest
 
 
 def launch(

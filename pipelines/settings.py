@@ -18,7 +18,7 @@ Join = Literal["auto", "side", "shuffle"]
 
 DEAD_LETTERS = "dead_letter-*.jsonl"
 FAILED_DEAD_LETTERS = f"failed-{DEAD_LETTERS}"
-"""Of a run that was to replace a finished one, whose own ones stay."""
+"""Pattern used when a replacing run fails; the finished run keeps its own."""
 
 _PARTITION_BYTES = 16 << 20
 _FEWEST_PARTITIONS, _MOST_PARTITIONS = 16, 1_024
@@ -44,10 +44,10 @@ class Settings:
         splits: Names of the splits, in order.
         output: Folder of the result.
         temporary: Folder below it, for this run alone.
-        seed: Of everything that is random.
-        shard_rows: Rows a shard, about.
+        seed: Seed of everything that is random.
+        shard_rows: Rows per shard, about.
         compression: Level of gzip (ISA-L's), 0 to 3.
-        output_format: Of the shards: a file of `output/formats/`.
+        output_format: Output format of the shards: a file of `output/formats/`.
         layout: Order of the rows.
         join: How each owner's table is joined: "side" or "shuffle".
         max_bad_fraction: Share of bad rows past which the run fails.

@@ -33,7 +33,7 @@ def write_warmup(
         names: The features it takes.
         signatures: The signatures it has.
         records: How many; 0 writes no file.
-        seed: Of the drawn values.
+        seed: Seed of the drawn values.
 
     Raises:
         ValueError: `records` is negative or more than `MOST`.

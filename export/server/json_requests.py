@@ -115,7 +115,7 @@ def classify_response(response) -> dict[str, Any]:
 
 
 def regress_response(response) -> dict[str, Any]:
-    """JSON of a RegressionResponse: a value an example."""
+    """JSON of a RegressionResponse: a value per example."""
     return {"results": [r.value for r in response.result.regressions]}
 
 

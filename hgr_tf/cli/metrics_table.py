@@ -15,6 +15,11 @@ TITLES = {
 """Metrics in the order of their columns; arrows say which way is better."""
 
 
+def figure(value: float, form: str = ".4f") -> str:
+    """A metric as text; "undefined" for NaN."""
+    return "undefined" if value != value else format(value, form)
+
+
 def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     """Prints a row of metrics for each name."""
     shown = [name for name in TITLES if all(name in row for row in rows.values())]
@@ -23,5 +28,5 @@ def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     for name in shown:
         table.add_column(TITLES[name], justify="right")
     for label, row in rows.items():
-        table.add_row(label, *(f"{row[name]:.4f}" for name in shown))
+        table.add_row(label, *(figure(row[name]) for name in shown))
     Console().print(table)

@@ -139,7 +139,7 @@ def prepare(
         ),
     ] = False,
     shard_rows: Annotated[
-        int, typer.Option(min=1, help="Rows a shard, about.")
+        int, typer.Option(min=1, help="Rows per shard, about.")
     ] = 100_000,
     compression: Annotated[
         int, typer.Option(min=0, max=3, help="Of gzip: 0 is fastest, 3 smallest.")

@@ -27,7 +27,7 @@ class Batches:
         epochs: Numbers of the passes over the rows, one after another.
         first_step: Batches of the first of these passes to leave out.
         shuffle: Whether to shuffle; otherwise rows come in the order of the units.
-        seed: Of the shuffling, at least 0.
+        seed: Seed of the shuffling, at least 0.
         shuffle_buffer: Rows that a pool may have; None for as many as memory holds.
         drop_remainder: Whether to drop a pass's last batch if it is short.
         worker: (index, count): this worker takes its share of the rows of each batch.

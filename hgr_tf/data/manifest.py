@@ -29,7 +29,7 @@ class Shard(BaseModel):
         file: Path relative to the folder.
         rows: Rows of the log in it.
         bytes: Size as stored.
-        sha256: Of the stored bytes.
+        sha256: SHA-256 of the stored bytes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,17 +52,17 @@ class Manifest(BaseModel):
     """What a finished folder holds and how it came to be.
 
     Attributes:
-        format_version: Of this file and of what it describes.
+        format_version: Format version of this file and of what it describes.
         spec_sha256: `FeatureSpec.digest()` of the spec the data follows.
-        encoding_sha256: Of each file of the encoding, by path relative to the
+        encoding_sha256: SHA-256 of each file of the encoding, by path relative to the
             folder.
         output_format: "parquet" holds encoded columns and "tfrecord" a
             tf.train.Example for each row; training reads both. The
             others are for other tools.
         splits: By name ("train", "val", ...).
         counters: Rows read, kept, rejected by reason, joined, ...
-        versions: Of this package and the libraries that matter.
-        arguments: Of the run, so that it can be repeated.
+        versions: Versions of this package and the libraries that matter.
+        arguments: Arguments of the run, so that it can be repeated.
     """
 
     model_config = ConfigDict(extra="forbid")

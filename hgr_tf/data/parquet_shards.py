@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from hgr_tf.data.manifest import ManifestError
 from hgr_tf.data.row_store import Columns, RowLayout
 from hgr_tf.data.shards import Shards, Unit
+from hgr_tf.features.kind import Form
 
 
 class ParquetShards(Shards):
@@ -55,28 +56,27 @@ class ParquetShards(Shards):
         return pq.read_metadata(self.path(shard))
 
 
-def _values(column: pa.Array, max_length: int | None) -> np.ndarray:
-    if max_length is None:
+def _values(column: pa.Array, form: Form | None) -> np.ndarray:
+    if form is None:
         return column.to_numpy(zero_copy_only=False)
-    return padded(
-        column.flatten().to_numpy(), column.value_lengths().to_numpy(), max_length
-    )
+    values, lengths = column.flatten(), column.value_lengths()
+    return padded(values.to_numpy(), lengths.to_numpy(), form.size)
 
 
-def padded(values: np.ndarray, lengths: np.ndarray, max_length: int) -> np.ndarray:
+def padded(values: np.ndarray, lengths: np.ndarray, size: int) -> np.ndarray:
     """Lists as rows of a matrix.
 
     Args:
         values: The values of all lists, one list after the other.
         lengths: `[n]` how many each has.
-        max_length: Values past it are cut off.
+        size: Length of the rows; values past it are cut off.
 
     Returns:
-        `[n, max_length]`, filled up with 0.
+        `[n, size]`, filled up with 0.
     """
-    rows = np.zeros((len(lengths), max_length), values.dtype)
+    rows = np.zeros((len(lengths), size), values.dtype)
     row = np.repeat(np.arange(len(lengths)), lengths)
     place = np.arange(len(values)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    kept = place < max_length
+    kept = place < size
     rows[row[kept], place[kept]] = values[kept]
     return rows

@@ -148,7 +148,7 @@ class PreparedData:
             batch_size: Examples of a batch.
             shuffle: Whether to shuffle. Otherwise the rows come in the order of the
                 shards.
-            seed: Of the shuffling, at least 0.
+            seed: Seed of the shuffling, at least 0.
             epochs: Numbers of the passes over the split, one after another.
             first_step: Batches of the first of these passes to leave out.
             drop_remainder: Whether to drop a pass's last batch if it is short.
@@ -162,9 +162,9 @@ class PreparedData:
 
         Returns:
             Elements (features, label) or, where the data has weights,
-            (features, label, weight). Features are {name: [B] int64 |
-            [B, max_length] int64 padded with 0 | [B] float32, "__user__":
-            [B] int64}; label and weight are [B] float32.
+            (features, label, weight). Features are {input: [B] or [B, size],
+            int64 or float32, as `FeatureSpec.inputs` says, short lists padded with 0;
+            "__user__": [B] int64}; label and weight are [B] float32.
 
         Raises:
             ManifestError: No such split, or it is empty, or a shard of it is
@@ -230,9 +230,10 @@ class PreparedData:
         return TFRECORD_BUFFER if shuffled and self._reader == "tfrecord" else None
 
     def _as_dataset(self, batches: Batches, layout: RowLayout, size: int | None):
-        types = [tf.int64, tf.float32, tf.int64] + [tf.int64] * len(layout.lists)
+        types = [tf.int64, tf.float32, tf.int64]
+        types += [tf.as_dtype(form.dtype) for form in layout.lists.values()]
         shapes = [[len(layout.ids), size], [len(layout.floats), size], [size]]
-        shapes += [[size, length] for length in layout.lists.values()]
+        shapes += [[size, *form.shape] for form in layout.lists.values()]
 
         def arrays(index: np.ndarray) -> list[np.ndarray]:
             try:

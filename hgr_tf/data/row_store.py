@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding
+from hgr_tf.features.kind import Form
 
 Columns = dict[str, np.ndarray]
-"""Decoded columns by name: `[n]`, or `[n, max_length]` padded with 0 for lists."""
+"""Decoded columns by name: `[n]`, or `[n, size]` for lists, padded with 0."""
 
 _BLOCK = 1024
 
@@ -19,15 +20,15 @@ class RowLayout:
     """Which column of a data set lies in which array.
 
     Attributes:
-        ids: Names of the features with one id per row.
-        lists: Padded length of each feature with several ids per row.
-        floats: Names of the numeric columns; label and weight come last.
-        id_type: Narrowest integer type that holds the ids of every feature.
+        ids: Names of the inputs with one integer per row.
+        floats: Names of the columns with one float per row, label and weight included.
+        lists: Forms of the inputs with a list per row.
+        id_type: The narrowest integer type that holds the ids of every feature.
     """
 
     ids: tuple[str, ...]
-    lists: dict[str, int] = field(hash=False)
     floats: tuple[str, ...]
+    lists: dict[str, Form] = field(hash=False)
     id_type: type = np.int32
 
     @classmethod
@@ -35,24 +36,20 @@ class RowLayout:
         """The layout of data of this encoding.
 
         Args:
-            encoding: Names and kinds of the features.
+            encoding: Names and forms of the inputs.
             has_weight: Whether rows carry a weight.
         """
-        ids, lists, floats, most = [], {}, [], 0
-        for feature in encoding.spec.features():
-            transform = feature.transform
-            if not transform.is_categorical:
-                floats.append(feature.name)
-                continue
-            most = max(most, encoding.num_ids(feature.name))
-            if transform.is_multivalued:
-                lists[feature.name] = transform.max_length
-            else:
-                ids.append(feature.name)
-        floats += [LABEL, WEIGHT] if has_weight else [LABEL]
-        fits = most <= np.iinfo(np.int32).max
-        id_type = np.int32 if fits else np.int64
-        return cls(tuple(ids), lists, tuple(floats), id_type)
+        inputs = encoding.spec.inputs()
+        single = {name: form for name, form in inputs.items() if form.size is None}
+        return cls(
+            ids=tuple(n for n, form in single.items() if form.dtype == "int64"),
+            floats=(
+                *(n for n, form in single.items() if form.dtype == "float32"),
+                *((LABEL, WEIGHT) if has_weight else (LABEL,)),
+            ),
+            lists={n: form for n, form in inputs.items() if form.size is not None},
+            id_type=_id_type(encoding),
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,8 +59,16 @@ class RowLayout:
     @property
     def row_bytes(self) -> int:
         """Bytes that one row takes in memory."""
-        ids = len(self.ids) + sum(self.lists.values())
-        return ids * np.dtype(self.id_type).itemsize + 4 * len(self.floats) + 8
+        lists = sum(
+            form.size * self.stored_type(form.dtype).itemsize
+            for form in self.lists.values()
+        )
+        ids = len(self.ids) * np.dtype(self.id_type).itemsize
+        return ids + 4 * len(self.floats) + lists + 8
+
+    def stored_type(self, dtype: str) -> np.dtype:
+        """The type that values of an input are stored as."""
+        return np.dtype(self.id_type if dtype == "int64" else dtype)
 
 
 class RowStore:
@@ -80,8 +85,8 @@ class RowStore:
         self._floats = np.empty((rows, len(layout.floats)), np.float32)
         self._users = np.empty(rows, np.int64)
         self._lists = {
-            name: np.empty((rows, length), layout.id_type)
-            for name, length in layout.lists.items()
+            name: np.empty((rows, form.size), layout.stored_type(form.dtype))
+            for name, form in layout.lists.items()
         }
 
     def fill(self, start: int, columns: Columns) -> None:
@@ -101,12 +106,26 @@ class RowStore:
 
         Returns:
             `[ids, n]` int64, `[floats, n]` float32, `[n]` int64 users, and for each
-            list `[n, max_length]` int64.
+            list `[n, size]` int64 or float32.
         """
-        lists = [a.take(rows, axis=0).astype(np.int64) for a in self._lists.values()]
+        lists = [
+            array.take(rows, axis=0).astype(self.layout.lists[name].dtype, copy=False)
+            for name, array in self._lists.items()
+        ]
         ids = self._ids.take(rows, axis=0).T.astype(np.int64, order="C")
         floats = np.ascontiguousarray(self._floats.take(rows, axis=0).T)
         return [ids, floats, self._users.take(rows), *lists]
+
+
+def _id_type(encoding: FeatureEncoding) -> type:
+    limit = np.iinfo(np.int32).max
+    for feature in encoding.spec.features():
+        if any(form.dtype == "int64" for form in feature.transform.forms):
+            # Integers that are no ids may have any size.
+            most = feature.transform.num_ids(encoding.learned(feature.name))
+            if most is None or most > limit:
+                return np.int64
+    return np.int32
 
 
 def _interleave(rows: np.ndarray, columns: list[np.ndarray]) -> None:

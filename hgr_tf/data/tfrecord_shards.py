@@ -6,12 +6,14 @@ import functools
 import hashlib
 import struct
 
+import numpy as np
 import tensorflow as tf
 from isal import igzip
 
 from hgr_tf.data.manifest import ManifestError
 from hgr_tf.data.row_store import Columns, RowLayout
 from hgr_tf.data.shards import Shards, Unit
+from hgr_tf.features.kind import Form
 
 ROWS_AT_ONCE = 16_384
 """Examples that are parsed together."""
@@ -83,18 +85,18 @@ def _split(data: bytes, most: int | None) -> list[bytes]:
 
 
 def _schema(layout: RowLayout) -> dict:
+    schema = dict.fromkeys(layout.names, tf.io.FixedLenFeature([], tf.int64))
     one_float = tf.io.FixedLenFeature([], tf.float32)
-    one_id = tf.io.FixedLenFeature([], tf.int64)
-    ids = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-    schema = dict.fromkeys(layout.names, one_id)
-    return (
-        schema
-        | dict.fromkeys(layout.floats, one_float)
-        | {n: ids for n in layout.lists}
-    )
+    schema |= dict.fromkeys(layout.floats, one_float)
+    for name, form in layout.lists.items():
+        if form.padded:
+            schema[name] = tf.io.RaggedFeature(form.dtype, row_splits_dtype=tf.int64)
+        else:
+            schema[name] = tf.io.FixedLenFeature(form.shape, form.dtype)
+    return schema
 
 
-def _joined(parts, max_length):
-    if max_length is not None:
-        parts = [part.to_tensor(shape=[None, max_length]) for part in parts]
+def _joined(parts: list, form: Form | None) -> np.ndarray:
+    if form is not None and form.padded:
+        parts = [part.to_tensor(shape=[None, form.size]) for part in parts]
     return tf.concat(parts, axis=0).numpy()

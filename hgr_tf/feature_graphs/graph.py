@@ -98,8 +98,8 @@ class FeatureGraph(tf.Module):
         """Turns a feature's inputs in a Keras model into one vector [B, width].
 
         Args:
-            name: Of the feature, for the names of layers.
-            kind: Of the feature.
+            name: Name of the feature, for the names of layers.
+            kind: Kind of the feature.
             inputs: Keras tensors, one for each form of the kind.
             table: Embeds ids [...] as [..., dim]; None for a kind without ids.
             pooling: "mean", "sum" or "max" of a list's embeddings.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,8 @@ from hgr_tf.features.past import check_past, past_features, request_columns
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transform import Transform
+
+_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 Owner = Literal["user", "item", "context"]
 
@@ -65,9 +68,9 @@ class FeatureSpec(Strict):
         tables: Tables of user and item features. With a table, the features
             of its owner come from it, but for the id column itself.
         missing_values: Texts that mean "missing", beside null and "".
-        time_unit: Of the time column, when it counts from 1970 (UTC). Allows
+        time_unit: Time unit of the time column, when it counts from 1970 (UTC). Allows
             dates in `split` and statistics by day.
-        format: Of the log's files.
+        format: Format of the log's files.
         split: How rows are split, when the inputs are not given by split.
         overlap: Equal rows in two splits: "count" them, "fail", or "ignore".
         duplicates: Equal rows within a split: "keep", "count" or "drop" all
@@ -127,16 +130,12 @@ class FeatureSpec(Strict):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"feature names must differ, seen twice: {twice}")
-        bad = [n for n in names if n.startswith("__") or "/" in n]
+        bad = [n for n in names if not re.fullmatch(_NAME, n)]
         if bad:
             raise ValueError(
-                f"feature names must not start with '__' or hold '/', got {bad}"
-            )
-        counts = [n for n in names if n.removesuffix(".counts") in {*names} - {n}]
-        if counts:
-            raise ValueError(
-                "feature names must not be that of another with '.counts', where the "
-                f"counts of its vocabulary go, got {counts}"
+                "a feature's name must be letters, digits and '_', from a letter on, "
+                f"since it names an input of the served model; got {bad}: name it "
+                f"{_safe(bad[0])!r} and give it `column: {bad[0]!r}`"
             )
         return self
 
@@ -264,3 +263,9 @@ class FeatureSpec(Strict):
 
     def _id_column(self, owner: Owner) -> str | None:
         return {"user": self.user_id, "item": self.item_id}.get(owner)
+
+
+def _safe(name: str) -> str:
+    """A name that may be that of a feature, close to one that may not."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "feature"
+    return name if name[0].isalpha() else f"f_{name}"

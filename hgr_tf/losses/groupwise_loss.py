@@ -21,8 +21,8 @@ class GroupwiseLossOutput(NamedTuple):
     Attributes:
         loss: float32 scalar.
         level_losses: float32 [levels], unweighted.
-        occupancy: float32 [levels]. Share of the samples that are in a list
-            with two classes.
+        occupancy: float32 [levels]. Share of the samples, by weight, that are
+            in a list with two classes.
     """
 
     loss: tf.Tensor

@@ -15,12 +15,16 @@ def log_loss(labels, logits, sample_weight=None) -> tf.Tensor:
     Args:
         labels: [batch] or [batch, 1], in [0, 1].
         logits: [batch] or [batch, 1].
-        sample_weight: Optional [batch] or [batch, 1].
+        sample_weight: Optional [batch] or [batch, 1], at least 0.
 
     Returns:
         float32 scalar; 0 of an empty batch.
+
+    Raises:
+        ValueError: A label is outside of [0, 1] or a weight negative. In a graph
+            this is a `tf.errors.InvalidArgumentError`; under XLA there is no check.
     """
-    labels, weights = flat_labels(labels, sample_weight)
+    labels, weights = flat_labels(labels, sample_weight, highest=1)
     return flat_log_loss(labels, flat_float(logits), weights)
 
 
@@ -31,3 +35,16 @@ def flat_log_loss(labels, logits, weights=None) -> tf.Tensor:
         losses *= weights
     rows = tf.cast(tf.size(losses), tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(losses), rows)
+
+
+def mean_weight(labels, weights=None) -> tuple[tf.Tensor, tf.Tensor | float]:
+    """What turns `flat_log_loss`, a mean over the rows, into a weighted mean.
+
+    Returns:
+        The sum of the weights, and the factor: rows over that sum; 0 without weight.
+    """
+    rows = tf.cast(tf.size(labels), tf.float32)
+    if weights is None:
+        return rows, 1.0
+    total = tf.reduce_sum(weights)
+    return total, tf.math.divide_no_nan(rows, total)

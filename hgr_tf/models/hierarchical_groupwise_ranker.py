@@ -8,7 +8,8 @@ from hgr_tf.compat import KERAS_3, minimize, under_xla
 from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.functional.graph import is_functional, own_inputs
-from hgr_tf.losses.log_loss import log_loss
+from hgr_tf.losses.inputs import flat_labels
+from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
 from hgr_tf.models.checks import (
     check_objective,
     check_ranker,
@@ -152,17 +153,17 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             # Optimizers sum the gradients of the replicas.
             loss = terms.loss / num_replicas()
         minimize(self.optimizer, loss, tape, self.trainable_variables)
-        rows = tf.cast(tf.shape(labels)[0], tf.float32)
-        self.track(terms.reported(), {"loss": rows, "occupancy": rows * terms.gate})
+        self.track(terms.reported, terms.weight, terms.counts)
         return self.update_metrics(labels, logits, weights, training=True)
 
     def test_step(self, data):
         """Evaluates a batch; its loss is the LogLoss of the ranker."""
         inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         logits = self.logits(self(inputs, training=False))
-        value = log_loss(labels, logits, weights)
-        rows = tf.cast(tf.shape(labels)[0], tf.float32)
-        self.track({"loss": value, "log_loss": value}, {"loss": rows})
+        labels, weights = flat_labels(labels, weights, highest=1)
+        weight, per_weight = mean_weight(labels, weights)
+        value = flat_log_loss(labels, logits, weights) * per_weight
+        self.track({"log_loss": value}, weight)
         users = self._user_ids(inputs) if self._group_metrics else None
         return self.update_metrics(
             labels, logits, weights, training=False, user_ids=users

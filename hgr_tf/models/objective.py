@@ -9,9 +9,7 @@ import tensorflow as tf
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
 from hgr_tf.losses.inputs import flat_float, flat_labels
-from hgr_tf.losses.log_loss import flat_log_loss
-
-REPORTED = ("loss", "log_loss", "ranking_loss", "occupancy")
+from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
 
 
 class UserCodes(NamedTuple):
@@ -35,34 +33,22 @@ class UserCodes(NamedTuple):
 
 
 class ObjectiveTerms(NamedTuple):
-    """The objective of a batch and what it is made of; float32 scalars.
+    """The objective of a batch, and what is to be reported of it.
 
     Attributes:
-        loss: The objective.
-        log_loss: The LogLoss of the first pass.
-        ranking_loss: As it is added to the objective; None without one.
-        occupancy: Share of the samples that are in a list of two classes, at the
-            deepest level; None without a ranking loss.
-        started: Whether the codes mean something; True without a quantizer.
+        loss: float32 scalar to be trained; its LogLosses are means over the rows.
+        reported: Name -> float32 scalar. "loss" and "log_loss" with LogLosses that
+            are weighted means; with a ranking loss "ranking_loss", as it is added to
+            the objective, and "occupancy", the share of the samples that are in a
+            list of two classes at the deepest level.
+        weight: Sum of the weights, by which terms of several batches are averaged.
+        counts: Name -> that weight, of a term to be averaged by another one.
     """
 
     loss: tf.Tensor
-    log_loss: tf.Tensor
-    ranking_loss: tf.Tensor | None
-    occupancy: tf.Tensor | None
-    started: tf.Tensor | bool
-
-    @property
-    def gate(self) -> tf.Tensor | float:
-        """1 once the codes have started, else 0."""
-        if self.started is True:
-            return 1.0
-        return tf.cast(self.started, tf.float32)
-
-    def reported(self) -> dict[str, tf.Tensor]:
-        """Name -> term, of what is reported."""
-        terms = {name: getattr(self, name) for name in REPORTED}
-        return {name: term for name, term in terms.items() if term is not None}
+    reported: dict[str, tf.Tensor]
+    weight: tf.Tensor
+    counts: dict[str, tf.Tensor]
 
 
 class Objective(NamedTuple):
@@ -129,25 +115,34 @@ class Objective(NamedTuple):
         """The objective of a batch.
 
         Args:
-            labels: [batch] or [batch, 1].
+            labels: [batch] or [batch, 1], in [0, 1].
             logits: [batch] or [batch, 1], of the first pass.
-            sample_weight: Optional [batch] or [batch, 1].
+            sample_weight: Optional [batch] or [batch, 1], at least 0.
             codes: What `quantize` returned; None without a quantizer.
             quantized_logits: [batch] or [batch, 1], of the second pass, if any.
             user_ids: int [batch], for lists of users.
             regularization: Scalar to add: the ranker's own losses.
             training: Whether learned weights of levels may start.
+
+        Raises:
+            ValueError or tf.errors.InvalidArgumentError: A label or a weight is out
+                of range; see `hgr_tf.set_input_checks`.
         """
-        labels, weights = flat_labels(labels, sample_weight)
+        labels, weights = flat_labels(labels, sample_weight, highest=1)
         log_loss = flat_log_loss(labels, flat_float(logits), weights)
+        weight, per_weight = mean_weight(labels, weights)
+        reported = {"log_loss": log_loss * per_weight}
+        counts = {}
         loss = log_loss + regularization
-        started, ranking, occupancy = True, None, None
+        shown = reported["log_loss"] + regularization
         if codes is not None:
-            started = codes.started
             loss += codes.loss
+            shown += codes.loss
         if quantized_logits is not None:
             second = flat_log_loss(labels, flat_float(quantized_logits), weights)
-            loss += self.quantized_loss_weight * codes.gate(second)
+            second = self.quantized_loss_weight * codes.gate(second)
+            loss += second
+            shown += second * per_weight
         if self.ranking_loss is not None:
             output = self.ranking_loss.compute_flat(
                 labels,
@@ -156,9 +151,12 @@ class Objective(NamedTuple):
                 None if codes is None else codes.codes,
                 user_ids,
                 training=training,
-                started=started,
+                started=True if codes is None else codes.started,
             )
             ranking = output.loss if codes is None else codes.gate(output.loss)
-            occupancy = output.occupancy[-1]
             loss += ranking
-        return ObjectiveTerms(loss, log_loss, ranking, occupancy, started)
+            shown += ranking
+            reported["ranking_loss"] = ranking
+            reported["occupancy"] = output.occupancy[-1]
+            counts["occupancy"] = weight if codes is None else codes.gate(weight)
+        return ObjectiveTerms(loss, {"loss": shown, **reported}, weight, counts)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
+import numpy as np
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, Mean, update_compiled_metrics
@@ -9,6 +12,8 @@ from hgr_tf.metrics import GroupAUC
 
 TRAINING_TERMS = ("ranking_loss", "occupancy")
 """Terms of an objective that are known in training alone."""
+
+_LEAST_WEIGHT = 1e-30
 
 _NOT_COMPILED = {
     "loss": "the loss is LogLoss plus `ranking_loss`",
@@ -33,6 +38,10 @@ class ReportingModel(tf.keras.Model):
         # Keras 3 has a tracker of the loss; Keras 2 only with compile(loss=...).
         own = [] if KERAS_3 else ["loss"]
         self._group_metrics = []
+        self._evaluating = False
+        if not KERAS_3:
+            # All replicas give the same figures; Keras 2 would add them up.
+            self.distribute_reduction_method = "first"
         self._trackers = {name: Mean(name) for name in [*terms, *own]}
 
     def compile(self, optimizer="adam", metrics=None, **kwargs):
@@ -48,8 +57,10 @@ class ReportingModel(tf.keras.Model):
                 `weighted_metrics`: all `metrics` are.
 
         Raises:
-            ValueError: One of these is given, or `metrics` is a dict.
+            ValueError: One of these is given, `metrics` is a dict, or the strategy
+                is one that Keras 3 cannot train under.
         """
+        _refuse_what_keras_3_cannot(self.distribute_strategy)
         for name, reason in _NOT_COMPILED.items():
             if kwargs.pop(name, None) not in (None, []):
                 raise ValueError(f"`{name}` must not be given: {reason}")
@@ -74,20 +85,27 @@ class ReportingModel(tf.keras.Model):
         others = [m for m in super().metrics if not isinstance(m, GroupAUC)]
         return sorted([*others, *self._group_metrics], key=place)
 
-    def track(self, terms: dict, counts: dict) -> None:
-        """Adds a step's terms to their means.
+    def track(self, terms: dict, weight, counts: dict | None = None) -> None:
+        """Adds a step's terms to their weighted means.
 
         Args:
             terms: Name -> scalar.
-            counts: Name -> the weight of that scalar, by default counts["loss"].
+            weight: Scalar: the weight of the step.
+            counts: Name -> the weight of a term that has another one.
         """
+        weights = counts or {}
         for name, value in terms.items():
             tracker = self._loss_tracker if KERAS_3 and name == "loss" else None
             tracker = tracker or self._trackers[name]
-            tracker.update_state(value, counts.get(name, counts["loss"]))
+            # A loss without weight is a number still, for who watches it.
+            least = _LEAST_WEIGHT if name == "loss" else 0.0
+            of_term = tf.maximum(weights.get(name, weight), least)
+            tracker.update_state(value, of_term)
 
     def update_metrics(self, labels, logits, weights, *, training, user_ids=None):
         """Updates the metrics with a batch and returns what to show of all.
+
+        A `GroupAUC` shows its running value; `fit` and `evaluate` report its result.
 
         Args:
             labels: [batch] or [batch, 1].
@@ -96,38 +114,53 @@ class ReportingModel(tf.keras.Model):
             training: Whether the step is of training.
             user_ids: int [batch], for `GroupAUC`.
         """
-        # Columns: of vectors, Keras's "accuracy" would be that of categories.
-        probabilities = tf.sigmoid(logits)[:, None]
         labels = tf.reshape(labels, [-1, 1])
         if weights is not None:
             weights = tf.reshape(weights, [-1])
+            # A row of weight 0 may hold anything, NaN too.
+            counts = weights > 0
+            labels = tf.where(counts[:, None], labels, tf.zeros_like(labels))
+            logits = tf.where(counts, logits, 0.0)
+        # Columns: of vectors, Keras's "accuracy" would be that of categories.
+        probabilities = tf.sigmoid(logits)[:, None]
         update_compiled_metrics(self, labels, probabilities, weights)
+        for metric in [] if training else self._group_metrics:
+            metric.update_state(labels, probabilities, weights, groups=user_ids)
+        return self._results(training, GroupAUC.running_result)
+
+    def get_metrics_result(self):
+        """What Keras reports at the end of an epoch or evaluation: exact results."""
+        results = self._results(not self._evaluating, lambda metric: metric.result())
+        return warn_of_undefined(results) if self._evaluating else results
+
+    def _results(self, training, result_of_group_metric):
+        """Name -> value of each metric that training or evaluation reports."""
         results = {}
         for metric in self.metrics:
             if isinstance(metric, GroupAUC):
-                continue
-            if metric.name in TRAINING_TERMS and not training:
-                continue
-            result = metric.result()
-            results.update(
-                result if isinstance(result, dict) else {metric.name: result}
-            )
-        if training:
-            return results
-        for metric in self._group_metrics:
-            metric.update_state(labels, probabilities, weights, groups=user_ids)
-            results[metric.name] = metric.running_result()
+                if not training:
+                    results[metric.name] = result_of_group_metric(metric)
+            elif training or metric.name not in TRAINING_TERMS:
+                result = metric.result()
+                results |= result if isinstance(result, dict) else {metric.name: result}
+        if not training:
+            results["loss"] = results["log_loss"]
         return results
 
     def evaluate(self, *args, **kwargs):
-        """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows."""
+        """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows.
+
+        Warns of metrics that are undefined, NaN, such as an AUC without positives.
+        """
         jit_compile = self._jit_compile
         if self._group_metrics:
             # The attribute, not the property: that would drop train_function.
             self._jit_compile = False
+        self._evaluating = True
         try:
             return super().evaluate(*args, **kwargs)
         finally:
+            self._evaluating = False
             self._jit_compile = jit_compile
 
     # -- Serialization of what was compiled ------------------------------------
@@ -156,3 +189,26 @@ class ReportingModel(tf.keras.Model):
         # Keras's legacy optimizers have no such method.
         if hasattr(self.optimizer, "build"):
             self.optimizer.build(self.trainable_variables)
+
+
+def warn_of_undefined(results: dict) -> dict:
+    """Returns results, with a warning that names those that are NaN."""
+    names = sorted(name for name, value in results.items() if np.isnan(value))
+    if names:
+        warnings.warn(
+            f"{', '.join(names)}: undefined on the rows that were evaluated, NaN. AUC "
+            "needs a positive and a negative of weight above 0, GAUC a user with both, "
+            "PCOC a positive; NaN scores make all of them so.",
+            stacklevel=3,
+        )
+    return results
+
+
+def _refuse_what_keras_3_cannot(strategy):
+    workers = tf.distribute.MultiWorkerMirroredStrategy
+    if KERAS_3 and isinstance(strategy, workers):
+        raise ValueError(
+            "`strategy` must not be MultiWorkerMirroredStrategy on Keras 3, whose own "
+            "`fit` fails under it: set TF_USE_LEGACY_KERAS=1 and install tf-keras, or "
+            "use Python 3.10 or 3.11 with TensorFlow 2.15"
+        )

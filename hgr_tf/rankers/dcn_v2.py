@@ -31,7 +31,7 @@ def dcn_v2_ranker(
     beside dense ReLU layers; one logit of both outputs side by side.
 
     Args:
-        encoding: Of the prepared data.
+        encoding: Encoding of the prepared data.
         embedding_dim: Width of each feature's embedding.
         hidden_units: Units of the dense layers.
         dropout: Share of hidden units dropped in training.

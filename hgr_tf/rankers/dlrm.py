@@ -31,7 +31,7 @@ def dlrm_ranker(
     pairs, and, unlike in the paper, the embeddings themselves.
 
     Args:
-        encoding: Of the prepared data.
+        encoding: Encoding of the prepared data.
         embedding_dim: Width of each feature's embedding.
         hidden_units: Units of the top network.
         dropout: Share of the top network's hidden units dropped in training.

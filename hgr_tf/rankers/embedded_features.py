@@ -54,7 +54,7 @@ def embed_features(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
 ) -> EmbeddedFeatures:
-    """Makes an input a feature, and embeds the categorical ones.
+    """Makes an input per feature, and embeds the categorical ones.
 
     A multi-valued feature becomes the mean of its ids' embeddings, 0 left out.
 

@@ -25,7 +25,7 @@ def mlp_ranker(
     """Builds a ranker: dense ReLU layers over the concatenated embeddings.
 
     Args:
-        encoding: Of the prepared data.
+        encoding: Encoding of the prepared data.
         embedding_dim: Width of each feature's embedding.
         hidden_units: Units of the dense layers.
         dropout: Share of hidden units dropped in training.

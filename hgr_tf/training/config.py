@@ -89,7 +89,7 @@ class EarlyStopping(_Strict):
     """When to stop before the last epoch, keeping the best epoch's weights.
 
     Attributes:
-        metric: Of the validation split.
+        metric: Metric of the validation split.
         patience: Epochs without a better value before training stops.
     """
 
@@ -119,7 +119,7 @@ class TrainingConfig(_Strict):
     """How to optimize.
 
     Attributes:
-        batch_size: Examples a step.
+        batch_size: Examples per step.
         epochs: Passes over the training split.
         optimizer: A Keras optimizer, or one of `hgr_tf.optimizers` for large
             tables: "lazy_adam", "rowwise_adagrad".
@@ -219,4 +219,4 @@ class RunConfig(_Strict):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error)}") from error
+            raise ConfigError(f"{source}: {describe(error, cls)}") from error

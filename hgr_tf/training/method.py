@@ -45,7 +45,7 @@ class MethodConfig(BaseModel):
         normalization: How a level's lists are averaged: per "positive", "list"
             or "sample".
         num_levels: Levels of the codes.
-        codebook_size: Codewords a level.
+        codebook_size: Codewords per level.
         start_epochs: Epochs before k-means starts the codebooks.
         commitment_cost: Weight of the embeddings' distance to their codes.
         quantized_loss_weight: Weight of the LogLoss of a second forward pass
@@ -94,7 +94,7 @@ class MethodConfig(BaseModel):
         Args:
             ranker: A functional model giving logits.
             steps_per_epoch: Training steps in an epoch.
-            seed: Of k-means and of replaced codewords.
+            seed: Seed of k-means and of replaced codewords.
 
         Raises:
             ValueError: A loss, or the layer of the user embedding, is unknown.

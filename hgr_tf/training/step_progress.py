@@ -16,7 +16,7 @@ class StepProgress(tf.keras.callbacks.Callback):
     """Logs the step of the epoch and its loss, at most twice a second.
 
     Args:
-        epochs: Of the run.
+        epochs: Epochs of the run.
     """
 
     def __init__(self, epochs: int):

@@ -13,13 +13,15 @@ from hgr_tf.data import PreparedData
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
     build_model,
+    check_targets,
     evaluate,
     ranking_metrics,
 )
 from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
-from hgr_tf.training.epoch_end import EpochEnd, should_stop
+from hgr_tf.training.early_stopping import check_defined, should_stop
+from hgr_tf.training.epoch_end import EpochEnd
 from hgr_tf.training.optimizer import (
     EvaluateAverages,
     averaged_weights,
@@ -48,18 +50,20 @@ def train(
     runs are equal.
 
     Args:
-        config: Of the run; `config.data.path` must be set.
+        config: Config of the run; `config.data.path` must be set.
         output: The run folder; see `RunFolder` for what it will hold.
         overwrite: Remove a run that is there.
         verbose: As in Keras's `fit`; by default a progress bar on a terminal,
-            and elsewhere a line an epoch.
+            and elsewhere a line per epoch.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: The data, the config or the folder cannot be used, or the loss
-            stopped being finite; the message says why.
+        ValueError: The data, the config or the folder cannot be used, among them
+            labels outside of [0, 1] and an early stopping by a metric that the
+            validation split leaves undefined; or the loss stopped being finite.
+            The message says why.
         TrainingInterruptedError: SIGTERM came; the same call goes on from there.
     """
     if config.data.path is None:
@@ -76,7 +80,12 @@ def train(
     )
     for split in (source.train, source.validation):
         data.check_split(split)
+    check_targets(data.encoding.spec)
     folder = RunFolder(output)
+    if not folder.is_finished or overwrite:
+        validation = data.dataset(config.data.validation, EVALUATION_BATCH)
+        stopping = config.training.early_stopping
+        check_defined(stopping, validation, config.data.validation)
     folder.open(config, overwrite)
     if not folder.is_finished:
         folder.keep_encoding(data)

@@ -11,6 +11,7 @@ import contextlib
 import fnmatch
 import glob
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -58,6 +59,45 @@ def match(pattern: str) -> list[File]:
     else:
         found = _beam().match([pattern])[0].metadata_list
     return sorted(File(m.path, m.size_in_bytes) for m in found)
+
+
+def data_files(pattern: str) -> list[File]:
+    """The files of a path or glob, without hidden ones.
+
+    A folder stands for the files in it and below, and so do the folders that a glob
+    names where it names no file. What a program leaves beside its data starts with
+    "_" or "." (`_SUCCESS`, `.part-0.crc`) and is left out, unless it is the path.
+    """
+    found = [file for file in match(pattern) if not os.path.isdir(file.path)]
+    if [file.path for file in found] == [pattern]:
+        return found
+    found = _visible(found, pattern)
+    if not found and "://" in pattern:
+        found = _visible(match(pattern.rstrip("/") + "/**"), pattern)
+    elif not found:
+        is_there = os.path.exists(pattern)
+        folders = [pattern] if is_there else sorted(glob.glob(pattern, recursive=True))
+        below = (f for folder in folders for f in files_in(folder).values())
+        found = _visible(below, pattern)
+    return found
+
+
+def _visible(files: Iterable[File], pattern: str) -> list[File]:
+    """Those without a hidden name below the folder that the pattern starts at."""
+    base = pattern
+    if glob.has_magic(pattern) and not exists(pattern):
+        base = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
+    return sorted(
+        {
+            file
+            for file in files
+            if not any(map(_is_hidden, file.path[len(base) :].split("/")))
+        }
+    )
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(("_", "."))
 
 
 def files_in(folder: str) -> dict[str, File]:

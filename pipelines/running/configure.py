@@ -17,7 +17,7 @@ from hgr_tf.features import FeatureSpec
 from hgr_tf.features.splits import TRAIN
 from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
-from hgr_tf.pipelines.files.files import File, exists, match, read_bytes
+from hgr_tf.pipelines.files.files import File, data_files, exists, read_bytes
 from hgr_tf.pipelines.files.files import join as join_path
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
@@ -136,20 +136,26 @@ def _files(patterns: Sequence[str | Path], base: str = "") -> tuple[InputFile, .
     for pattern in patterns:
         found = _match(str(pattern), base)
         if not found:
-            raise PrepareError(f"{pattern}: no file of that name")
+            raise PrepareError(
+                f"{pattern}: no file of that name, and no folder with files whose "
+                "names do not start with '_' or '.'"
+            )
         files.update({file.path: InputFile(*file) for file in found})
     return tuple(files[path] for path in sorted(files))
 
 
 def _match(pattern: str, base: str = "") -> list[File]:
-    """The files of a path or glob; where it starts at a folder, that is no glob."""
+    """The files of a path or glob; where it starts at a folder, that is no glob.
+
+    A folder stands for the files in it and below.
+    """
     if "://" in pattern:
-        return match(pattern)
+        return data_files(pattern)
     base = base or os.getcwd()
     path = os.path.abspath(os.path.join(base, pattern))
     if exists(path):
-        return match(path)
-    return match(os.path.normpath(os.path.join(glob.escape(base), pattern)))
+        return data_files(path)
+    return data_files(os.path.normpath(os.path.join(glob.escape(base), pattern)))
 
 
 def _earlier_files(
@@ -177,8 +183,6 @@ def _logs_of(source: str) -> list[str]:
         given = Manifest.model_validate_json(text).arguments
         logs = [_split_and_pattern(text)[1] for text in given.get("inputs", [])]
         return [*given.get("history_from", []), *logs]
-    if "://" not in folder and os.path.isdir(folder):
-        return [join_path(glob.escape(folder), "*")]
     return [source]
 
 

@@ -19,7 +19,7 @@ def check(settings: Settings, spec_path: str | None) -> None:
     """Checks a run that is otherwise complete.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         spec_path: File of the spec, if it came from one.
 
     Raises:

@@ -131,7 +131,7 @@ def test_loss_is_the_sum_of_its_terms():
     second = halves.rank(inputs, quantized)
     quantized_loss = keras.losses.BinaryCrossentropy(True)(LABELS[:, None], second)
     ranking = model.ranking_loss(LABELS, logits, codes)
-    total = terms.log_loss + 0.5 * quantized_loss + ranking
+    total = terms.reported["log_loss"] + 0.5 * quantized_loss + ranking
     np.testing.assert_allclose(terms.loss, total, rtol=1e-5)
 
 
@@ -201,8 +201,10 @@ def test_sample_weight_zero_is_as_if_absent():
     _, weighted = model._forward(inputs, tf.constant(LABELS), weights)
     some = {k: v[kept] for k, v in INPUTS.items()}
     _, absent = model._forward(some, tf.constant(LABELS[kept]), None)
-    share = kept.mean()
-    np.testing.assert_allclose(weighted.log_loss, share * absent.log_loss, rtol=1e-4)
+    # The first pass moved the codebooks: terms that depend on codes differ.
+    np.testing.assert_allclose(
+        weighted.reported["log_loss"], absent.reported["log_loss"], rtol=1e-4
+    )
 
 
 def test_a_row_of_weight_zero_needs_no_label():
@@ -463,11 +465,9 @@ def test_a_batch_of_one_row_or_none_trains_and_evaluates(method, rows):
     model = compiled(wrap(method=method))
     model.fit(dataset(), verbose=0)  # the codes have started
     few = ({name: values[:rows] for name, values in INPUTS.items()}, LABELS[:rows])
-    for results in (
-        model.train_on_batch(*few, return_dict=True),
-        model.test_on_batch(*few, return_dict=True),
-    ):
-        assert np.isfinite(results["loss"])
+    assert np.isfinite(model.train_on_batch(*few, return_dict=True)["loss"])
+    evaluated = model.test_on_batch(*few, return_dict=True)["loss"]
+    assert np.isfinite(evaluated) if rows else np.isnan(evaluated)
     assert all(np.isfinite(weight).all() for weight in model.ranker.get_weights())
 
 

@@ -64,7 +64,7 @@ def test_an_option_without_a_feature_is_refused(features, message):
 
 def test_a_config_reaches_the_options():
     config = RunConfig.from_yaml(
-        "ranker: {features: {user: {dropout: 0.5, dim: 6, l2: 1.0e-6}}}"
+        "ranker: {type: mlp, features: {user: {dropout: 0.5, dim: 6, l2: 1.0e-6}}}"
     )
     assert RunConfig.from_yaml(config.to_yaml()) == config
     ranker = config.ranker.build(ENCODING)

@@ -1,0 +1,182 @@
+"""What fit and evaluate report is exact, and the same under every strategy."""
+
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.metrics import log_loss
+
+import hgr_tf
+from hgr_tf.compat import KERAS_3
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.losses import HierarchicalGroupwiseLoss
+from hgr_tf.testing import two_replicas
+from tests.metrics.reference import slow_group_auc
+
+keras = tf.keras
+ROWS = 480
+RANDOM = np.random.default_rng(5)
+USERS = RANDOM.integers(0, 12, ROWS)
+INPUTS = {
+    "user": USERS,
+    "score": np.float32(RANDOM.normal(size=[ROWS, 1])),
+    "__user__": USERS,
+}
+LABELS = np.float32(RANDOM.random(ROWS) < 0.4)
+WEIGHTS = np.float32(RANDOM.integers(0, 4, ROWS))
+
+
+def make_model(global_batch=False):
+    keras.utils.set_random_seed(0)
+    user = keras.Input((), name="user", dtype="int64")
+    score = keras.Input([1], name="score")
+    embedding = keras.layers.Embedding(12, 4, name="user_embedding")(user)
+    hidden = keras.layers.Concatenate()([embedding, score])
+    output = keras.layers.Dense(1)(keras.layers.Dense(8, "tanh")(hidden))
+    model = hgr_tf.HierarchicalGroupwiseRanker(
+        keras.Model({"user": user, "score": score}, output),
+        user_embedding="user_embedding",
+        quantizer=ResidualVectorQuantizer(2, 3, start_step=2, commitment_cost=0.1),
+        ranking_loss=HierarchicalGroupwiseLoss(2, global_batch=global_batch),
+    )
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        metrics=[
+            hgr_tf.metrics.AreaUnderCurve(),
+            hgr_tf.metrics.GroupAUC(),
+            hgr_tf.metrics.PredictedOverObserved(),
+            hgr_tf.metrics.ExpectedCalibrationError(),
+        ],
+    )
+    return model
+
+
+def dataset(batch_size, labels=LABELS, weights=WEIGHTS, rows=slice(None)):
+    inputs = {name: column[rows] for name, column in INPUTS.items()}
+    columns = (inputs, labels[rows], weights[rows])
+    return tf.data.Dataset.from_tensor_slices(columns).batch(batch_size)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    model = make_model()
+    model.fit(dataset(60), epochs=2, verbose=0)
+    return model
+
+
+def expected_figures(model, batch_size=100):
+    # In batches of one size, and as float32: other roundings break or make ties.
+    logits = model.predict(dataset(batch_size), verbose=0)[:, 0]
+    scores = tf.sigmoid(logits).numpy().astype(float)
+    return {
+        "gauc": slow_group_auc(LABELS, scores, USERS, WEIGHTS),
+        "log_loss": log_loss(LABELS, scores, sample_weight=WEIGHTS),
+        "loss": log_loss(LABELS, scores, sample_weight=WEIGHTS),
+        "pcoc": np.dot(WEIGHTS, scores) / np.dot(WEIGHTS, LABELS),
+    }
+
+
+@pytest.mark.parametrize("batch_size", [7, 50, 111, 300, 1000])
+def test_evaluate_is_exact_at_every_batch_size(trained, batch_size):
+    found = trained.evaluate(dataset(batch_size), verbose=0, return_dict=True)
+    for name, value in expected_figures(trained, batch_size).items():
+        assert found[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_the_list_that_evaluate_returns_is_exact(trained):
+    found = trained.evaluate(dataset(7), verbose=0)
+    expected = expected_figures(trained, batch_size=7)["gauc"]
+    assert np.abs(np.array(found) - expected).min() < 1e-6
+
+
+@pytest.mark.parametrize("factor", [10.0, 1.0])
+def test_weights_of_any_scale_report_the_same(trained, factor):
+    scaled = dataset(50, weights=factor * WEIGHTS)
+    found = trained.evaluate(scaled, verbose=0, return_dict=True)
+    again = trained.evaluate(dataset(111), verbose=0, return_dict=True)
+    for name, value in again.items():
+        assert found[name] == pytest.approx(value, abs=1e-6), name
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05])
+def test_history_is_a_weighted_mean(rate):
+    """At rate 0 training stands still: all that it logs can be compared."""
+    logged = []
+    for factor in (1.0, 10.0):
+        model = make_model()
+        model.optimizer.learning_rate.assign(rate)
+        rows = dataset(ROWS, weights=factor * WEIGHTS)
+        history = model.fit(rows, verbose=0, validation_data=rows).history
+        logged.append({name: values[0] for name, values in history.items()})
+    names = logged[0] if not rate else ["log_loss", "loss", "ranking_loss"]
+    for name in names:
+        assert logged[0][name] == pytest.approx(
+            logged[1][name], rel=1e-4, nan_ok=True
+        ), name
+
+
+def test_two_replicas_log_what_one_process_logs():
+    logged = []
+    for scope in (tf.distribute.get_strategy(), two_replicas()):
+        with scope.scope():
+            model = make_model(global_batch=True)
+        stopping = keras.callbacks.EarlyStopping("val_gauc", mode="max", patience=1)
+        history = model.fit(
+            dataset(60),
+            validation_data=dataset(50),
+            epochs=4,
+            callbacks=[stopping],
+            verbose=0,
+        ).history
+        figures = model.evaluate(dataset(70), verbose=0, return_dict=True)
+        logged.append((history, figures))
+        for name, value in expected_figures(model).items():
+            assert figures[name] == pytest.approx(value, abs=1e-6), name
+    (history, figures), (others, other_figures) = logged
+    assert history.keys() == others.keys()
+    for name, values in history.items():
+        np.testing.assert_allclose(values, others[name], rtol=2e-3, err_msg=name)
+    for name, value in figures.items():
+        assert other_figures[name] == pytest.approx(value, rel=1e-3), name
+
+
+def test_undefined_metrics_are_nan_with_a_warning(trained):
+    one_class = dataset(50, labels=np.zeros_like(LABELS))
+    with pytest.warns(UserWarning, match=r"auc, gauc, pcoc: undefined"):
+        found = trained.evaluate(one_class, verbose=0, return_dict=True)
+    assert {name for name, value in found.items() if np.isnan(value)} == {
+        "auc",
+        "gauc",
+        "pcoc",
+    }
+    with pytest.warns(UserWarning, match="log_loss"):
+        weightless = dataset(50, weights=np.zeros_like(WEIGHTS))
+        found = trained.evaluate(weightless, verbose=0, return_dict=True)
+    assert all(np.isnan(value) for value in found.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        trained.evaluate(dataset(50), verbose=0)
+
+
+def test_training_goes_on_after_a_batch_without_weight():
+    weights = np.where(np.arange(ROWS) < 60, 0, WEIGHTS).astype("float32")
+    model = make_model()
+    losses = []
+    keep = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: losses.append(logs["loss"])
+    )
+    model.fit(dataset(60, weights=weights), callbacks=[keep], verbose=0)
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.skipif(not KERAS_3, reason="Keras 2 trains under several workers")
+def test_keras_3_refuses_several_workers_by_name(monkeypatch):
+    monkeypatch.setattr(
+        tf.distribute, "MultiWorkerMirroredStrategy", type(two_replicas())
+    )
+    with (
+        two_replicas().scope(),
+        pytest.raises(ValueError, match="MultiWorkerMirroredStrategy on Keras 3"),
+    ):
+        make_model()
