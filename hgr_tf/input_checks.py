@@ -60,7 +60,8 @@ def _check(values, expected, is_valid):
     if not _enabled:
         return values
     if tf.executing_eagerly():
-        if not (valid := np.asarray(is_valid)).all():
+        valid = np.asarray(is_valid)  # no `:=`, which AutoGraph warns of
+        if not valid.all():
             found = np.asarray(values)[~valid].flat[0]
             raise ValueError(f"{expected}, got {found:g}")
         return values

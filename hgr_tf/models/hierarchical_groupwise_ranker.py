@@ -10,10 +10,7 @@ from hgr_tf.features.keys import USER
 from hgr_tf.functional.graph import is_functional, own_inputs
 from hgr_tf.losses.inputs import flat_labels
 from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
-from hgr_tf.models.checks import (
-    check_objective,
-    check_ranker,
-)
+from hgr_tf.models.checks import check_objective, check_ranker
 from hgr_tf.models.objective import Objective
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
 from hgr_tf.models.reporting_model import TRAINING_TERMS, ReportingModel
