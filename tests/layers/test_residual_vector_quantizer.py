@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.testing import two_replicas
+from hgr_tf.testing.replicas import copies
 
 RANDOM = np.random.default_rng(5)
 EMBEDDINGS = RANDOM.normal(size=(64, 6)).astype(np.float32)
@@ -325,7 +326,7 @@ def test_two_replicas_equal_one_with_the_whole_batch(start):
         step()
     assert int(np.sum(layer.expired)) > 0
     for name in ("codewords", "counts", "sums", "expired", "step"):
-        first, second = strategy.experimental_local_results(getattr(layer._books, name))
+        first, second = copies(strategy, getattr(layer._books, name))
         np.testing.assert_array_equal(first, second)
     if start == "given":
         alone = quantizer(**{**kwargs, "expiry_threshold": 0.0})
