@@ -19,16 +19,16 @@ def past_features(
     spec: FeatureSpec,
 ) -> Iterator[tuple[str, str, HistoryList | Numeric]]:
     """Yields (owner, name, transform) of each feature made of earlier rows."""
+    kinds = {f.name: f.transform for f in spec.given_features()} if spec.history else {}
     for name, history in spec.history.items():
         for listed in history.listed:
-            of = spec.feature(listed).transform
             yield (
                 "user",
                 f"{name}_{listed}",
                 HistoryList(
                     history=name,
                     shares=listed,
-                    of=of,
+                    of=kinds[listed],
                     length=history.length,
                     newest_first=history.newest_first,
                 ),

@@ -190,7 +190,7 @@ class FeatureSpec(Strict):
 
     def id_feature(self, owner: Literal["user", "item"]) -> Feature | None:
         """The categorical feature made of the owner's id column, if any."""
-        for feature in self.features(owner):
+        for feature in self.given_features(owner):
             same = feature.column == self._id_column(owner) and not feature.from_table
             if same and feature.transform.id_space is not None:
                 return feature
@@ -198,7 +198,7 @@ class FeatureSpec(Strict):
 
     def id_dtype(self, owner: Literal["user", "item"]) -> Literal["string", "int64"]:
         """Type of the owner's id: that of the feature made of it, else text."""
-        for feature in self.features(owner):
+        for feature in self.given_features(owner):
             if feature.column == self._id_column(owner) and not feature.from_table:
                 return "int64" if feature.transform.dtype == "int64" else "string"
         return "string"
@@ -217,7 +217,7 @@ class FeatureSpec(Strict):
 
     def table_columns(self, owner: Literal["user", "item"]) -> list[str]:
         """Columns the owner's table must have: its key and its features'."""
-        columns = [f.column for f in self.features(owner) if f.from_table]
+        columns = [f.column for f in self.given_features(owner) if f.from_table]
         return list(dict.fromkeys([self.tables[owner].key, *columns]))
 
     def digest(self) -> str:

@@ -92,9 +92,10 @@ def _values(joined: Joined, spec: FeatureSpec, name: str) -> pa.Array:
 def _words(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
-    if not pa.types.is_string(values.type):
-        values = values.cast(pa.string())
-    words = text_fingerprints(pc.fill_null(values, ""))
+    if pa.types.is_integer(values.type):
+        words = mixed(pc.fill_null(values, 0).to_numpy(False).view(np.uint64), 2)
+    else:
+        words = text_fingerprints(pc.fill_null(values.cast(pa.string()), ""))
     return np.where(values.is_valid().to_numpy(False), words, np.uint64(0))
 
 

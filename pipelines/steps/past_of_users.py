@@ -26,7 +26,6 @@ from hgr_tf.pipelines.steps.split_starts import Starts
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
 
 _PURPOSE = 9
-_ROWS = "__rows__"
 
 
 class DealByUser(beam.DoFn):
@@ -42,16 +41,16 @@ class DealByUser(beam.DoFn):
         line = timeline(joined, settings.spec)
         words = mixed(line[USER].to_numpy(), _PURPOSE)
         partitions = words % np.uint64(settings.partitions)
-        whole = line.append_column(_ROWS, pa.array(np.arange(rows.num_rows)))
-        sent = []
         with BlockWriter(settings.temporary, "timelines") as writer:
-            for partition, part in dealt(whole, partitions):
-                own = rows.take(part[_ROWS])
-                blocks = (
-                    writer.write(part.drop_columns([_ROWS]), batch.key),
-                    writer.write(own, batch.key),
+            sent = [
+                (
+                    partition,
+                    (writer.write(part, batch.key), writer.write(own, batch.key)),
                 )
-                sent.append((partition, blocks))
+                for (partition, part), (_, own) in zip(
+                    dealt(line, partitions), dealt(rows, partitions), strict=True
+                )
+            ]
         yield from sent
 
 
