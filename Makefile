@@ -1,79 +1,73 @@
-# Two commands on a fresh machine: `make demo` and `make test`.
-# A name on the PATH may be a pyenv shim that refuses to run, so each is tried.
-PYTHON ?= $(shell \
-  for python in python3.11 python3.10 python3 python "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[01].*/bin/python; do \
-    "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' 2>/dev/null \
-      && echo "$$python" && break; \
-  done)
+# Two commands on a fresh machine with any Python from 3.10 to 3.13: `make demo` and
+# `make test`. The Python decides the flavour: TF 2.15 with Keras 2 before 3.12,
+# TF 2.21 with Keras 3 (or tf-keras, by TF_USE_LEGACY_KERAS=1) from there on.
+ifndef PYTHON
+PYTHON := $(shell tools/find_python 3.11 3.10 3.13 3.12)
+endif
+ifndef MODERN_PYTHON
+MODERN_PYTHON := $(shell tools/find_python 3.13 3.12)
+endif
+EXTRAS := dataflow,onnx,compare,dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# The two other flavours, TF 2.21 with Keras 3 or tf-keras.
-MODERN_PYTHON ?= $(shell \
-  for python in python3.12 python3.13 python3 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[23].*/bin/python; do \
-    "$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 12), (3, 13)))' 2>/dev/null \
-      && echo "$$python" && break; \
-  done)
-MODERN_VENV := .venv-modern
+# The environment of Keras 3 and tf-keras is the main one where no older Python is.
+IS_MODERN := $(shell "$(PYTHON)" -c 'import sys; print("yes" * (sys.version_info >= (3, 12)))' 2>/dev/null)
+MODERN_VENV := $(if $(IS_MODERN),$(VENV),.venv-modern)
 MODERN_STAMP := $(MODERN_VENV)/.installed
-FLAVOURED := tests/conformance tests/models/test_ranker_halves.py tests/functional/test_shared_part.py
+MODERN := $(MODERN_VENV)/bin/python
 
-.PHONY: env env-modern demo test test-slow conformance conformance-both lint clean
+WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS)
+# On tf-keras: every public class, and what cuts models in two.
+CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
+
+.PHONY: env env-modern demo test test-slow test-keras-3 test-tf-keras test-all lint clean
 
 env: $(STAMP)
 
-$(STAMP): setup.py
-	@test -n "$(PYTHON)" || { \
-	  echo "hgr_tf needs Python 3.10 or 3.11 (found: $$(python3 --version 2>&1 || echo none))." \
-	       "Install python3.11 or say: make env PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))' 2>/dev/null || { \
-	  echo "hgr_tf develops on Python 3.10 or 3.11; $(PYTHON) is" \
-	       "$$("$(PYTHON)" --version 2>/dev/null || echo "no Python that runs")." >&2; exit 1; }
-	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dataflow,onnx,compare,dev]'
-	@touch $(STAMP)
-
 env-modern: $(MODERN_STAMP)
 
-$(MODERN_STAMP): setup.py
+$(STAMP): setup.py tools/make_env
+	@tools/make_env $(VENV) "$(PYTHON)" $(EXTRAS)
+	@touch $@
+
+.venv-modern/.installed: setup.py tools/make_env
 	@test -n "$(MODERN_PYTHON)" || { \
-	  echo "The modern flavour needs Python 3.12 or 3.13; none found." \
-	       "Install one or say: make env-modern MODERN_PYTHON=/path/to/python3.12" >&2; exit 1; }
-	"$(MODERN_PYTHON)" -m venv $(MODERN_VENV)
-	$(MODERN_VENV)/bin/pip install --quiet --upgrade pip
-	$(MODERN_VENV)/bin/pip install --quiet --editable '.[compare,dev]'
-	@touch $(MODERN_STAMP)
+	  echo "Keras 3 needs Python 3.12 or 3.13, and none was found. Install one, or" \
+	       "name it: make $(MAKECMDGOALS) MODERN_PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@tools/make_env .venv-modern "$(MODERN_PYTHON)" $(EXTRAS)
+	@touch $@
 
 demo: env
 	$(BIN)/hgr-tf demo --output demo
 
 test: env
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python $(PYTEST)
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow
 
-# Every public class and rankers of any make on the two other flavours, and an export in the newest TensorFlow. Without a
-# Python for them it is skipped, but not in CI.
-conformance:
-	@if test -e $(MODERN_STAMP) || test -n "$(MODERN_PYTHON)"; then \
-	  $(MAKE) --no-print-directory conformance-both; \
-	elif test "$${CI:-}" = true; then \
-	  echo "make conformance: no Python 3.12 or 3.13 found; CI needs one." >&2; exit 1; \
-	else \
-	  echo "make conformance: skipped, no Python 3.12 or 3.13 found."; \
-	fi
+test-keras-3: env-modern
+	$(MODERN) $(PYTEST)
 
-conformance-both: env env-modern
-	TF_USE_LEGACY_KERAS=1 $(MODERN_VENV)/bin/python -m pytest $(FLAVOURED)
-	$(MODERN_VENV)/bin/python -m pytest $(FLAVOURED)
-	$(BIN)/python -m pytest tests/export/test_modern.py
+test-tf-keras: env-modern
+	TF_USE_LEGACY_KERAS=1 $(MODERN) $(PYTEST) $(CONFORMANCE)
+
+# All three flavours. The modern environment comes first, as the main flavour's suite
+# also loads an export in it.
+test-all: env-modern
+	@test -z "$(IS_MODERN)" || { \
+	  echo "make test-all: the main flavour needs Python 3.10 or 3.11, and none was" \
+	       "found." >&2; exit 1; }
+	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test-keras-3
+	$(MAKE) --no-print-directory test-tf-keras
 
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) $(MODERN_VENV) demo build dist *.egg-info
+	rm -rf .venv .venv-modern .venv-uv demo build dist *.egg-info

@@ -51,7 +51,9 @@ EXTRAS = {
     # apache-beam[gcp] does not resolve beside TF 2.15: these are the parts of
     # it that the Dataflow runner and gs:// paths need.
     "dataflow": [
-        "google-apitools==0.5.31",
+        'google-apitools>=0.5.31,<0.5.32; python_version < "3.13"',
+        # Older ones cannot be imported there, and fail at Beam's import.
+        'google-apitools>=0.5.35; python_version >= "3.13"',
         "google-auth-httplib2<0.3",
         "google-cloud-storage",
         "google-cloud-core",
@@ -69,6 +71,7 @@ EXTRAS = {
         "statsmodels>=0.14",
     ],
     "dev": [
+        "build>=1.2",
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
         "ovmsclient>=2023.1",

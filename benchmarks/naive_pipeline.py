@@ -1,4 +1,4 @@
-"""The pipeline as one would first write it: a dict a row, a proto a row."""
+"""The pipeline as one would first write it: a dict per row, a proto per row."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ METHODS = {
 VOCABULARIES = {"user": 20_000, "item": 8_000}
 BATCHES = {4096: (128, 512), 1024: (128, 512)}
 TABLES = [(100_000, 16, 3, 8), (100_000, 16, 2, 32), (100_000, 64, 3, 256)]
-"""Rows, dim, levels and codewords a level."""
+"""Rows, dim, levels and codewords per level."""
 
 
 def make_encoding():

@@ -9,6 +9,7 @@ import grpc
 import numpy as np
 import tenacity
 from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
     get_model_status_pb2,
     model_pb2,
     model_service_pb2_grpc,
@@ -16,6 +17,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from hgr_tf.export.runtime.c_library import SessionError
+from hgr_tf.export.runtime.input_checks import check_tensors
 from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
 from hgr_tf.export.runtime.tensors import DTYPES, ENUMS
 
@@ -34,7 +37,7 @@ class Client:
     Args:
         address: host:port of its gRPC service.
         model: Name of the model there.
-        version: Of the model; by default the newest that the server has.
+        version: Version of the model; by default the newest that the server has.
         timeout_seconds: Deadline of a call, its retries included.
         attempts: Tries of a call, at most. Between them it waits a random
             time that doubles on average.
@@ -104,17 +107,25 @@ class Client:
 
         Raises:
             grpc.RpcError: The server refused, or did not answer in time.
-            ValueError: An array has a dtype that no tensor here has.
+            ValueError: An input has a wrong dtype, rank or size; the message
+                names it.
         """
         request = predict_pb2.PredictRequest(model_spec=self._spec(signature))
-        for name, array in inputs.items():
-            request.inputs[name].CopyFrom(to_proto(_as_tensor(name, array)))
-        response = self._call(self._predictions.Predict, request)
+        arrays = {name: _as_tensor(name, array) for name, array in inputs.items()}
+        for name, array in arrays.items():
+            request.inputs[name].CopyFrom(to_proto(array))
+        try:
+            response = self._call(self._predictions.Predict, request)
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
+                self._explain(error, arrays, signature)
+            raise
         return {k: to_array(proto, k) for k, proto in response.outputs.items()}
 
     def probabilities(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Scores raw rows [rows] by feature name in batches; [rows] float32."""
-        rows = len(next(iter(inputs.values())))
+        inputs = {name: _as_tensor(name, values) for name, values in inputs.items()}
+        rows = _common_size(inputs)
         parts = [np.zeros(0, np.float32)]
         for low in range(0, rows, self._batch_rows):
             part = {k: v[low : low + self._batch_rows] for k, v in inputs.items()}
@@ -134,8 +145,13 @@ class Client:
             [candidates] float32 probabilities, in order.
         """
         shared = {k: _as_tensor(k, [v]) for k, v in request.items()}
+        for name, array in shared.items():
+            if array.ndim != 1:
+                raise ValueError(
+                    f"`request` must hold one value for {name!r}, got {request[name]!r}"
+                )
         items = {k: _as_tensor(k, v) for k, v in items.items()}
-        candidates = len(next(iter(items.values())))
+        candidates = _common_size(items)
         parts = [np.zeros(0, np.float32)]
         for low in range(0, candidates, self._batch_rows):
             part = {k: v[None, low : low + self._batch_rows] for k, v in items.items()}
@@ -143,6 +159,44 @@ class Client:
             # A server that batches requests pads them to the longest.
             parts.append(scores[: min(self._batch_rows, candidates - low)])
         return np.concatenate(parts)
+
+    def signature(self, name: str = "serving_default"):
+        """The inputs and outputs of a signature, as the server describes them.
+
+        Returns:
+            A SignatureDef, whose `inputs` give dtype and shape by name.
+
+        Raises:
+            grpc.RpcError: The server refused, or did not answer in time.
+            ValueError: The model has no such signature.
+        """
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._spec(""), metadata_field=["signature_def"]
+        )
+        response = self._call(self._predictions.GetModelMetadata, request)
+        known = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata["signature_def"].Unpack(known)
+        if name not in known.signature_def:
+            raise ValueError(
+                f"`name` must be one of {sorted(known.signature_def)}, got {name!r}"
+            )
+        return known.signature_def[name]
+
+    def _explain(self, refusal, arrays: Mapping[str, np.ndarray], name: str) -> None:
+        """Names the input at fault; TensorFlow Serving names an op of the graph.
+
+        It asks the server for the signature, and only after a refusal, so that
+        no good request waits for it.
+        """
+        try:
+            expected = self.signature(name).inputs
+        except (grpc.RpcError, ValueError):
+            return
+        if set(arrays) == set(expected):
+            try:
+                check_tensors(arrays, expected)
+            except SessionError as error:
+                raise ValueError(error.message) from refusal
 
     def versions(self) -> list[int]:
         """The versions that the server has available, newest first."""
@@ -183,16 +237,53 @@ def is_retriable(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and error.code() in RETRIABLE
 
 
+def _common_size(inputs: Mapping[str, np.ndarray]) -> int:
+    """The size of lists that must be equally long."""
+    if not inputs:
+        raise ValueError("`inputs` must hold a list for each feature, got none")
+    first, size = None, 0
+    for name, array in inputs.items():
+        if array.ndim != 1:
+            raise ValueError(
+                f"{name!r} must be a list of values, got shape {list(array.shape)}"
+            )
+        if first is None:
+            first, size = name, len(array)
+        if len(array) != size:
+            raise ValueError(
+                f"{name!r} must have {size} values, as {first!r}, got {len(array)}"
+            )
+    return size
+
+
 def _as_tensor(name: str, values) -> np.ndarray:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(f"{name!r} must be an array of values: {error}") from error
     if array.dtype.kind in "SU":
         # Of the values themselves: among texts numpy writes NaN as "nan".
         array = np.asarray(values, object)
     if array.dtype == np.float64:  # Python's floats; an export takes float32
         array = array.astype(np.float32)
+    if array.dtype.kind in "uO":
+        _check_integers(name, array)
     if array.dtype not in ENUMS:
         known = ", ".join(map(str, DTYPES.values()))
         raise ValueError(
             f"`inputs` must be of the dtypes {known}, got {array.dtype} for {name!r}"
         )
     return array
+
+
+def _check_integers(name: str, array: np.ndarray) -> None:
+    """Integers past 64 bits would become texts of their digits."""
+    limits = np.iinfo(np.int64)
+    for value in array.flat:
+        if isinstance(value, int | np.integer) and not (
+            limits.min <= value <= limits.max
+        ):
+            raise ValueError(
+                f"{name!r} must hold int64 values, between {limits.min} and "
+                f"{limits.max}, got {value}"
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Collection
 from pathlib import Path
@@ -10,10 +11,11 @@ import tensorflow as tf
 
 from hgr_tf.export.checking.replay import replay
 from hgr_tf.export.checking.verification import verify
-from hgr_tf.export.inputs.warmup import check_records, write_warmup
 from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
 from hgr_tf.export.ranker import feature_names, gives_logits, ranker_of
+from hgr_tf.export.saving.warmup import check_records, write_warmup
 from hgr_tf.export.saving.writer import write
+from hgr_tf.export.signature import signature_class
 from hgr_tf.export.versions import (
     check_free,
     check_keep,
@@ -23,6 +25,8 @@ from hgr_tf.export.versions import (
     staging_folder,
 )
 from hgr_tf.features import FeatureEncoding
+
+log = logging.getLogger(__name__)
 
 
 def export_for_serving(
@@ -60,7 +64,7 @@ def export_for_serving(
         with_logits: Whether to give logits beside the probabilities.
         keep: How many of the newest versions to keep, beside this one where a
             lower `version` makes it an older one; all by default.
-        seed: Of the warm-up values.
+        seed: Seed of the warm-up values.
 
     Returns:
         The published folder.
@@ -81,7 +85,11 @@ def export_for_serving(
     ranker = ranker_of(model)
     if signatures is None:
         ranks = encoding is not None and _takes_items(ranker, encoding)
-        signatures = [n for n in SIGNATURES if ranks or n != "rank"]
+        signatures = [
+            name
+            for name in SIGNATURES.names()
+            if ranks or not signature_class(name).needs_items
+        ]
     options = ExportOptions(
         tuple(signatures), with_logits, table_dtype, gives_logits(model)
     )
@@ -90,11 +98,14 @@ def export_for_serving(
     remove_stale(base_path)
     staged = staging_folder(base_path)
     try:
+        log.info("writing %d signatures", len(options.signatures))
         write(ranker, staged, encoding, options)
         if encoding is not None:
             names = feature_names(ranker, encoding)
             write_warmup(staged, encoding, names, options.signatures, warmup, seed)
+        log.info("checking for training-only parts, against a ranker never wrapped")
         verify(staged, model, encoding).raise_if_leaking()
+        log.info("answering the warm-up records in a fresh process")
         replay(staged)
         published = publish(staged, base_path, version)
     finally:

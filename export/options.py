@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from hgr_tf.features import FeatureSpec
+from hgr_tf.registry import Registry
 
-SIGNATURES = ("serving_default", "examples", "regress", "classify", "rank")
-"""Every signature there is. All but `serving_default` and `rank` take
-serialized tf.Examples."""
+SIGNATURES = Registry("hgr_tf.export.signatures")
+"""Every signature there is."""
 
 TableDtype = Literal["bfloat16", "float16", "int8"]
 FILE = Path("assets.extra") / "export.json"
@@ -32,16 +32,17 @@ class ExportOptions:
         from_logits: Whether the ranker gives logits or probabilities.
     """
 
-    signatures: tuple[str, ...] = SIGNATURES
+    signatures: tuple[str, ...] = SIGNATURES.names()
     with_logits: bool = False
     table_dtype: TableDtype | None = None
     from_logits: bool = True
 
     def __post_init__(self):
-        unknown = sorted(set(self.signatures) - set(SIGNATURES))
+        known = SIGNATURES.names()
+        unknown = sorted(set(self.signatures) - set(known))
         if unknown or not self.signatures:
             raise ValueError(
-                f"`signatures` must be some of {SIGNATURES}, got {self.signatures}"
+                f"`signatures` must be some of {known}, got {self.signatures}"
             )
         if self.table_dtype not in (None, "bfloat16", "float16", "int8"):
             raise ValueError(
@@ -85,9 +86,3 @@ def load_spec(folder: str | Path) -> FeatureSpec:
     if not path.exists():
         raise ValueError(f"{folder}: exported without an encoding: takes no raw rows")
     return FeatureSpec.load(path)
-
-
-METHOD_NAMES = {
-    "classify": "tensorflow/serving/classify",
-    "regress": "tensorflow/serving/regress",
-}

@@ -52,13 +52,14 @@ def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str
     Raises:
         ValueError: The ranker has an input that is no feature of the spec.
     """
-    names = [f.name for f in encoding.spec.features()]
+    features = list(encoding.spec.features())
     if not is_functional(ranker):
-        return names
+        return [feature.name for feature in features]
     inputs = set(input_tensors(ranker))
-    if inputs - set(names):
+    unknown = inputs.difference(*(feature.inputs for feature in features))
+    if unknown:
         raise ValueError(
             "the ranker's inputs must be features of the spec "
-            f"{encoding.spec.name!r}, got {sorted(inputs - set(names))}"
+            f"{encoding.spec.name!r}, got {sorted(unknown)}"
         )
-    return [name for name in names if name in inputs]
+    return [feature.name for feature in features if inputs & set(feature.inputs)]

@@ -17,10 +17,10 @@ LARGEST_VERSION = 2**63 - 1
 """Servers hold a version in an int64."""
 
 STAGING_PREFIX = ".tmp-"
-"""Of unfinished versions. Servers look at integer names only."""
+"""Prefix of unfinished versions. Servers look at integer names only."""
 
 WITHDRAWN_PREFIX = ".withdrawn-"
-"""Of versions that were rolled back; the number follows."""
+"""Prefix of versions that were rolled back; the number follows."""
 
 STALE_SECONDS = 24 * 3600
 """Age at which an unfinished version is what a killed export left behind."""

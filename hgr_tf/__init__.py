@@ -26,5 +26,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "testing",
         "training",
     ],
-    submod_attrs={"models": ["HierarchicalGroupwiseRanker"]},
+    submod_attrs={
+        "input_checks": ["set_input_checks"],
+        "models": ["HierarchicalGroupwiseRanker"],
+    },
 )

@@ -61,7 +61,16 @@ def update_compiled_metrics(model, labels, predictions, sample_weight):
 
 
 class Mean(tf.keras.metrics.Mean):
-    """A mean that can be loaded under a strategy, unlike Keras 2's own."""
+    """A weighted mean, NaN without weight, that can be loaded under a strategy.
+
+    Keras's own is 0 without weight, and Keras 2's cannot be loaded so.
+    """
+
+    def result(self):
+        """The mean; NaN, undefined, while all weights were 0."""
+        total, count = map(tf.convert_to_tensor, (self.total, self.count))
+        mean = tf.math.divide_no_nan(total, count)
+        return tf.where(count > 0, mean, tf.constant(float("nan"), mean.dtype))
 
     if not KERAS_3:
 

@@ -17,8 +17,15 @@ from collections.abc import Iterable
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
+from hgr_tf.pipelines.histories.partition import counters_of_keys, has_past_of_users
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.steps import decide_splits, shuffle_join
+from hgr_tf.pipelines.steps import (
+    decide_splits,
+    past_of_keys,
+    past_of_users,
+    shuffle_join,
+    split_starts,
+)
 from hgr_tf.pipelines.steps.dead_letters import WriteDeadLetters
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED
 from hgr_tf.pipelines.steps.encode import Encode
@@ -40,7 +47,7 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
     tables = AsDict(side)
     units = (
         pipeline
-        | "Files" >> beam.Create(range(len(settings.files)))
+        | "Files" >> beam.Create(range(len(settings.log_files)))
         | "SpreadFiles" >> beam.Reshuffle()
         | "PlanUnits" >> beam.ParDo(PlanUnits(settings))
         | "SpreadUnits" >> beam.Reshuffle()
@@ -57,6 +64,7 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
     if decide_splits.is_needed(settings):
         batches, found = _assigned(batches, settings)
         counts.append(found)
+    batches = _with_past(batches, settings, tables)
     batches = batches | "SpreadBatches" >> beam.Reshuffle()
 
     counts = _summed(counts)
@@ -155,6 +163,41 @@ def _assigned(batches: beam.PCollection, settings: Settings):
             | "Apply" >> beam.ParDo(decide_splits.Apply(settings))
         )
     return batches, decided[COUNTS]
+
+
+def _with_past(batches: beam.PCollection, settings: Settings, tables):
+    """The batches with what came before their rows."""
+    spec = settings.spec
+    counters, of_users = counters_of_keys(spec), has_past_of_users(spec)
+    if not (counters or of_users):
+        return batches
+    starts = AsSingleton(
+        batches
+        | "FirstTimes" >> beam.ParDo(split_starts.FirstTimes(settings))
+        | "MergeTimes" >> beam.CombineGlobally(split_starts.merged)
+        | "SplitStarts" >> beam.Map(split_starts.with_given, settings)
+    )
+    if counters:
+        counts = (
+            batches
+            | "DealByKey" >> beam.ParDo(past_of_keys.DealByKey(settings), tables)
+            | "GroupByKeys" >> beam.GroupByKey()
+            | "Count" >> beam.ParDo(past_of_keys.Count(settings), starts)
+        )
+        keyed = batches | "CountsByKey" >> beam.Map(lambda batch: (batch.key, batch))
+        batches = (
+            {"batch": keyed, "counts": counts}
+            | "MeetCounts" >> beam.CoGroupByKey()
+            | "AddCounts" >> beam.ParDo(past_of_keys.AddCounts(settings, of_users))
+        )
+    if of_users:
+        batches = (
+            batches
+            | "DealByUser" >> beam.ParDo(past_of_users.DealByUser(settings), tables)
+            | "GroupByUsers" >> beam.GroupByKey()
+            | "AddPast" >> beam.ParDo(past_of_users.AddPast(settings), starts)
+        )
+    return batches
 
 
 def _summed(parts: list[beam.PCollection]) -> beam.PCollection:

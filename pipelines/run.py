@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from hgr_tf.pipelines.files.files import (
 from hgr_tf.pipelines.files.progress import Progress
 from hgr_tf.pipelines.running.configure import configure
 from hgr_tf.pipelines.running.locking import locked
+from hgr_tf.pipelines.running.notices import notices
 from hgr_tf.pipelines.running.output_folder import (
     clear,
     keep_dead_letters,
@@ -36,6 +38,8 @@ from hgr_tf.pipelines.running.output_folder import (
 )
 from hgr_tf.pipelines.running.supervised import run_supervised
 from hgr_tf.pipelines.settings import DEAD_LETTERS, Settings
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def prepare(
@@ -66,13 +70,13 @@ def prepare(
         **settings: user_table, item_table: path or glob of a table; win over the
             spec's. join: "side" holds tables in the memory of each worker,
             "shuffle" does not, "auto" (the default) goes by their size.
-            output_format: "tfrecord" (the default), "elwc" or "parquet".
+            output_format: "parquet" (the default), "tfrecord" or "elwc".
             layout: "shuffled" (the default), "user" (a user's rows lie
             together; the only one of "elwc") or "code", by code_table: a file
             of the user id column, code_1, code_2, ...; users that share
             code_prefix levels share a shard. And seed, shard_rows,
-            compression, max_bad_fraction, encoding_from, grow_vocabularies,
-            as in `hgr_tf.pipelines.settings.Settings`.
+            compression, max_bad_fraction, history_from, encoding_from,
+            grow_vocabularies, as in `hgr_tf.pipelines.settings.Settings`.
 
     Returns:
         The manifest of the finished folder.
@@ -107,7 +111,10 @@ def prepare(
                 remove_results(run.output)
             remove_temporary(run)
         text = read_bytes(join(run.output, FILE_NAME))
-    return Manifest.model_validate_json(text)
+    manifest = Manifest.model_validate_json(text)
+    for line in notices(run, manifest):
+        _LOGGER.warning("warning: %s", line)
+    return manifest
 
 
 def launch(

@@ -18,7 +18,7 @@ Join = Literal["auto", "side", "shuffle"]
 
 DEAD_LETTERS = "dead_letter-*.jsonl"
 FAILED_DEAD_LETTERS = f"failed-{DEAD_LETTERS}"
-"""Of a run that was to replace a finished one, whose own ones stay."""
+"""Pattern used when a replacing run fails; the finished run keeps its own."""
 
 _PARTITION_BYTES = 16 << 20
 _FEWEST_PARTITIONS, _MOST_PARTITIONS = 16, 1_024
@@ -40,13 +40,14 @@ class Settings:
         spec: The feature spec.
         files: Files of the log, by path within a split.
         tables: Files of each owner's table.
+        history_from: Files of the log whose rows are only the past of others.
         splits: Names of the splits, in order.
         output: Folder of the result.
         temporary: Folder below it, for this run alone.
-        seed: Of everything that is random.
-        shard_rows: Rows a shard, about.
+        seed: Seed of everything that is random.
+        shard_rows: Rows per shard, about.
         compression: Level of gzip (ISA-L's), 0 to 3.
-        output_format: Of the shards: a file of `output/formats/`.
+        output_format: Output format of the shards: a file of `output/formats/`.
         layout: Order of the rows.
         join: How each owner's table is joined: "side" or "shuffle".
         max_bad_fraction: Share of bad rows past which the run fails.
@@ -67,15 +68,21 @@ class Settings:
     seed: int = Field(0, ge=0)
     shard_rows: int = Field(100_000, ge=1)
     compression: int = Field(1, ge=0, le=3)
-    output_format: OutputFormat = "tfrecord"
+    output_format: OutputFormat = "parquet"
     layout: Layout = "shuffled"
     join: tuple[tuple[str, str], ...] = ()
     max_bad_fraction: float = Field(0.01, ge=0, le=1)
     encoding_from: str | None = None
     grow_vocabularies: bool = False
+    history_from: tuple[InputFile, ...] = ()
     code_table: InputFile | None = None
     code_prefix: int = Field(1, ge=1)
     staged: bool = False
+
+    @property
+    def log_files(self) -> tuple[InputFile, ...]:
+        """Every file that is read as a log, those of the past last."""
+        return (*self.files, *self.history_from)
 
     @property
     def results(self) -> str:
@@ -104,7 +111,7 @@ class Settings:
     def partitions(self) -> int:
         """Partitions of the log where rows that belong together meet."""
         # A batch goes to each of them: past a limit they grow, not their number.
-        partitions = sum(file.size for file in self.files) // _PARTITION_BYTES
+        partitions = sum(file.size for file in self.log_files) // _PARTITION_BYTES
         return min(max(_FEWEST_PARTITIONS, partitions), _MOST_PARTITIONS)
 
     @property

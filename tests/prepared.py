@@ -1,9 +1,11 @@
-"""A small prepared folder, written with TensorFlow alone (no pipeline)."""
+"""A small prepared folder, written without the pipeline."""
 
 import hashlib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import tensorflow as tf
 
 from hgr_tf.data import Manifest
@@ -61,7 +63,13 @@ def rows(count: int, seed: int, weighted: bool = False) -> list[dict]:
     return out
 
 
-def write_prepared(folder, splits: dict[str, list[dict]], shards: int = 2) -> Path:
+def write_prepared(
+    folder,
+    splits: dict[str, list[dict]],
+    shards: int = 2,
+    output_format: str = "parquet",
+    layout: str | None = None,
+) -> Path:
     """Writes the folder as `hgr-tf prepare` would; returns its path."""
     folder = Path(folder)
     ENCODING.save(folder)
@@ -70,10 +78,10 @@ def write_prepared(folder, splits: dict[str, list[dict]], shards: int = 2) -> Pa
         listed = []
         for index in range(shards):
             part = split[index::shards]
-            file = f"{name}-{index:05}-of-{shards:05}.tfrecord.gz"
-            with tf.io.TFRecordWriter(str(folder / file), "GZIP") as writer:
-                for row in part:
-                    writer.write(_example(row).SerializeToString())
+            suffix = {"parquet": "parquet", "tfrecord": "tfrecord.gz"}[output_format]
+            file = f"{name}-{index:05}-of-{shards:05}.{suffix}"
+            write = {"parquet": _write_columns, "tfrecord": _write_examples}
+            write[output_format](folder / file, part)
             stored = (folder / file).read_bytes()
             listed.append(
                 Shard(
@@ -85,8 +93,32 @@ def write_prepared(folder, splits: dict[str, list[dict]], shards: int = 2) -> Pa
             )
         positives = sum(row[LABEL][0] > 0 for row in split)
         manifest[name] = Split(rows=len(split), positives=positives, shards=listed)
-    Manifest(spec_sha256=SPEC.digest(), splits=manifest).write(folder)
+    Manifest(
+        spec_sha256=SPEC.digest(),
+        output_format=output_format,
+        splits=manifest,
+        arguments={"layout": layout} if layout else {},
+    ).write(folder)
     return folder
+
+
+def _write_examples(path: Path, rows: list[dict]) -> None:
+    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+        for row in rows:
+            writer.write(_example(row).SerializeToString())
+
+
+def _write_columns(path: Path, rows: list[dict]) -> None:
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [row[name] for row in rows]
+        kind = pa.float32() if name in ("price", LABEL, WEIGHT) else pa.int64()
+        if name == "tags":
+            columns[name] = pa.array(values, pa.list_(kind))
+        else:
+            columns[name] = pa.array([value for (value,) in values], kind)
+    table = pa.table(columns)
+    pq.write_table(table, path, row_group_size=8, write_page_checksum=True)
 
 
 def _example(row: dict) -> tf.train.Example:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hgr_tf.export.checking.saved_graph import SavedGraph
-from hgr_tf.export.options import METHOD_NAMES
+from hgr_tf.export.options import SIGNATURES
+from hgr_tf.export.signature import PREDICT, signature_class
 
 
 def check_signatures(folder: str | Path) -> None:
@@ -16,7 +17,8 @@ def check_signatures(folder: str | Path) -> None:
             model.
     """
     for name, signature in SavedGraph(folder).signatures.items():
-        expected = METHOD_NAMES.get(name, "tensorflow/serving/predict")
+        known = name in SIGNATURES.names()
+        expected = signature_class(name).method if known else PREDICT
         if signature.method_name != expected:
             raise ValueError(
                 f"{folder}: the method of the signature {name!r} must be {expected!r}, "

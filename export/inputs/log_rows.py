@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from hgr_tf.features import Feature, FeatureSpec, Format
+from hgr_tf.export.inputs.raw_histories import histories
+from hgr_tf.features import Feature, FeatureSpec, Format, HistoryList
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
+from hgr_tf.pipelines.sources.csv import first_row_width
 from hgr_tf.pipelines.sources.formats import column_names, resolve
 
 
@@ -40,11 +42,12 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
 
     A feature's column is the one that the spec says it comes from, or else the
     one of its own name. A line of JSON may leave values out; the spec's column
-    is there when any line of the file has a value for it.
+    is there when any line of the file has a value for it. Rows of CSV without a
+    header may leave out the label, or all that only training needs.
 
     Args:
-        path: Of the file; its suffix says the format.
-        spec: Of the exported model.
+        path: Path of the file; its suffix says the format.
+        spec: Spec of the exported model.
 
     Raises:
         ValueError: The file cannot be read, or lacks a column.
@@ -58,7 +61,7 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
     as_logged = (
         resolve(file.path, Format()).type == resolve(file.path, spec.format).type
     )
-    format_ = spec.format if as_logged else Format()
+    format_ = _of_requests(spec, file) if as_logged else Format()
     sources = _sources(features, file, format_)
     wanted = sorted(set(sources.values()))
     for unit in plan_units(file, 0, format_, []):
@@ -68,6 +71,33 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
         ]
         if batches:
             yield _in_order(batches)
+
+
+def _of_requests(spec: FeatureSpec, file: File) -> Format:
+    """The log's format for a file that may lack what only training needs.
+
+    Raises:
+        ValueError: Without a header, rows are of neither width.
+    """
+    format_ = spec.format
+    if format_.header or resolve(file.path, format_).type != "csv":
+        return format_
+    names = format_.columns
+    features = {feature.column for feature in spec.features()}
+    only_logged = {spec.label.column, spec.weight, spec.time} - features
+    without_label = tuple(
+        n for n in names if n not in only_logged & {spec.label.column}
+    )
+    bare = tuple(n for n in names if n not in only_logged)
+    width = first_row_width(file, format_)
+    for columns in (names, without_label, bare):
+        if width in (0, len(columns)):
+            return format_.model_copy(update={"columns": columns})
+    raise ValueError(
+        f"{file.path}: without a header, a row must have the {len(names)} values "
+        f"{list(names)}, or these without the label {spec.label.column!r}, or without "
+        f"{sorted(set(names) - set(bare))}; got {width}"
+    )
 
 
 def _sources(features: list[Feature], file: File, format_: Format) -> dict[str, str]:
@@ -129,7 +159,10 @@ def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Che
     arrays = {}
     for feature in features:
         source = sources[feature.name]
-        result = cast(batch.columns[source], feature_field(feature), missing)
+        if isinstance(feature.transform, HistoryList):
+            result = histories(batch.columns[source], feature, missing)
+        else:
+            result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
         for reason, bad in [*result.bad, *feature.transform.faults(result.values)]:
             for i in np.flatnonzero(bad):

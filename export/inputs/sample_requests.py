@@ -18,7 +18,7 @@ class SampleRequests:
     Args:
         encoding: What the values are drawn from.
         names: Features to draw.
-        seed: Of the draws.
+        seed: Seed of the draws.
     """
 
     def __init__(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 
 
 def use_protos_only() -> None:
@@ -23,3 +25,26 @@ def use_protos_only() -> None:
     if spec is None:
         raise ImportError("tensorflow is not installed: `pip install tensorflow`")
     sys.modules["tensorflow"] = importlib.util.module_from_spec(spec)
+
+
+@contextlib.contextmanager
+def protos_only() -> Iterator[None]:
+    """Imports inside of it find TensorFlow's protos without TensorFlow's Python.
+
+    For commands that only score: what they import is loaded in a second instead of
+    ten, and a later `import tensorflow` is the whole TensorFlow. Where TensorFlow
+    is imported already, nothing changes.
+
+    Example:
+        >>> with protos_only():
+        ...     from hgr_tf.export.runtime.predictor import Predictor
+    """
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    use_protos_only()
+    try:
+        yield
+    finally:
+        for name in [n for n in sys.modules if n.partition(".")[0] == "tensorflow"]:
+            del sys.modules[name]

@@ -15,6 +15,7 @@ from tensorflow_serving.apis import (
 )
 
 from hgr_tf.export.runtime.c_library import Code, SessionError
+from hgr_tf.export.runtime.input_checks import check_tensors
 from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
 
@@ -39,10 +40,9 @@ def run_predict(
         )
     signature = session.signatures[name]
     _check_names(request.inputs, signature.inputs)
-    feeds = {
-        signature.inputs[key].name: to_array(proto, key)
-        for key, proto in request.inputs.items()
-    }
+    arrays = {key: to_array(proto, key) for key, proto in request.inputs.items()}
+    check_tensors(arrays, signature.inputs)
+    feeds = {signature.inputs[key].name: array for key, array in arrays.items()}
     outputs = _wanted(request.output_filter, signature.outputs)
     arrays = session.run(
         feeds, [signature.outputs[k].name for k in outputs], timeout_ms

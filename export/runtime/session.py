@@ -22,6 +22,7 @@ from hgr_tf.export.runtime.c_library import (
     Status,
     load_library,
 )
+from hgr_tf.export.runtime.input_checks import check_tensors
 from hgr_tf.export.runtime.tensors import to_array, to_tensor
 
 
@@ -62,7 +63,8 @@ class ServingSession:
 
         Raises:
             ValueError: No such signature, or not its inputs.
-            SessionError: TensorFlow refused.
+            SessionError: An input has a wrong dtype, rank or size, or
+                TensorFlow refused.
         """
         if signature not in self.signatures:
             raise ValueError(
@@ -75,6 +77,8 @@ class ServingSession:
                 f"`inputs` of {signature!r} must be {sorted(definition.inputs)}, "
                 f"got {sorted(inputs)}"
             )
+        inputs = {name: np.asarray(values) for name, values in inputs.items()}
+        check_tensors(inputs, definition.inputs)
         feeds = {definition.inputs[k].name: v for k, v in inputs.items()}
         names = list(definition.outputs)
         fetched = self.run(feeds, [definition.outputs[n].name for n in names])

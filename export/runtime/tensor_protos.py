@@ -28,8 +28,8 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
     """The array in a TensorProto.
 
     Args:
-        proto: Of a request.
-        name: Of the input, for the message.
+        proto: Proto of a request.
+        name: Name of the input, for the message.
 
     Raises:
         SessionError: INVALID_ARGUMENT: the dtype or shape is not supported,

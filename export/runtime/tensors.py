@@ -36,7 +36,7 @@ def to_tensor(c, name: str, array: np.ndarray, alive: list) -> int:
 
     Args:
         c: The library.
-        name: Of what it is fed to, for the message.
+        name: Name of what it is fed to, for the message.
         array: Numbers, or strings; see `text_bytes`.
         alive: Gets what the tensor points into; keep it as long as the tensor.
 

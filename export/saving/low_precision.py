@@ -32,7 +32,7 @@ def low_precision_tables(
 
     Args:
         ranker: Its embedding layers are affected; see `embedding_layers`.
-        dtype: Of the copies; None changes nothing.
+        dtype: Data type of the copies; None changes nothing.
     """
     layers = [] if dtype is None else embedding_layers(ranker)
     for layer in layers:
@@ -85,9 +85,9 @@ def score_change(
 
     Args:
         ranker: Model over a dict of encoded features, giving [B, 1].
-        encoding: Of its features.
-        dtype: Of the tables.
-        seed: Of the requests.
+        encoding: Encoding of its features.
+        dtype: Data type of the tables.
+        seed: Seed of the requests.
         from_logits: Whether the ranker gives logits or probabilities.
     """
     names = feature_names(ranker, encoding)

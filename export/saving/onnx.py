@@ -33,7 +33,7 @@ def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
 
     Args:
         model: What `export_for_serving` takes; the ranker must be functional.
-        path: Of the file.
+        path: Path of the file.
 
     Raises:
         ImportError: tf2onnx is not installed.

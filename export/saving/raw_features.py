@@ -49,6 +49,10 @@ class RawFeatures(tf.Module):
         """Names of the features of these owners ("user", "item", "context")."""
         return [f.name for f in self.features if f.owner in owners]
 
+    def inputs(self, *owners: str) -> list[str]:
+        """Names of the ranker's inputs that these owners' features become."""
+        return [name for f in self.features if f.owner in owners for name in f.inputs]
+
     def tensor_specs(self, shape: tuple = (None,)) -> dict[str, tf.TensorSpec]:
         """Raw tensors by feature name, where `shape` is that of the batch."""
         return {name: graph.raw_spec(shape) for name, graph in self._graphs.items()}

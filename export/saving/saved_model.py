@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.export.options import METHOD_NAMES
 from hgr_tf.export.saving.serving_module import ServingModule
+from hgr_tf.export.signature import PREDICT, signature_class
 
 
 def save(module: ServingModule, folder: str | Path) -> None:
@@ -26,8 +26,9 @@ def save(module: ServingModule, folder: str | Path) -> None:
 
 
 def _set_method_names(folder: Path, signatures) -> None:
-    """Names the methods of classify and regress, for servers that check them."""
-    names = {k: v for k, v in METHOD_NAMES.items() if k in signatures}
+    """Names the methods other than predict, for servers that check them."""
+    methods = {name: signature_class(name).method for name in signatures}
+    names = {name: method for name, method in methods.items() if method != PREDICT}
     if not names:
         return
     updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(

@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -38,6 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
         options.name, options.model, options.poll_seconds, options.session_threads
     )
     try:
+        for option, port in (
+            ("--port", options.port),
+            ("--rest-port", options.rest_port),
+        ):
+            _check_free(options.host, port, option)
         models.start()
         grpc_server, grpc_port = make_server(
             models,
@@ -66,6 +72,19 @@ def main(arguments: list[str] | None = None) -> int:
     grpc_server.stop(grace=options.grace_seconds).wait()
     models.stop()
     return 0
+
+
+def _check_free(host: str, port: int, option: str) -> None:
+    """Raises `OSError` that names the option when another program has the port."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise OSError(
+                f"{host}:{port} cannot be listened on ({error.strerror}): "
+                f"choose another {option}, or 0 for a free one"
+            ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,17 +20,23 @@ from hgr_tf.export.runtime.tensors import DTYPES
 
 ROW, COLUMNAR = "instances", "inputs"
 _MOST_DIMENSIONS = 32  # numpy's limit
+_MOST_DIGITS = 400  # floats have 309; Python refuses to read more than 4,300
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """The JSON object of a request; NaN and Infinity are numbers in it."""
     try:
-        request = json.loads(body)
+        request = json.loads(body, parse_int=_parse_int)
     except (ValueError, RecursionError) as error:
         raise invalid(f"JSON Parse error: {error}") from error
     if not isinstance(request, dict):
         raise invalid("JSON Parse error: the document is not an object")
     return request
+
+
+def _parse_int(digits: str) -> int:
+    """The integer; one past every dtype is cut, and is still past every dtype."""
+    return int(digits[:_MOST_DIGITS])
 
 
 def fill_predict(request, body: Mapping[str, Any], signature_inputs) -> str:
@@ -109,7 +115,7 @@ def classify_response(response) -> dict[str, Any]:
 
 
 def regress_response(response) -> dict[str, Any]:
-    """JSON of a RegressionResponse: a value an example."""
+    """JSON of a RegressionResponse: a value per example."""
     return {"results": [r.value for r in response.result.regressions]}
 
 
@@ -141,7 +147,7 @@ def _to_array(name: str, values, dtype_enum: int) -> np.ndarray:
         shape.append(len(flat))
         flat = flat[0] if flat else None
     if len(shape) > _MOST_DIMENSIONS:
-        raise invalid(f"input {name}: {len(shape)} dimensions")
+        raise invalid(f"input {name!r}: {len(shape)} dimensions")
     leaves = _leaves(values, tuple(shape), name)
     kinds = {"O": (str, dict), "i": (int,), "b": (bool,), "f": (int, float)}[dtype.kind]
     for leaf in leaves:
@@ -149,24 +155,41 @@ def _to_array(name: str, values, dtype_enum: int) -> np.ndarray:
             isinstance(leaf, bool) and dtype.kind != "b"
         ):
             raise invalid(
-                f"JSON Value: {json.dumps(leaf)} of input {name} is not of expected "
+                f"JSON Value: {json.dumps(leaf)} of input {name!r} is not of expected "
                 f"type: {dtype.name if dtype.kind != 'O' else 'string'}"
             )
+    if dtype.kind == "i":
+        _check_range(name, leaves, dtype)
     array = np.empty(len(leaves), dtype)
     try:
         array[:] = [_bytes(leaf) for leaf in leaves] if dtype.hasobject else leaves
-    except OverflowError as error:
-        raise invalid(f"input {name}: {error}") from error
+    except OverflowError as error:  # an integer past every float
+        raise invalid(
+            f"input {name!r} must be {dtype.name}, got an integer past its range"
+        ) from error
     return array.reshape(shape)
+
+
+def _check_range(name: str, leaves: list[int], dtype: np.dtype) -> None:
+    """Refuses integers that numpy would wrap, or refuse without a name."""
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    for leaf in leaves:
+        if not low <= leaf <= high:
+            text = str(leaf)
+            came = text if len(text) <= 40 else f"an integer of {len(text)} characters"
+            raise invalid(
+                f"input {name!r} must be {dtype.name}, between {low} and {high}, "
+                f"got {came}"
+            )
 
 
 def _leaves(values, shape: tuple[int, ...], name: str) -> list:
     if not shape:
         if isinstance(values, list):
-            raise invalid(f"input {name}: Encountered list at unexpected level")
+            raise invalid(f"input {name!r}: Encountered list at unexpected level")
         return [values]
     if not isinstance(values, list) or len(values) != shape[0]:
-        raise invalid(f"input {name}: Encountered list at unexpected size: ragged")
+        raise invalid(f"input {name!r}: Encountered list at unexpected size: ragged")
     return [leaf for value in values for leaf in _leaves(value, shape[1:], name)]
 
 

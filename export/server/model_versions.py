@@ -39,10 +39,10 @@ class ModelVersions:
     before it is served again.
 
     Args:
-        name: Of the model, as requests say it.
+        name: Name of the model, as requests say it.
         base_path: Folder of the versions.
         poll_seconds: Time between two looks at the folder.
-        threads: Of each session; 0 lets TensorFlow choose.
+        threads: Threads of each session; 0 lets TensorFlow choose.
     """
 
     def __init__(

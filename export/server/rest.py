@@ -47,7 +47,7 @@ _HTTP = {
     Code.DEADLINE_EXCEEDED: 504,
 }
 _MOST_DIGITS = 18
-"""Of a Content-Length; a longer one is beyond any limit, and maybe beyond int()."""
+"""Digits of a Content-Length; a longer one is beyond any limit and maybe int()."""
 
 _IDLE_SECONDS = 15
 """After which a connection that sends nothing is closed: it holds a thread."""

@@ -1,1 +1,1 @@
-"""The `hgr-tf` command line: one module a command."""
+"""The `hgr-tf` command line: one module per command."""

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.stages import load_tensorflow
+
 
 def evaluate(
     run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf train`.")],
@@ -19,7 +21,7 @@ def evaluate(
         str | None, typer.Option(help="Which split. Default: the validation split.")
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Examples a step; only speed depends on it.")
+        int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
     ] = 8192,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON.")
@@ -37,32 +39,42 @@ def evaluate(
     ] = 0,
 ) -> None:
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
+    load_tensorflow()
     from hgr_tf import training
-    from hgr_tf.cli.metrics_table import print_metrics
+    from hgr_tf.cli.metrics_table import figure, print_metrics
     from hgr_tf.data import PreparedData
+    from hgr_tf.training.run_folder import nulls
 
     loaded = training.load_run(run)
-    data = data or Path(loaded.config.data.path)
+    if data is None:
+        data = Path(loaded.config.data.path)
+        if not data.is_dir():
+            raise ValueError(
+                f"{data}: no such folder here, where the run was trained on it: "
+                "say where it is with --data"
+            )
     split = split or loaded.config.data.validation
     prepared = PreparedData.load(data, spec=loaded.encoding.spec)
     prepared.check_encoding(loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
     if user_taste:
-        taste = training.check_user_taste(
-            loaded.model.ranker,
-            prepared.dataset(split, batch_size),
-            loaded.config.method.user_embedding,
-            seed=seed,
-        )
+        with prepared.errors():
+            taste = training.check_user_taste(
+                loaded.model.ranker,
+                prepared.dataset(split, batch_size),
+                loaded.config.method.user_embedding,
+                seed=seed,
+            )
         metrics["permuted_gauc"] = taste.permuted_gauc
         metrics["permuted_log_loss"] = taste.permuted_log_loss
     if as_json:
-        typer.echo(json.dumps(metrics))
+        typer.echo(json.dumps(nulls(metrics), allow_nan=False))
     else:
         print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
     if user_taste and not as_json:
         typer.echo(
-            f"Users' embeddings swapped: GAUC {taste.permuted_gauc:.4f} "
-            f"({-taste.gauc_drop:+.4f}), LogLoss {taste.permuted_log_loss:.4f} "
-            f"({taste.log_loss_rise:+.4f})"
+            f"Users' embeddings swapped: GAUC {figure(taste.permuted_gauc)} "
+            f"({figure(-taste.gauc_drop, '+.4f')}), "
+            f"LogLoss {figure(taste.permuted_log_loss)} "
+            f"({figure(taste.log_loss_rise, '+.4f')})"
         )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from hgr_tf.cli.stages import load_tensorflow
+
+log = logging.getLogger(__name__)
 
 
 class TableDtype(str, Enum):
@@ -109,6 +114,7 @@ def _roll_back(output: Path) -> None:
 
 
 def _verify(output: Path, version: int | None, run: Path | None) -> None:
+    load_tensorflow()
     from hgr_tf.export.checking.replay import replay
     from hgr_tf.export.checking.signatures import check_signatures
     from hgr_tf.export.checking.verification import verify
@@ -176,9 +182,11 @@ def _onnx_file(loaded, path: Path) -> Iterator[None]:
 
 
 def _load(run: Path, seed: int = 0):
+    load_tensorflow()
     import tensorflow as tf
 
     from hgr_tf.training import load_run
 
+    log.info("loading the run %s", run)
     tf.keras.utils.set_random_seed(seed)
     return load_run(run)

@@ -6,13 +6,14 @@ import importlib
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 import hgr_tf
+from hgr_tf.cli.quiet import silence
+from hgr_tf.cli.stages import show_stages
 
 COMMANDS = (
     "demo",
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 75 stopped by
     SIGTERM with the state saved, so that the same command goes on, 130 interrupted.
-    An error is one line on stderr; `--debug` adds the traceback.
+    Stages of long work go to stderr. An error is one line there, the last;
+    `--debug` adds the traceback.
 
     Args:
         arguments: Without the program's name; those of the process if None.
@@ -80,19 +82,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
-    # TensorFlow's C++ log is noise on a terminal; its errors are raised too.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
-    if not debug:  # libraries announce the end of old Python versions
-        warnings.simplefilter("ignore", FutureWarning)
-    try:
-        code = app(arguments, standalone_mode=False) or 0
-    except KeyboardInterrupt:
-        code = 130
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        typer.echo(f"hgr-tf: {_one_line(error)}", err=True)
-        code = getattr(error, "exit_code", 1)
+    if debug:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
+    else:
+        silence()
+    code = 0
+    with show_stages() as stages:
+        try:
+            code = app(arguments, standalone_mode=False) or 0
+        except KeyboardInterrupt:
+            code = 130
+        except Exception as error:
+            stages.stop()
+            if debug:
+                traceback.print_exc()
+            typer.echo(f"hgr-tf: {_one_line(error)}", err=True)
+            code = getattr(error, "exit_code", 1)
     if code == 130:
         typer.echo("hgr-tf: interrupted", err=True)
     sys.exit(code)

@@ -12,6 +12,11 @@ _TITLES = {metric.name: metric.column for metric in RUN_METRICS}
 _HIDDEN = {"loss", "permuted_gauc", "permuted_log_loss"}
 
 
+def figure(value: float, form: str = ".4f") -> str:
+    """A metric as text; "undefined" for NaN."""
+    return "undefined" if value != value else format(value, form)
+
+
 def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     """Prints a row of metrics for each name."""
     common = [
@@ -24,5 +29,5 @@ def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     for name in shown:
         table.add_column(_TITLES.get(name, name), justify="right")
     for label, row in rows.items():
-        table.add_row(label, *(f"{row[name]:.4f}" for name in shown))
+        table.add_row(label, *(figure(row[name]) for name in shown))
     Console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ from typing import Annotated
 import typer
 
 from hgr_tf.cli.counted import counted
+
+log = logging.getLogger(__name__)
 
 
 def predict(
@@ -58,6 +61,7 @@ def predict(
         raise ValueError(f"--output must be another file than --input, got {output}")
     is_version = (model / "saved_model.pb").exists()
     folder = model if is_version else version_path(model, version)
+    log.info("loading the model %s", folder)
     spec = load_spec(folder)
     name = name or folder.resolve().parent.name
     score = _remote(server, name, version, timeout) if server else _local(folder)
@@ -70,6 +74,7 @@ def predict(
                 sink.write(json.dumps(line) + "\n")
                 failed += error is not None
             read += len(batch.errors)
+            log.info("rows scored", extra={"done": read, "total": None})
     scored = f"{counted(read, 'row')}, {read - failed:,} scored"
     typer.echo(f"{scored} by {server or folder}", err=True)
     if failed:
@@ -81,7 +86,10 @@ def _standard_output():
 
 
 def _local(folder: Path):
-    from hgr_tf.export.runtime.predictor import Predictor
+    from hgr_tf.export.runtime.protos import protos_only
+
+    with protos_only():
+        from hgr_tf.export.runtime.predictor import Predictor
 
     return Predictor(folder).probabilities
 
@@ -89,7 +97,10 @@ def _local(folder: Path):
 def _remote(server: str, name: str, version: int | None, timeout: float):
     import grpc
 
-    from hgr_tf.export.client import Client
+    from hgr_tf.export.runtime.protos import protos_only
+
+    with protos_only():
+        from hgr_tf.export.client import Client
 
     client = Client(server, name, version=version, timeout_seconds=timeout)
 

@@ -98,10 +98,10 @@ def prepare(
     output_format: Annotated[
         OutputFormat,
         typer.Option(
-            help="tfrecord: a tf.train.Example for each row; elwc: tf-ranking's list "
-            "for each user; parquet: encoded columns."
+            help="parquet: encoded columns, read fastest; tfrecord: a "
+            "tf.train.Example for each row; elwc: tf-ranking's list for each user."
         ),
-    ] = OutputFormat.tfrecord,
+    ] = OutputFormat.parquet,
     layout: Annotated[
         Layout | None,
         typer.Option(
@@ -117,6 +117,14 @@ def prepare(
     code_prefix: Annotated[
         int, typer.Option(min=1, help="Users that share so many codes share a shard.")
     ] = 1,
+    history_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Earlier logs, whose rows are only the past of others: a path, quoted "
+            "glob or folder, or a prepared folder for the logs it was made from. "
+            "Repeat for more."
+        ),
+    ] = None,
     encoding_from: Annotated[
         str | None,
         typer.Option(
@@ -131,7 +139,7 @@ def prepare(
         ),
     ] = False,
     shard_rows: Annotated[
-        int, typer.Option(min=1, help="Rows a shard, about.")
+        int, typer.Option(min=1, help="Rows per shard, about.")
     ] = 100_000,
     compression: Annotated[
         int, typer.Option(min=0, max=3, help="Of gzip: 0 is fastest, 3 smallest.")
@@ -148,7 +156,7 @@ def prepare(
     """Turn raw logs into sharded training data, with Apache Beam.
 
     Checks every row, joins the user and item tables, builds vocabularies and
-    writes TFRecords. Bad rows go to dead_letter-*.jsonl.
+    writes Parquet or TFRecords. Bad rows go to dead_letter-*.jsonl.
 
     Example: hgr-tf prepare --spec spec.yaml --input "train=logs/*.parquet"
     --user-table users.csv --item-table items.csv --output prepared
@@ -173,6 +181,7 @@ def prepare(
         layout=layout and layout.value,
         code_table=code_table,
         code_prefix=code_prefix,
+        history_from=history_from or (),
         encoding_from=encoding_from,
         grow_vocabularies=grow_vocabularies,
         shard_rows=shard_rows,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.stages import load_tensorflow
+
 
 def train(
     config: Annotated[
@@ -42,6 +44,7 @@ def train(
     finished run is shown as it is. OUTPUT/tensorboard holds the logs for
     TensorBoard.
     """
+    load_tensorflow()
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_metrics
 
@@ -53,7 +56,7 @@ def train(
     )
     output = output or Path("runs") / config.stem
     was_finished = training.RunFolder(output).is_finished and not overwrite
-    run = training.train(settings, output, overwrite=overwrite)
+    run = training.train(settings, output, overwrite=overwrite, verbose=2)
     if was_finished:
         typer.echo(f"{output}: finished before; --overwrite trains it anew")
     split = settings.data.validation

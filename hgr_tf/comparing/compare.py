@@ -82,7 +82,7 @@ def summarize(
     """What the finished runs of a comparison say.
 
     Args:
-        config: Of the comparison.
+        config: Config of the comparison.
         output: Its folder.
         found: What the search found for each method.
     """

@@ -126,7 +126,7 @@ class CompareConfig(Strict):
 
         Args:
             method: Name of a method.
-            seed: Of the run.
+            seed: Seed of the run.
             **found: Values that the search found, dots in field names as in
                 `Tuning.space`.
         """

@@ -56,7 +56,7 @@ def differences(
         figures: For each method the figure of each seed taken apart by user, seeds
             in the same order, the same users everywhere.
         baseline: Name of the method to compare with.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         A `Difference` for each method but the baseline.

@@ -30,8 +30,8 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     """Trains a run into a folder, or finds it there, and evaluates it.
 
     Args:
-        config: Of the run.
-        folder: Of the run; holds result.json and predictions.npz at the end.
+        config: Config of the run.
+        folder: Folder of the run; holds result.json and predictions.npz at the end.
         split: Split of the data to evaluate.
 
     Returns:

@@ -22,7 +22,7 @@ def tune(config: CompareConfig, method: str, folder: str | Path) -> dict[str, An
     the validation split.
 
     Args:
-        config: Of the comparison.
+        config: Config of the comparison.
         method: Name of a method.
         folder: Holds tuning.db, and the runs of the trials while they last.
 

@@ -29,7 +29,7 @@ class Shard(BaseModel):
         file: Path relative to the folder.
         rows: Rows of the log in it.
         bytes: Size as stored.
-        sha256: Of the stored bytes.
+        sha256: SHA-256 of the stored bytes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,16 +52,17 @@ class Manifest(BaseModel):
     """What a finished folder holds and how it came to be.
 
     Attributes:
-        format_version: Of this file and of what it describes.
+        format_version: Format version of this file and of what it describes.
         spec_sha256: `FeatureSpec.digest()` of the spec the data follows.
-        encoding_sha256: Of each file of the encoding, by path relative to the
+        encoding_sha256: SHA-256 of each file of the encoding, by path relative to the
             folder.
-        output_format: "tfrecord" holds a tf.train.Example for each row; the
+        output_format: "parquet" holds encoded columns and "tfrecord" a
+            tf.train.Example for each row; training reads both. The
             others are for other tools.
         splits: By name ("train", "val", ...).
         counters: Rows read, kept, rejected by reason, joined, ...
-        versions: Of this package and the libraries that matter.
-        arguments: Of the run, so that it can be repeated.
+        versions: Versions of this package and the libraries that matter.
+        arguments: Arguments of the run, so that it can be repeated.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -119,36 +120,54 @@ class Manifest(BaseModel):
                 raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
 
     def check_shards(
-        self, folder: str | Path, split: str, output_format: str = "tfrecord"
+        self, folder: str | Path, split: str, output_format: str | None = None
     ) -> list[Path]:
         """Paths of a split's shards, after comparing size and SHA-256.
 
         Args:
             folder: The prepared folder.
             split: Name of the split.
-            output_format: What the reader understands.
+            output_format: What the reader understands; None for any format.
 
         Raises:
             ManifestError: No such split, the data has another format, or a
                 shard is missing or altered.
         """
-        if self.output_format != output_format:
+        if output_format not in (None, self.output_format):
             raise ManifestError(
                 f"{folder}: holds {self.output_format!r}, expected {output_format!r}"
             )
+        return [check_shard(folder, shard) for shard in self.shards(folder, split)]
+
+    def shards(self, folder: str | Path, split: str) -> list[Shard]:
+        """The shards of a split as they are listed; `folder` is for the error.
+
+        Raises:
+            ManifestError: No such split.
+        """
         if split not in self.splits:
             raise ManifestError(
                 f"{folder}: no split {split!r}; there are {sorted(self.splits)}"
             )
-        paths = []
-        for shard in self.splits[split].shards:
-            path = Path(folder) / shard.file
-            if not path.exists():
-                raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it")
-            if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
-                raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
-            paths.append(path)
-        return paths
+        return self.splits[split].shards
+
+
+def check_shard(folder: str | Path, shard: Shard) -> Path:
+    """Returns the path of a shard, after comparing its size and SHA-256.
+
+    Raises:
+        ManifestError: The shard is missing or altered; the message names it.
+    """
+    path = Path(folder) / shard.file
+    remedy = "restore it, or run `hgr-tf prepare` again"
+    if not path.exists():
+        raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it: {remedy}")
+    if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
+        raise ManifestError(
+            f"{path}: altered since {FILE_NAME} was written (its SHA-256 differs): "
+            f"{remedy}"
+        )
+    return path
 
 
 def encoding_hashes(folder: str | Path) -> dict[str, str]:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args
 
+import numpy as np
 import tensorflow as tf
 
+from hgr_tf.data.batches import Batches
 from hgr_tf.data.manifest import Manifest, ManifestError
+from hgr_tf.data.parquet_shards import ParquetShards
+from hgr_tf.data.row_source import RowSource
+from hgr_tf.data.row_store import RowLayout
+from hgr_tf.data.shards import Shards
+from hgr_tf.data.tfrecord_shards import TFRecordShards
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
 
-# Records in the shuffle buffer, in serialized form: about 100 MB.
-SHUFFLE_BUFFER = 1 << 18
+Reader = Literal["auto", "columns", "tfrecord"]
+Cache = Literal["memory", "none"]
+
+MEMORY_MB = 2048
+TFRECORD_BUFFER = 1 << 18
+"""Rows shuffled together where TFRecords were written in random order."""
+
+_FORMATS = {"columns": "parquet", "tfrecord": "tfrecord"}
 
 
 class PreparedData:
-    """A finished folder of TFRecords, its encoding and its manifest.
+    """A finished folder of prepared data, its encoding and its manifest.
 
     Attributes:
         folder: Where the data is.
@@ -28,31 +43,61 @@ class PreparedData:
         >>> features, label = next(iter(train))
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, encoding: FeatureEncoding):
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        encoding: FeatureEncoding,
+        *,
+        reader: Reader = "auto",
+        cache: Cache = "memory",
+        memory_mb: int = MEMORY_MB,
+    ):
         self.folder = folder
         self.manifest = manifest
         self.encoding = encoding
-        self._files: dict[str, list[str]] = {}
+        self._reader = _reader_of(folder, manifest, reader)
+        if cache not in get_args(Cache):
+            raise ValueError(f"`cache` must be one of {get_args(Cache)}, got {cache!r}")
+        self._cache = cache
+        self._memory = memory_mb << 20
+        self._checked: set[str] = set()
+        self._sources: dict[str, RowSource] = {}
+        self._failure: Exception | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, spec: FeatureSpec | None = None) -> PreparedData:
+    def load(
+        cls,
+        folder: str | Path,
+        spec: FeatureSpec | None = None,
+        *,
+        reader: Reader = "auto",
+        cache: Cache = "memory",
+        memory_mb: int = MEMORY_MB,
+    ) -> PreparedData:
         """Opens a folder.
 
         Args:
             folder: Output of `hgr-tf prepare`.
             spec: When given, the data must have been prepared under it.
+            reader: "columns" (Parquet) or "tfrecord": what the folder must hold.
+                "auto" takes either.
+            cache: "memory" keeps a split's decoded rows from epoch to epoch where
+                they fit into `memory_mb`; "none" decodes them in each epoch.
+            memory_mb: MiB for the decoded rows of each split.
 
         Raises:
             ManifestError: The folder is absent or unfinished, a file of its
-                encoding is missing or altered, or its spec is not the one the
-                data was made under.
+                encoding is missing or altered, its spec is not the one the
+                data was made under, or it holds another format.
         """
         folder = Path(folder)
         manifest = Manifest.load(folder)
         manifest.check_encoding_files(folder)
         encoding = FeatureEncoding.load(folder)
         manifest.check_spec(spec or encoding.spec)
-        return cls(folder, manifest, encoding)
+        options = {"reader": reader, "cache": cache, "memory_mb": memory_mb}
+        return cls(folder, manifest, encoding, **options)
 
     def check_encoding(self, encoding: FeatureEncoding) -> None:
         """Raises `ManifestError` unless the ids mean what they mean in `encoding`."""
@@ -66,18 +111,13 @@ class PreparedData:
         """Raises `ManifestError` unless a split has rows and its shards are whole."""
         if not self.rows(split):
             raise ManifestError(f"{self.folder}: split {split!r} has no rows")
-        if split not in self._files:
-            paths = self.manifest.check_shards(self.folder, split)
-            self._files[split] = [str(path) for path in paths]
+        if split not in self._checked:
+            self.manifest.check_shards(self.folder, split, _FORMATS[self._reader])
+            self._checked.add(split)
 
     def rows(self, split: str) -> int:
         """Number of examples of a split."""
-        if split not in self.manifest.splits:
-            raise ManifestError(
-                f"{self.folder}: no split {split!r}; "
-                f"there are {sorted(self.manifest.splits)}"
-            )
-        return self.manifest.splits[split].rows
+        return sum(s.rows for s in self.manifest.shards(self.folder, split))
 
     def steps(self, split: str, batch_size: int, drop_remainder: bool = False) -> int:
         """Number of batches in one pass over a split."""
@@ -92,106 +132,177 @@ class PreparedData:
         shuffle: bool = False,
         seed: int = 0,
         epochs: range = range(1),
+        first_step: int = 0,
         drop_remainder: bool = False,
-        shuffle_buffer: int = SHUFFLE_BUFFER,
+        shuffle_buffer: int | None = None,
+        worker: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
         """Batches of a split.
 
-        The order depends only on `seed`, TensorFlow's global seed and the
-        epoch's number, so that a run resumed at epoch 3 sees what it would
-        have seen uninterrupted.
+        A batch depends only on `seed`, the number of its epoch and its step there, so
+        that a run resumed at any step sees what it would have seen uninterrupted.
+        Columns and TFRecords of the same rows give the same batches.
 
         Args:
             split: Name of a split in the manifest.
-            batch_size: Examples a batch.
-            shuffle: Whether to shuffle: shards, then records in a buffer.
-                Otherwise the records come in the order of the shards.
-            seed: Of the shuffling.
+            batch_size: Examples of a batch.
+            shuffle: Whether to shuffle. Otherwise the rows come in the order of the
+                shards.
+            seed: Seed of the shuffling, at least 0.
             epochs: Numbers of the passes over the split, one after another.
+            first_step: Batches of the first of these passes to leave out.
             drop_remainder: Whether to drop a pass's last batch if it is short.
-            shuffle_buffer: Records to shuffle among.
+            shuffle_buffer: Rows to shuffle among, in whole shards (row groups of
+                Parquet). None shuffles the whole split, or as much of it as half of
+                the memory holds; TFRecords that were written in random order are
+                shuffled among 262,144 rows, so that the first batch need not wait for
+                all of them.
+            worker: (index, count) of the worker, which gets its share of the rows of
+                each batch.
 
         Returns:
             Elements (features, label) or, where the data has weights,
-            (features, label, weight). Features are {name: [B] int64 |
-            [B, max_length] int64 padded with 0 | [B] float32, "__user__":
-            [B] int64}; label and weight are [B] float32.
+            (features, label, weight). Features are {input: [B] or [B, size],
+            int64 or float32, as `FeatureSpec.inputs` says, short lists padded with 0;
+            "__user__": [B] int64}; label and weight are [B] float32.
 
         Raises:
             ManifestError: No such split, or it is empty, or a shard of it is
-                missing or altered.
-            ValueError: `batch_size` is not positive, or `epochs` is empty.
+                missing or altered. While iterating, that is an error of TensorFlow
+                which holds the message; see `errors`.
+            ValueError: An argument is out of its range.
         """
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-        if not epochs:
-            raise ValueError(f"`epochs` must not be empty, got {epochs}")
+        _check_arguments(batch_size, epochs, seed, shuffle_buffer, worker)
         self.check_split(split)
-        files = self._files[split]
-        schema = self._schema(has_weight=self._has_weight(files))
-
-        records = (
-            _shuffled(files, shuffle_buffer, seed * 1_000_003 + epoch)
-            if shuffle
-            else tf.data.TFRecordDataset(files, "GZIP")
-            for epoch in epochs
+        steps = self.steps(split, batch_size, drop_remainder)
+        if not 0 <= first_step <= steps:
+            raise ValueError(f"`first_step` must be in [0, {steps}], got {first_step}")
+        source = self._source(split)
+        batches = Batches(
+            source,
+            batch_size,
+            epochs,
+            first_step=first_step,
+            shuffle=shuffle,
+            seed=seed,
+            shuffle_buffer=shuffle_buffer or self._default_buffer(),
+            drop_remainder=drop_remainder,
+            worker=worker,
         )
-        passes = (one_pass.batch(batch_size, drop_remainder) for one_pass in records)
-        steps = self.steps(split, batch_size, drop_remainder) * len(epochs)
+        fixed = drop_remainder and not batch_size % worker[1]
+        size = batch_size // worker[1] if fixed else None
+        return self._as_dataset(batches, source.layout, size)
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raises the reader's own error in place of TensorFlow's.
+
+        Raises:
+            ManifestError: A shard was removed or altered in mid-run.
+
+        Example:
+            >>> with data.errors():  # doctest: +SKIP
+            ...     model.fit(data.dataset("train", 1024))
+        """
+        self._failure = None
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self._failure is None:
+                raise
+            raise self._failure from error
+
+    def _source(self, split: str) -> RowSource:
+        if split not in self._sources:
+            shards = self._shards(split)
+            layout = RowLayout.of(self.encoding, shards.has(WEIGHT))
+            keeps = self._cache == "memory"
+            self._sources[split] = RowSource(shards, layout, self._memory, keeps)
+        return self._sources[split]
+
+    def _shards(self, split: str) -> Shards:
+        kinds = {"columns": ParquetShards, "tfrecord": TFRecordShards}
+        listed = self.manifest.shards(self.folder, split)
+        return kinds[self._reader](self.folder, listed)
+
+    def _default_buffer(self) -> int | None:
+        shuffled = self.manifest.arguments.get("layout") == "shuffled"
+        return TFRECORD_BUFFER if shuffled and self._reader == "tfrecord" else None
+
+    def _as_dataset(self, batches: Batches, layout: RowLayout, size: int | None):
+        types = [tf.int64, tf.float32, tf.int64]
+        types += [tf.as_dtype(form.dtype) for form in layout.lists.values()]
+        shapes = [[len(layout.ids), size], [len(layout.floats), size], [size]]
+        shapes += [[size, *form.shape] for form in layout.lists.values()]
+
+        def arrays(index: np.ndarray) -> list[np.ndarray]:
+            try:
+                return batches[int(index)]
+            except Exception as error:
+                self._failure = error
+                raise
+
+        def batch(index: tf.Tensor):
+            tensors = tf.numpy_function(arrays, [index], types)
+            for tensor, shape in zip(tensors, shapes, strict=True):
+                tensor.set_shape(shape)
+            return _elements(tensors, layout)
+
+        options = tf.data.Options()
+        # There are no files to deal to workers: see `worker`.
+        options.experimental_distribute.auto_shard_policy = (
+            tf.data.experimental.AutoShardPolicy.DATA
+        )
         return (
-            functools.reduce(tf.data.Dataset.concatenate, passes)
-            .map(
-                lambda records: self._parse(records, schema),
-                num_parallel_calls=tf.data.AUTOTUNE,
-            )
-            .apply(tf.data.experimental.assert_cardinality(steps))
+            tf.data.Dataset.range(len(batches))
+            .map(batch)
             .prefetch(tf.data.AUTOTUNE)
+            .with_options(options)
         )
 
-    @staticmethod
-    def _has_weight(files: list[str]) -> bool:
-        for record in tf.data.TFRecordDataset(files, "GZIP").take(1):
-            example = tf.train.Example.FromString(record.numpy())
-            return WEIGHT in example.features.feature
-        return False
 
-    def _schema(self, has_weight: bool) -> dict:
-        schema = {
-            USER: tf.io.FixedLenFeature([], tf.int64),
-            LABEL: tf.io.FixedLenFeature([], tf.float32),
-        }
-        if has_weight:
-            schema[WEIGHT] = tf.io.FixedLenFeature([], tf.float32)
-        for name, form in self.encoding.spec.inputs().items():
-            if form.padded:
-                parsed = tf.io.RaggedFeature(form.dtype, row_splits_dtype=tf.int64)
-            else:
-                parsed = tf.io.FixedLenFeature(form.shape, form.dtype)
-            schema[name] = parsed
-        return schema
-
-    def _parse(self, records, schema):
-        features = tf.io.parse_example(records, schema)
-        for name, form in self.encoding.spec.inputs().items():
-            if form.padded:
-                features[name] = features[name].to_tensor(shape=[None, form.size])
-        label = features.pop(LABEL)
-        if WEIGHT in features:
-            return features, label, features.pop(WEIGHT)
-        return features, label
+def _elements(tensors: list[tf.Tensor], layout: RowLayout):
+    ids, floats, users, *lists = tensors
+    features = dict(zip(layout.ids, tf.unstack(ids), strict=True))
+    features |= dict(zip(layout.lists, lists, strict=True))
+    features |= dict(zip(layout.floats, tf.unstack(floats), strict=True))
+    features[USER] = users
+    label = features.pop(LABEL)
+    if WEIGHT in features:
+        return features, label, features.pop(WEIGHT)
+    return features, label
 
 
-def _shuffled(files, buffer, seed):
-    """Records of the shards, many shards at a time, then of a buffer."""
-    return (
-        tf.data.Dataset.from_tensor_slices(files)
-        .shuffle(len(files), seed=seed, reshuffle_each_iteration=False)
-        .interleave(
-            lambda file: tf.data.TFRecordDataset(file, "GZIP"),
-            cycle_length=16,
-            block_length=16,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
+def _reader_of(folder: Path, manifest: Manifest, reader: Reader) -> str:
+    """The reader of the folder's format."""
+    if reader not in get_args(Reader):
+        raise ValueError(f"`reader` must be one of {get_args(Reader)}, got {reader!r}")
+    held = manifest.output_format
+    known = {format_: name for name, format_ in _FORMATS.items()}
+    if held not in known:
+        raise ManifestError(
+            f"{folder}: holds {held!r}, which is for other tools; run `hgr-tf prepare` "
+            f"with --output-format {' or '.join(sorted(known))}"
         )
-        .shuffle(buffer, seed=seed, reshuffle_each_iteration=False)
-    )
+    if reader not in ("auto", known[held]):
+        raise ManifestError(
+            f"{folder}: holds {held!r}, but `reader` is {reader!r}: set it to 'auto', "
+            f"or run `hgr-tf prepare` with --output-format {_FORMATS[reader]}"
+        )
+    return known[held]
+
+
+def _check_arguments(batch_size, epochs, seed, shuffle_buffer, worker) -> None:
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
+    if not epochs:
+        raise ValueError(f"`epochs` must not be empty, got {epochs}")
+    if seed < 0:
+        raise ValueError(f"`seed` must be at least 0, got {seed}")
+    if shuffle_buffer is not None and shuffle_buffer < 1:
+        raise ValueError(f"`shuffle_buffer` must be at least 1, got {shuffle_buffer}")
+    index, count = worker
+    if not 0 <= index < count:
+        raise ValueError(
+            f"`worker` must be (index, count) with 0 <= index < count, got {worker}"
+        )

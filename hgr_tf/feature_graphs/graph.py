@@ -18,6 +18,7 @@ from hgr_tf.feature_graphs.raw_values import is_missing
 from hgr_tf.features import Feature, FeatureEncoding
 from hgr_tf.features.kind import MISSING, Kind
 from hgr_tf.layers.masked_mean import MaskedMean
+from hgr_tf.layers.masked_pooling import MaskedPooling
 from hgr_tf.registry import Registry
 
 GRAPHS = Registry("hgr_tf.feature_graphs.kinds")
@@ -41,6 +42,7 @@ class FeatureGraph(tf.Module):
         super().__init__(name=f"encode_{feature.name}")
         self.feature = feature
         self._kind: Any = feature.transform
+        self._encoding = encoding
         self._missing_values = encoding.spec.missing_values
         self._learned = encoding.learned(feature.name)
         self._prepare(vocabularies)
@@ -85,14 +87,22 @@ class FeatureGraph(tf.Module):
         return is_missing(raw, self._missing_values)
 
     @classmethod
-    def embed(cls, name: str, kind: Kind, inputs: list, table: Callable) -> Any:
+    def embed(
+        cls,
+        name: str,
+        kind: Kind,
+        inputs: list,
+        table: Callable | None,
+        pooling: str = "mean",
+    ) -> Any:
         """Turns a feature's inputs in a Keras model into one vector [B, width].
 
         Args:
-            name: Of the feature, for the names of layers.
-            kind: Of the feature.
+            name: Name of the feature, for the names of layers.
+            kind: Kind of the feature.
             inputs: Keras tensors, one for each form of the kind.
-            table: Embeds ids [...] as [..., dim].
+            table: Embeds ids [...] as [..., dim]; None for a kind without ids.
+            pooling: "mean", "sum" or "max" of a list's embeddings.
         """
         value, form = inputs[0], kind.forms[0]
         if form.dtype == "float32":
@@ -100,9 +110,14 @@ class FeatureGraph(tf.Module):
                 return value
             return tf.keras.layers.Reshape((1,), name=f"column_{name}")(value)
         vector = table(value)
-        if form.size:
-            vector = MaskedMean(name=f"mean_{name}")([vector, value])
-        return vector
+        return pooled(name, vector, value, pooling) if form.size else vector
+
+
+def pooled(name: str, vectors: Any, ids: Any, pooling: str) -> Any:
+    """Embeddings [B, length, dim] of a list's ids become one [B, dim]."""
+    if pooling == "mean":
+        return MaskedMean(name=f"mean_{name}")([vectors, ids])
+    return MaskedPooling(pooling, name=f"{pooling}_{name}")([vectors, ids])
 
 
 def graph_of(

@@ -88,7 +88,7 @@ def present_tokens(
         raw: Texts [B] that hold the delimiter, or ragged values [B, None].
         delimiter: Separates values in a text.
         is_missing: Tells which values mean "missing".
-        dtype: Of the values: "int64" reads texts as integers.
+        dtype: Data type of the values: "int64" reads texts as integers.
 
     Returns:
         Ragged texts [B, None].

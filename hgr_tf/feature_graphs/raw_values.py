@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Collection
 
 import tensorflow as tf
 
 from hgr_tf.features.kind import MISSING
+
+_INTEGER = r"[+-]?[0-9]+(\.0*)?"
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 MISSING_INT = MISSING["int64"]
 """Stands for "no value" in an int64 tensor, as "" and NaN do in the others."""
@@ -28,16 +31,11 @@ def is_missing(raw: tf.Tensor, missing_values: Collection[str]) -> tf.Tensor:
         bool [...].
     """
     if raw.dtype == tf.string:
-        missing, values = raw == "", missing_values
+        missing, values = raw == "", list(missing_values)
+    elif raw.dtype == tf.int64:
+        missing, values = raw == MISSING_INT, _whole_numbers(missing_values)
     else:
-        numbers = [t for t in missing_values if _is_integer(t)]
-        if raw.dtype == tf.int64:
-            missing = raw == MISSING_INT
-            fits = range(tf.int64.min, tf.int64.max + 1)
-            values = [int(t) for t in numbers if int(t) in fits]
-        else:
-            missing = ~tf.math.is_finite(raw)
-            values = map(float, numbers)
+        missing, values = ~tf.math.is_finite(raw), _numbers(missing_values)
     for value in values:
         missing |= raw == tf.constant(value, raw.dtype)
     return missing
@@ -59,29 +57,13 @@ def integers(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.to_number(texts, tf.int64)
 
 
-def check_missing_numbers(name: str, missing_values: Collection[str]) -> None:
-    """Refuses a text such as "-999.0", which means nothing among numbers.
-
-    Raises:
-        ValueError: A missing value is a number only as it is written in text.
-    """
-    whole = {float(text) for text in missing_values if _is_integer(text)}
-    for text in missing_values:
-        number = _finite(text)
-        if number is not None and number not in whole:
-            raise ValueError(
-                f"feature {name!r} takes numbers: a number among missing_values must "
-                f"be whole and written in digits, such as '-999'; got {text!r}"
-            )
+def _whole_numbers(texts: Collection[str]) -> list[int]:
+    """Those that an int64 equals, however they are written: "-999", "-999.0"."""
+    whole = [int(t.partition(".")[0]) for t in texts if re.fullmatch(_INTEGER, t)]
+    return [n for n in whole if tf.int64.min <= n <= tf.int64.max]
 
 
-def _is_integer(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
-
-
-def _finite(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _numbers(texts: Collection[str]) -> list[float]:
+    """Those that a float32 equals; infinities are missing as they are."""
+    numbers = [float(t) for t in texts if re.fullmatch(_NUMBER, t)]
+    return [n for n in numbers if abs(n) <= tf.float32.max]

@@ -1,6 +1,8 @@
 """The feature spec and the encoding learned from data. Loads no TensorFlow."""
 
 from hgr_tf.features.encoding import FeatureEncoding
+from hgr_tf.features.histories import Counter, History
+from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.keys import ITEM, LABEL, TIME, USER, WEIGHT
 from hgr_tf.features.kind import Form, Kind, Learned
 from hgr_tf.features.kinds.bucketized import Bucketized
@@ -22,12 +24,15 @@ __all__ = [
     "WEIGHT",
     "Bucketized",
     "Categorical",
+    "Counter",
     "Feature",
     "FeatureEncoding",
     "FeatureSpec",
     "Form",
     "Format",
     "Hashed",
+    "History",
+    "HistoryList",
     "Kind",
     "Label",
     "Learned",

@@ -6,6 +6,8 @@ so that merging in any order gives the same result to the last bit.
 
 from __future__ import annotations
 
+import itertools
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +22,7 @@ TOP_VALUES = 20
 """How many of the most frequent values a report lists."""
 
 _COARSE = np.uint32(0xFFFF_F000)
+_LINE_END = re.compile(r"[\r\n]")
 _DECILES = np.linspace(0, 1, 11)
 
 
@@ -126,14 +129,20 @@ class ColumnSummary:
         return float(mean), variance**0.5 if variance > 0 else 1.0
 
     def report_values(self, vocabulary: tuple[str, ...]) -> dict:
-        """For statistics.json: distinct values, unknown share, the most frequent."""
+        """For statistics.json: distinct values, unknown share, the most frequent.
+
+        Values "with_line_ends" are never in a vocabulary, whose file has a line for
+        each value.
+        """
         ranked, known = self.ranked_counts(), set(vocabulary)
         texts, counts = ranked["text"].to_pylist(), ranked["count"].to_pylist()
-        in_vocabulary = sum(n for t, n in zip(texts, counts, strict=True) if t in known)
-        top = zip(texts[:TOP_VALUES], counts[:TOP_VALUES], strict=True)
+        by_text = dict(zip(texts, counts, strict=True))
+        in_vocabulary = sum(n for text, n in by_text.items() if text in known)
+        top = itertools.islice(by_text.items(), TOP_VALUES)
         return {
             "distinct": len(texts),
             "unknown_share": share(self.values - in_vocabulary, self.values),
+            "with_line_ends": sum(n for t, n in by_text.items() if _LINE_END.search(t)),
             "top": [{"value": text, "count": count} for text, count in top],
         }
 

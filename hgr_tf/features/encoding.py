@@ -59,7 +59,9 @@ class FeatureEncoding:
         )
 
     def learned(self, name: str) -> Learned:
-        """What was learned of a feature."""
+        """What was learned of a feature, or of the one that a history lists."""
+        transform = self.spec.feature(name).transform
+        name = getattr(transform, "shares", None) or name
         return Learned(
             self.vocabularies.get(name),
             self.boundaries.get(name),
@@ -111,7 +113,7 @@ class FeatureEncoding:
             spec=spec,
             vocabularies={
                 f.name: _read_lines(folder / "vocabularies" / f"{f.name}.txt")
-                for f in spec.features()
+                for f in spec.given_features()
                 if f.transform.lacks(Learned()) == "vocabulary"
             },
             boundaries={k: tuple(v) for k, v in learned["boundaries"].items()},

@@ -41,7 +41,7 @@ class Form(NamedTuple):
 
     Attributes:
         suffix: Follows the feature's name in the tensor's name; "" for the first.
-        dtype: Of the tensor.
+        dtype: Data type of the tensor.
         size: None for one value per row, else the length of the row's list.
         padded: Whether lists may be stored shorter; readers pad them with 0.
     """

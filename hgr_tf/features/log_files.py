@@ -35,7 +35,7 @@ class Format(Strict):
             ASCII character is allowed and turns quoting off.
         header: Whether delimited text starts with a line of column names.
         columns: Column names of delimited text without a header.
-        encoding: Of delimited text.
+        encoding: Encoding of delimited text.
         quote: ASCII character that quotes a value of delimited text; empty
             for none.
         escape: ASCII character that takes the meaning of the one after it in
@@ -84,13 +84,16 @@ class Table(Strict):
         key: Column of the table that equals the log's user or item id.
         path: File or glob; relative to the spec's folder. The command line's
             --user-table and --item-table win over it.
-        format: Of its files.
+        format: Format of its files.
         unmatched: Log rows whose id the table lacks: "missing" keeps them with
             every feature of the table missing, "reject" sends them to the
             dead letters. They are counted either way.
+        max_unmatched: Share of log rows without a row in the table past which
+            the run stops: keys that are written in two ways never meet.
     """
 
     key: str
     path: str | None = None
     format: Format = Format()
     unmatched: Literal["missing", "reject"] = "missing"
+    max_unmatched: float = Field(0.99, ge=0, le=1)

@@ -6,7 +6,9 @@ The pipeline, the model and the export all follow it.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,24 +16,35 @@ from typing import Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from hgr_tf.features.histories import Counter, History
+from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.kind import Form
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
+from hgr_tf.features.past import check_past, past_features, request_columns
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transform import Transform
+
+_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 Owner = Literal["user", "item", "context"]
 
 
 class Feature(Strict):
-    """One feature of the spec, resolved: name, owner, source and transform."""
+    """One feature of the spec, resolved: name, owner, source and transform.
+
+    Attributes:
+        is_past: Whether it is made of earlier rows: of a history or a counter. Its
+            column is then its own name, which no log needs to have.
+    """
 
     name: str
     owner: Owner
     column: str
     from_table: bool
-    transform: Transform
+    transform: Transform | HistoryList
+    is_past: bool = False
 
     @property
     def inputs(self) -> dict[str, Form]:
@@ -55,15 +68,19 @@ class FeatureSpec(Strict):
         tables: Tables of user and item features. With a table, the features
             of its owner come from it, but for the id column itself.
         missing_values: Texts that mean "missing", beside null and "".
-        time_unit: Of the time column, when it counts from 1970 (UTC). Allows
+        time_unit: Time unit of the time column, when it counts from 1970 (UTC). Allows
             dates in `split` and statistics by day.
-        format: Of the log's files.
+        format: Format of the log's files.
         split: How rows are split, when the inputs are not given by split.
         overlap: Equal rows in two splits: "count" them, "fail", or "ignore".
         duplicates: Equal rows within a split: "keep", "count" or "drop" all
             but the first. Rows are equal when every column that the spec
             names is.
         negatives: Sampling of negatives, if any.
+        history: Lists of what a row's user did before the row, by name.
+        counters: Counts of earlier rows that share a key with a row, by name.
+        order: Column that orders each user's rows within a split, for logs without
+            `time`: a sequence number. An input without it is one moment.
 
     Example:
         >>> spec = FeatureSpec.from_yaml('''
@@ -95,6 +112,9 @@ class FeatureSpec(Strict):
     overlap: Literal["count", "fail", "ignore"] = "count"
     duplicates: Literal["keep", "count", "drop"] = "keep"
     negatives: NegativeSampling | None = None
+    history: dict[str, History] = Field(default_factory=dict)
+    counters: dict[str, Counter] = Field(default_factory=dict)
+    order: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -105,20 +125,17 @@ class FeatureSpec(Strict):
 
     @model_validator(mode="after")
     def _check_names(self):
-        names = [*self.user, *self.item, *self.context]
+        check_past(self)
+        names = [feature.name for feature in self.features()]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"feature names must differ, seen twice: {twice}")
-        bad = [n for n in names if n.startswith("__") or "/" in n]
+        bad = [n for n in names if not re.fullmatch(_NAME, n)]
         if bad:
             raise ValueError(
-                f"feature names must not start with '__' or hold '/', got {bad}"
-            )
-        counts = [n for n in names if n.removesuffix(".counts") in {*names} - {n}]
-        if counts:
-            raise ValueError(
-                "feature names must not be that of another with '.counts', where the "
-                f"counts of its vocabulary go, got {counts}"
+                "a feature's name must be letters, digits and '_', from a letter on, "
+                f"since it names an input of the served model; got {bad}: name it "
+                f"{_safe(bad[0])!r} and give it `column: {bad[0]!r}`"
             )
         return self
 
@@ -131,7 +148,21 @@ class FeatureSpec(Strict):
         return self
 
     def features(self, owner: Owner | None = None) -> Iterator[Feature]:
-        """Yields the features in order: user, item, context."""
+        """Yields the features: user, item, context, then those of earlier rows."""
+        yield from self.given_features(owner)
+        for of, name, transform in past_features(self):
+            if owner in (None, of):
+                yield Feature(
+                    name=name,
+                    owner=of,
+                    column=name,
+                    from_table=False,
+                    transform=transform,
+                    is_past=True,
+                )
+
+    def given_features(self, owner: Owner | None = None) -> Iterator[Feature]:
+        """Yields the features whose values a log or table gives, in order."""
         for section in ("user", "item", "context"):
             if owner not in (None, section):
                 continue
@@ -152,14 +183,14 @@ class FeatureSpec(Strict):
 
     def feature(self, name: str) -> Feature:
         """Returns the feature called `name`, or raises `KeyError`."""
-        for feature in self.features():
+        for feature in itertools.chain(self.given_features(), self.features()):
             if feature.name == name:
                 return feature
         raise KeyError(f"no feature {name!r} in spec {self.name!r}")
 
     def id_feature(self, owner: Literal["user", "item"]) -> Feature | None:
         """The categorical feature made of the owner's id column, if any."""
-        for feature in self.features(owner):
+        for feature in self.given_features(owner):
             same = feature.column == self._id_column(owner) and not feature.from_table
             if same and feature.transform.id_space is not None:
                 return feature
@@ -167,7 +198,7 @@ class FeatureSpec(Strict):
 
     def id_dtype(self, owner: Literal["user", "item"]) -> Literal["string", "int64"]:
         """Type of the owner's id: that of the feature made of it, else text."""
-        for feature in self.features(owner):
+        for feature in self.given_features(owner):
             if feature.column == self._id_column(owner) and not feature.from_table:
                 return "int64" if feature.transform.dtype == "int64" else "string"
         return "string"
@@ -176,17 +207,22 @@ class FeatureSpec(Strict):
         """Columns the log must have, each once."""
         columns = [self.user_id, self.item_id, self.label.column]
         columns += [c for c in (self.weight, self.time) if c]
-        columns += [f.column for f in self.features() if not f.from_table]
+        columns += [f.column for f in self.given_features() if not f.from_table]
+        columns += request_columns(self)
         return list(dict.fromkeys(columns))
+
+    def optional_columns(self) -> list[str]:
+        """Columns of the log that an input may lack, each once."""
+        return [self.order] if self.order else []
 
     def table_columns(self, owner: Literal["user", "item"]) -> list[str]:
         """Columns the owner's table must have: its key and its features'."""
-        columns = [f.column for f in self.features(owner) if f.from_table]
+        columns = [f.column for f in self.given_features(owner) if f.from_table]
         return list(dict.fromkeys([self.tables[owner].key, *columns]))
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form; equal for equal specs."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
@@ -210,7 +246,7 @@ class FeatureSpec(Strict):
 
     def to_yaml(self) -> str:
         """YAML text that `from_yaml` reads back to an equal spec."""
-        data = self.model_dump(mode="json", exclude_defaults=False, exclude_none=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
         # Escaped: YAML would take some characters, left as they are, for others.
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=False)
 
@@ -227,3 +263,9 @@ class FeatureSpec(Strict):
 
     def _id_column(self, owner: Owner) -> str | None:
         return {"user": self.user_id, "item": self.item_id}.get(owner)
+
+
+def _safe(name: str) -> str:
+    """A name that may be that of a feature, close to one that may not."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "feature"
+    return name if name[0].isalpha() else f"f_{name}"

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import typing
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+_ALIASES = {"lr": "learning_rate", "bs": "batch_size"}
+"""Short names that other projects use; difflib finds no likeness in them."""
 
 
 class SpecError(ValueError):
@@ -15,14 +22,61 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def describe(error: ValidationError) -> str:
-    """One line of a pydantic error: field, expectation and value of each."""
+def describe(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """One line of a pydantic error: field, expectation and value of each.
+
+    Args:
+        error: What validation raised.
+        model: What was validated, to say what an unknown field may have meant.
+    """
     parts = []
     for item in error.errors():
         field = ".".join(str(p) for p in item["loc"]) or "(whole)"
         if item["type"] == "value_error":  # of our own, which tells what came
             parts.append(f"{field}: {item['ctx']['error']}")
             continue
+        if item["type"] == "extra_forbidden":
+            parts.append(f"{field}: {_unknown(item['loc'], model)}")
+            continue
         came = "" if item["type"] == "missing" else f", got {item['input']!r:.80}"
         parts.append(f"{field}: {item['msg']}{came}")
     return "; ".join(parts)
+
+
+def _unknown(location: tuple, model: type[BaseModel] | None) -> str:
+    """Says that a field is not known, and which one it may have meant."""
+    *parents, name = location
+    for parent in parents:
+        model = _model_of(model, parent)
+    known = list(model.model_fields) if isinstance(model, type) else []
+    near = _ALIASES.get(name)
+    near = near if near in known else None
+    if near is None:
+        near = next(iter(difflib.get_close_matches(str(name), known, 1, 0.5)), None)
+    if near:
+        return f"unknown field; did you mean {near!r}?"
+    return "unknown field" + (f"; there are {', '.join(known)}" if known else "")
+
+
+def _model_of(model: type[BaseModel] | None, part) -> type[BaseModel] | None:
+    """The model of a field, or the one of a union that a tag such as "mlp" picks."""
+    if isinstance(model, tuple):
+        return next((m for m in model if _tag_of(m) == part), None)
+    field = model.model_fields.get(part) if model else None
+    if field is None:
+        return None
+    models = tuple(_models_in(field.annotation))
+    return models[0] if len(models) == 1 else (models or None)
+
+
+def _models_in(annotation) -> Iterator[type[BaseModel]]:
+    """The models that an annotation names, such as those of a tagged union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _models_in(part)
+
+
+def _tag_of(model: type[BaseModel]):
+    tag = model.model_fields.get("type")
+    return tag.default if tag else None

@@ -64,7 +64,7 @@ def _as_tensor(value):
 
 
 def own_inputs(model, inputs):
-    """Of a dict of inputs, the entries that a functional model asks for.
+    """Returns the entries of a dict of inputs that a functional model asks for.
 
     They come in the structure that the model was made with. Anything else, or
     the inputs of another kind of model, stays as it is.

@@ -2,6 +2,7 @@
 
 from hgr_tf.groups.nested_lists import NestedLists, two_classes
 from hgr_tf.groups.prefix_groups import Groups, id_groups, prefix_groups, whole_batch
+from hgr_tf.groups.shuffled_codes import shuffled_codes
 from hgr_tf.groups.statistics import GroupStatistics, group_statistics
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "group_statistics",
     "id_groups",
     "prefix_groups",
+    "shuffled_codes",
     "two_classes",
     "whole_batch",
 ]

@@ -12,8 +12,8 @@ class GroupStatistics(NamedTuple):
 
     Attributes:
         num_groups: float32 [levels]. Groups with a sample.
-        occupancy: float32 [levels]. Share of the samples that are in a list
-            with two classes: only they take part in a loss.
+        occupancy: float32 [levels]. Share of the samples, by weight, that are
+            in a list with two classes: only they take part in a loss.
         length_quantiles: float32 [levels, quantiles]. Of the group sizes.
     """
 
@@ -29,7 +29,7 @@ def group_statistics(groups, labels, sample_weight=None, quantiles=(0.1, 0.5, 0.
         groups: `Groups` of the batch.
         labels: [batch].
         sample_weight: Optional [batch]; samples of weight 0 do not count.
-        quantiles: Of the lengths of a level's groups, each group once (the
+        quantiles: Quantiles of the lengths of a level's groups, each group once (the
             nearest length, not an interpolated one).
 
     Returns:
@@ -41,17 +41,18 @@ def group_statistics(groups, labels, sample_weight=None, quantiles=(0.1, 0.5, 0.
     lists = NestedLists(groups, sample_weight)
     sizes = lists.counts()
     valid = two_classes(lists, labels)
+    columns = (sizes, lists.sum(lists.weights), valid)
     levels = [
-        _describe(size, is_list, quantiles)
-        for size, is_list in zip(reversed(sizes), reversed(valid), strict=True)
+        _describe(*level, quantiles)
+        for level in zip(*(reversed(column) for column in columns), strict=True)
     ]
     return GroupStatistics(*(tf.stack(column) for column in zip(*levels, strict=True)))
 
 
-def _describe(sizes, valid, quantiles):
+def _describe(sizes, masses, valid, quantiles):
     count = tf.math.count_nonzero(sizes, dtype=tf.float32)
-    listed = tf.reduce_sum(tf.where(valid, sizes, 0.0))
-    occupancy = tf.math.divide_no_nan(listed, tf.reduce_sum(sizes))
+    listed = tf.reduce_sum(tf.where(valid, masses, 0.0))
+    occupancy = tf.math.divide_no_nan(listed, tf.reduce_sum(masses))
     # Descending, so that groups without samples come last; one more for none.
     lengths = tf.sort(tf.concat([sizes, [0.0]], axis=0), direction="DESCENDING")
     ranks = (1.0 - tf.constant(quantiles)) * tf.maximum(count - 1.0, 0.0)

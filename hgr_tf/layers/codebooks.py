@@ -88,7 +88,7 @@ class Codebooks(tf.keras.layers.Layer):
         return isinstance(self._initializer, str) and self._initializer == "kmeans"
 
     def split(self, stacked):
-        """A tensor over all codewords as a list, one a level."""
+        """A tensor over all codewords as a list, one per level."""
         return tf.split(tf.convert_to_tensor(stacked), self._sizes)
 
     def reset(self, codewords):

@@ -28,7 +28,7 @@ class HistoryEncoder(tf.keras.layers.Layer):
         newest_first: Whether the first item of a row is the newest; otherwise the
             last one that is present is.
         time_gaps: Whether the gaps are given and seen.
-        dropout: Of attention weights and of each layer's outputs, in [0, 1).
+        dropout: Dropout of attention weights and of each layer's outputs, in [0, 1).
         **kwargs: As of `tf.keras.layers.Layer`.
 
     Call arguments:

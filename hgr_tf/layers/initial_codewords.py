@@ -41,7 +41,7 @@ def residual_kmeans(points, weights, sizes, distance, seed, iterations=10):
         sizes: Codewords of each level.
         distance: As in `nearest_codeword`.
         seed: Python int.
-        iterations: Lloyd's iterations a level.
+        iterations: Lloyd's iterations per level.
 
     Returns:
         float32 [sum(sizes), dim].

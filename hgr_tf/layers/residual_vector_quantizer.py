@@ -62,7 +62,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
     Args:
         num_levels: Number of levels L.
-        codebook_size: Codewords a level, K: one int, or one a level.
+        codebook_size: Codewords per level, K: one int, or one per level.
         distance: "squared_l2" or "cosine" (assignment by angle; codewords are
             still means of residuals).
         learning: "ema", or "gradient": codebooks are trainable weights moved
@@ -80,7 +80,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             is replaced; 0 never replaces.
         commitment_cost: Weight of mean ||e - sg(quantized)||^2 in `loss`.
         gradient_estimator: "straight_through" or "rotation".
-        seed: Of k-means, replacements and the random start.
+        seed: Seed of k-means, replacements and the random start.
 
     Call arguments:
         embeddings: float [batch, dim].
@@ -165,7 +165,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         check(
             "codebook_size",
             sizes.size in (1, self.num_levels) and (sizes >= 1).all(),
-            f"a positive int, or {self.num_levels} of them (one a level)",
+            f"a positive int, or {self.num_levels} of them (one per level)",
         )
         check("distance", self.distance in DISTANCES, f"one of {DISTANCES}")
         check("learning", self.learning in ("ema", "gradient"), "'ema' or 'gradient'")
@@ -298,7 +298,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
     @property
     def usage(self):
-        """Moving averages of rows a step assigned to each codeword, L tensors [K]."""
+        """Moving averages of rows per step assigned to each codeword, L tensors [K]."""
         books = self._built_books
         return books.split(books.counts)
 
@@ -364,7 +364,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         Args:
             embeddings: float array [rows, dim].
             sample_weight: Optional float array [rows], at least 0 and not all 0.
-            iterations: Lloyd's iterations a level.
+            iterations: Lloyd's iterations per level.
 
         Returns:
             self. `encode(embeddings)` then gives the codes of the table.

@@ -14,7 +14,7 @@ class GroupwiseBaselineLoss(GroupwiseLossBase):
 
     Args:
         listwise: See `HierarchicalGroupwiseLoss`.
-        over: "batch": the batch is one list; "user": a list a user.
+        over: "batch": the batch is one list; "user": a list per user.
         level_weights: The weight of the loss, or "uncertainty".
         normalization: See `HierarchicalGroupwiseLoss`.
         global_batch: See `HierarchicalGroupwiseLoss`.

@@ -8,6 +8,7 @@ import tensorflow as tf
 from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
 from hgr_tf.groups import NestedLists
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
+from hgr_tf.losses.inputs import flat_float, flat_labels
 from hgr_tf.losses.level_losses import level_losses
 from hgr_tf.losses.list_shares import NORMALIZATIONS
 from hgr_tf.losses.listwise_loss import needs_of
@@ -20,8 +21,8 @@ class GroupwiseLossOutput(NamedTuple):
     Attributes:
         loss: float32 scalar.
         level_losses: float32 [levels], unweighted.
-        occupancy: float32 [levels]. Share of the samples that are in a list
-            with two classes.
+        occupancy: float32 [levels]. Share of the samples, by weight, that are
+            in a list with two classes.
     """
 
     loss: tf.Tensor
@@ -119,7 +120,22 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         Returns:
             A `GroupwiseLossOutput`.
         """
-        labels, logits, weights = _flat(labels, logits, sample_weight)
+        labels, weights = flat_labels(labels, sample_weight)
+        return self.compute_flat(
+            labels, flat_float(logits), weights, codes, user_ids, training, started
+        )
+
+    def compute_flat(
+        self,
+        labels,
+        logits,
+        weights=None,
+        codes=None,
+        user_ids=None,
+        training=False,
+        started=True,
+    ):
+        """`compute` of rows that `losses.inputs` has flattened and masked."""
         if self.global_batch:
             labels, weights, codes, user_ids = (
                 None if values is None else gather_over_replicas(values)
@@ -199,16 +215,6 @@ def _serialized(listwise):
     if isinstance(listwise, str):
         return listwise
     return tf.keras.utils.serialize_keras_object(listwise)
-
-
-def _flat(labels, logits, sample_weight):
-    labels = tf.reshape(tf.cast(labels, tf.float32), [-1])
-    logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
-    if sample_weight is None:
-        return labels, logits, None
-    weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
-    # What does not count may have no label: NaN.
-    return tf.where(weights > 0, labels, 0.0), logits, weights
 
 
 def _weights_of_no_scale(labels, weights):

@@ -28,17 +28,16 @@ def level_losses(
 
     Returns:
         float32 [levels] losses and float32 [levels] occupancy, the share of
-        the samples in a list with two classes; shallowest level first.
+        the weight in a list with two classes; shallowest level first.
     """
     if needs_of(loss).clipped_labels:
         labels = tf.clip_by_value(labels, 0.0, 1.0)
-    counts = lists.counts()
+    sizes = lists.sum(lists.weights)
     valid = two_classes(lists, labels)
     listed = [
-        tf.reduce_sum(tf.where(v, c, 0.0)) for v, c in zip(valid, counts, strict=True)
+        tf.reduce_sum(tf.where(v, s, 0.0)) for v, s in zip(valid, sizes, strict=True)
     ]
-    occupancy = tf.math.divide_no_nan(tf.stack(listed), tf.reduce_sum(counts[0]))
-    sizes = lists.sum(lists.weights)
+    occupancy = tf.math.divide_no_nan(tf.stack(listed), tf.reduce_sum(sizes[0]))
 
     def shares_of(targets):
         return [

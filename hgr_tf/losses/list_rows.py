@@ -18,9 +18,9 @@ class ListRows(NamedTuple):
     """Lists of a level, a row each, as ragged float32 [lists, (samples)].
 
     Attributes:
-        labels: Of the samples.
-        logits: Of the samples.
-        weights: Of the samples, above 0.
+        labels: Labels of the samples.
+        logits: Logits of the samples.
+        weights: Weights of the samples, above 0.
     """
 
     labels: tf.RaggedTensor

@@ -1,9 +1,13 @@
 """log_loss: the binary cross entropy that every objective here starts from."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
+from hgr_tf.losses.inputs import flat_float, flat_labels
 
-def log_loss(labels, logits, sample_weight=None):
+
+def log_loss(labels, logits, sample_weight=None) -> tf.Tensor:
     """Mean over the batch of the weighted binary cross entropy.
 
     1 / B sum_i w_i ( -y_i log p_i - (1 - y_i) log(1 - p_i) ),  p = sigmoid(s)
@@ -11,19 +15,36 @@ def log_loss(labels, logits, sample_weight=None):
     Args:
         labels: [batch] or [batch, 1], in [0, 1].
         logits: [batch] or [batch, 1].
-        sample_weight: Optional [batch] or [batch, 1].
+        sample_weight: Optional [batch] or [batch, 1], at least 0.
 
     Returns:
         float32 scalar; 0 of an empty batch.
+
+    Raises:
+        ValueError: A label is outside of [0, 1] or a weight negative. In a graph
+            this is a `tf.errors.InvalidArgumentError`; under XLA there is no check.
     """
-    labels = tf.reshape(tf.cast(labels, tf.float32), [-1])
-    logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
-    if sample_weight is None:
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    else:
-        weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
-        # What does not count may have no label: NaN.
-        labels = tf.where(weights > 0, labels, 0.0)
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits) * weights
+    labels, weights = flat_labels(labels, sample_weight, highest=1)
+    return flat_log_loss(labels, flat_float(logits), weights)
+
+
+def flat_log_loss(labels, logits, weights=None) -> tf.Tensor:
+    """`log_loss` of rows that `flat_labels` and `flat_float` have prepared."""
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    if weights is not None:
+        losses *= weights
     rows = tf.cast(tf.size(losses), tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(losses), rows)
+
+
+def mean_weight(labels, weights=None) -> tuple[tf.Tensor, tf.Tensor | float]:
+    """What turns `flat_log_loss`, a mean over the rows, into a weighted mean.
+
+    Returns:
+        The sum of the weights, and the factor: rows over that sum; 0 without weight.
+    """
+    rows = tf.cast(tf.size(labels), tf.float32)
+    if weights is None:
+        return rows, 1.0
+    total = tf.reduce_sum(weights)
+    return total, tf.math.divide_no_nan(rows, total)

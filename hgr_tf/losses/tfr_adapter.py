@@ -35,7 +35,7 @@ class TfrAdapter:
             raise ValueError(f"`listwise` must be made with ragged=True, got {loss}")
         if type(loss).__name__ == "OrdinalLoss":
             raise ValueError(
-                "`listwise` must be a loss of one logit a sample, got ordinal_loss, "
+                "`listwise` must be a loss of one logit per sample, got ordinal_loss, "
                 "which takes several"
             )
         self.loss = loss

@@ -8,6 +8,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
+        "area_under_curve": ["AreaUnderCurve"],
         "codebook_usage": ["CodebookUsage"],
         "expected_calibration_error": ["ExpectedCalibrationError"],
         "expired_codes": ["ExpiredCodes"],

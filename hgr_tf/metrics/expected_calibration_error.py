@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from hgr_tf.metrics.inputs import flat_batch
+from hgr_tf.metrics.inputs import flat_batch, ratio
 from hgr_tf.metrics.summing_metric import SummingMetric
 
 _BINNINGS = ("equal_width", "equal_mass")
@@ -60,12 +60,12 @@ class ExpectedCalibrationError(SummingMetric):
             y_true: [batch] or [batch, 1] labels in [0, 1].
             y_pred: [batch] or [batch, 1] probabilities; those outside [0, 1]
                 count in the first or last bin.
-            sample_weight: Scalar, [batch] or [batch, 1].
+            sample_weight: Scalar, [batch] or [batch, 1], at least 0.
 
         Raises:
-            ValueError: If the sizes differ.
+            ValueError: If the sizes differ or a value is out of range.
         """
-        y_true, y_pred, weights = flat_batch(y_true, y_pred, sample_weight)
+        y_true, y_pred, weights = flat_batch(y_true, y_pred, sample_weight, highest=1)
         y_true, y_pred, weights = (
             tf.cast(values, tf.float64) for values in (y_true, y_pred, weights)
         )
@@ -79,16 +79,14 @@ class ExpectedCalibrationError(SummingMetric):
         return tf.math.unsorted_segment_sum(values, cell, self._cells)
 
     def result(self):
-        """The error, a scalar between 0 and 1."""
+        """The error, a scalar between 0 and 1; NaN without rows."""
         weights = tf.convert_to_tensor(self._weights)
         gaps = tf.convert_to_tensor(self._gaps)
         if self.binning == "equal_mass":
             gaps = tf.math.unsorted_segment_sum(
                 gaps, _equal_mass_bins(weights, self.num_bins), self.num_bins
             )
-        error = tf.math.divide_no_nan(
-            tf.reduce_sum(tf.abs(gaps)), tf.reduce_sum(weights)
-        )
+        error = ratio(tf.reduce_sum(tf.abs(gaps)), tf.reduce_sum(weights))
         return tf.cast(error, self.dtype)
 
     def get_config(self):

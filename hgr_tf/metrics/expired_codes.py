@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from hgr_tf.metrics.inputs import check_positive
+from hgr_tf.metrics.inputs import check_positive, ratio
 from hgr_tf.metrics.summing_metric import SummingMetric
 
 
@@ -51,10 +51,8 @@ class ExpiredCodes(SummingMetric):
         self._told.assign(1.0)
 
     def result(self):
-        """The count, a scalar; 0 before the first update."""
-        count = tf.convert_to_tensor(self._count)
-        told = tf.convert_to_tensor(self._told)
-        return tf.cast(tf.math.divide_no_nan(count, told), self.dtype)
+        """The count, a scalar; NaN before the first update."""
+        return tf.cast(ratio(self._count, self._told), self.dtype)
 
     def get_config(self):
         """Constructor arguments."""

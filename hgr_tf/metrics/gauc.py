@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from hgr_tf.metrics.inputs import flat_batch, same_size
+from hgr_tf.metrics.inputs import flat_batch, ratio, same_size
 from hgr_tf.metrics.row_buffer import RowBuffer, local_variable
 
 _NAN = float("nan")
@@ -19,9 +19,9 @@ class GroupAUC(tf.keras.metrics.Metric):
     $$
 
     over the users with a positive (label above 0) and a negative, with $W^+_u$
-    and $W^-_u$ the weights of a user's positives and negatives. It is 0 while no
-    user has both, and NaN once a score is NaN. Scores under 1.2e-38 in size tie with
-    0: TensorFlow has no subnormal numbers.
+    and $W^-_u$ the weights of a user's positives and negatives. It is undefined,
+    NaN, while no user has both, and NaN once a score is NaN. Scores under 1.2e-38 in
+    size tie with 0: TensorFlow has no subnormal numbers.
 
     The figure is exact, equal to `hgr_tf.metrics.group_auc` on the same rows: the
     metric keeps every row (16 bytes, up to twice that while the buffer doubles;
@@ -65,24 +65,20 @@ class GroupAUC(tf.keras.metrics.Metric):
         """Adds a batch.
 
         Args:
-            y_true: [batch] or [batch, 1] labels; above 0 is a positive.
+            y_true: [batch] or [batch, 1] labels, at least 0; above 0 is a positive.
             y_pred: [batch] or [batch, 1] logits or probabilities.
             sample_weight: Scalar, [batch] or [batch, 1], at least 0.
             groups: [batch] or [batch, 1] integers, the users.
 
         Raises:
             ValueError: If `groups` is missing or not of integers, or the sizes
-                differ.
-            tf.errors.InvalidArgumentError: If a weight is negative.
+                differ, or a label or weight is negative (in a graph, a
+                `tf.errors.InvalidArgumentError`).
             NotImplementedError: When traced under `jit_compile=True`.
         """
         y_true, y_pred, weights = flat_batch(y_true, y_pred, sample_weight)
         groups = same_size("groups", _flat_groups(groups), y_pred)
-        check = tf.debugging.assert_non_negative(
-            weights, "`sample_weight` must be at least 0"
-        )
-        with tf.control_dependencies([] if check is None else [check]):
-            signed_weights = tf.where(y_true > 0, weights, -weights)
+        signed_weights = tf.where(y_true > 0, weights, -weights)
         self._rows.append(
             {
                 "groups": groups,
@@ -100,7 +96,7 @@ class GroupAUC(tf.keras.metrics.Metric):
 
         It is computed anew when the rows have grown by half since the last time,
         so a whole epoch of calls costs about three sorts of all its rows instead
-        of one a step.
+        of one per step.
 
         Returns:
             A scalar: the GAUC of the rows so far, or of the first two thirds or
@@ -125,7 +121,7 @@ class _RunningValue:
 
     def __init__(self):
         self._rows = local_variable(tf.zeros([], tf.int64))
-        self._value = local_variable(tf.zeros([]))
+        self._value = local_variable(tf.constant(_NAN))
 
     def at(self, rows, compute):
         def renew():
@@ -139,7 +135,7 @@ class _RunningValue:
 
     def clear(self):
         self._rows.assign(tf.zeros([], tf.int64))
-        self._value.assign(tf.zeros([]))
+        self._value.assign(_NAN)
 
 
 def _flat_groups(groups):
@@ -180,9 +176,7 @@ def _group_auc(groups, scores, signed_weights):
     pairs = positives * negatives
     auc = tf.math.divide_no_nan(wins, pairs)
     group_weights = tf.where(pairs > 0, positives + negatives, 0)
-    gauc = tf.math.divide_no_nan(
-        tf.reduce_sum(group_weights * auc), tf.reduce_sum(group_weights)
-    )
+    gauc = ratio(tf.reduce_sum(group_weights * auc), tf.reduce_sum(group_weights))
     has_nan = tf.reduce_any(tf.math.is_nan(scores))
     return tf.where(has_nan, _NAN, tf.cast(gauc, tf.float32))
 

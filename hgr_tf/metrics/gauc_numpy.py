@@ -20,17 +20,17 @@ def group_auc(labels, scores, groups, sample_weight=None):
     the same figure over a stream of batches.
 
     Args:
-        labels: [rows]; a row is a positive where its label is above 0.
+        labels: [rows], at least 0; a row is a positive where its label is above 0.
         scores: [rows] float; only their order within a group matters.
         groups: [rows]; usually the user ids, of any sortable dtype.
         sample_weight: [rows], at least 0; None weighs each row 1.
 
     Returns:
-        A float in [0, 1]; 0 when no group has both classes, NaN when a score is
-        NaN.
+        A float in [0, 1]; NaN, undefined, when no group has both classes, and when
+        a score is NaN.
 
     Raises:
-        ValueError: If the arrays differ in length or a weight is negative.
+        ValueError: If the arrays differ in length, or a label or weight is negative.
 
     Example:
         >>> group_auc([1, 0, 1, 0], [0.9, 0.1, 0.3, 0.7], [7, 7, 8, 8])
@@ -41,7 +41,7 @@ def group_auc(labels, scores, groups, sample_weight=None):
     """
     labels, scores, groups, weights = _columns(labels, scores, groups, sample_weight)
     if not len(scores):
-        return 0.0
+        return float("nan")
     if np.isnan(scores).any():
         return float("nan")
     order = np.lexsort((scores, groups))
@@ -64,7 +64,7 @@ def group_auc(labels, scores, groups, sample_weight=None):
     pairs = positives * negatives
     both = pairs > 0
     if not both.any():
-        return 0.0
+        return float("nan")
     auc = wins[both] / pairs[both]
     return float(np.average(auc, weights=(positives + negatives)[both]))
 
@@ -83,8 +83,13 @@ def _columns(labels, scores, groups, sample_weight):
             "`labels`, `scores`, `groups` and `sample_weight` must have one length, "
             f"got {lengths}."
         )
-    if (weights < 0).any():
-        raise ValueError(f"`sample_weight` must be at least 0, got {weights.min()}.")
+    counts = weights != 0  # rows of weight 0 are as if they were not there
+    labels, scores, groups, weights = (
+        column[counts] for column in (labels, scores, groups, weights)
+    )
+    for name, column in (("sample_weight", weights), ("labels", labels)):
+        if not (column >= 0).all():
+            raise ValueError(f"`{name}` must be at least 0, got {column.min()}.")
     return labels, scores, groups, weights
 
 

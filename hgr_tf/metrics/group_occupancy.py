@@ -1,7 +1,9 @@
 import tensorflow as tf
 
 from hgr_tf.groups import group_statistics, prefix_groups
-from hgr_tf.metrics.inputs import check_positive, first_codes, flat_float, flat_weights
+from hgr_tf.input_checks import check_labels
+from hgr_tf.losses.inputs import flat_float
+from hgr_tf.metrics.inputs import check_positive, first_codes, flat_weights, ratio
 from hgr_tf.metrics.summing_metric import SummingMetric
 
 
@@ -39,24 +41,23 @@ class GroupOccupancy(SummingMetric):
         Args:
             y_true: [batch] or [batch, 1] labels.
             codes: [batch, levels] integers.
-            sample_weight: [batch] or [batch, 1]; samples of weight 0 do not count.
+            sample_weight: [batch] or [batch, 1]; a sample of weight w counts as w.
 
         Raises:
             ValueError: If `codes` has fewer than `level` columns.
         """
         labels = flat_float(y_true)
         weights = flat_weights(sample_weight, labels)
+        labels = check_labels(tf.where(weights > 0, labels, 0.0))
         groups = prefix_groups(first_codes(codes, self.level))
         occupancy = group_statistics(groups, labels, weights).occupancy[-1]
-        samples = tf.math.count_nonzero(weights > 0, dtype=tf.float32)
-        self._listed.assign_add(tf.cast(occupancy * samples, tf.float64))
-        self._samples.assign_add(tf.cast(samples, tf.float64))
+        samples = tf.reduce_sum(weights)
+        self._listed.assign_add(tf.cast(occupancy, tf.float64) * samples)
+        self._samples.assign_add(samples)
 
     def result(self):
-        """The share, a scalar between 0 and 1; 0 before the first batch."""
-        listed = tf.convert_to_tensor(self._listed)
-        samples = tf.convert_to_tensor(self._samples)
-        return tf.cast(tf.math.divide_no_nan(listed, samples), self.dtype)
+        """The share, a scalar between 0 and 1; NaN without rows."""
+        return tf.cast(ratio(self._listed, self._samples), self.dtype)
 
     def get_config(self):
         """Constructor arguments."""

@@ -1,31 +1,40 @@
+"""The inputs of metrics: flat, of one size, checked, masked if weightless."""
+
+from __future__ import annotations
+
 import tensorflow as tf
 
-
-def flat_float(values):
-    """Any tensor-like as a flat float32 tensor."""
-    return tf.reshape(tf.cast(values, tf.float32), [-1])
+from hgr_tf.input_checks import check_labels, check_weights
+from hgr_tf.losses.inputs import flat_float
 
 
-def flat_batch(y_true, y_pred, sample_weight=None):
+def flat_batch(y_true, y_pred, sample_weight=None, highest: float | None = None):
     """Labels, predictions and weights as float32 [batch] tensors.
 
+    Rows of weight 0 get label and prediction 0, whatever they had: they are as if
+    they were not there.
+
     Args:
-        y_true: [batch] or [batch, 1].
+        y_true: [batch] or [batch, 1], at least 0.
         y_pred: [batch] or [batch, 1].
-        sample_weight: Scalar, [batch] or [batch, 1]; None weighs each row 1.
+        sample_weight: Scalar, [batch] or [batch, 1], at least 0; None weighs each
+            row 1.
+        highest: The largest label there may be; None for graded labels.
 
     Raises:
-        ValueError or tf.errors.InvalidArgumentError: If the sizes differ, the
-            second when they are only known as the graph runs.
+        ValueError or tf.errors.InvalidArgumentError: If the sizes differ or a value
+            is out of range, the second when they are only known as the graph runs.
     """
     y_true, y_pred = flat_float(y_true), flat_float(y_pred)
     y_true = same_size("y_true", y_true, y_pred)
     if sample_weight is None:
-        return y_true, y_pred, tf.ones_like(y_pred)
-    weights = flat_float(sample_weight)
+        return check_labels(y_true, highest), y_pred, tf.ones_like(y_pred)
+    weights = check_weights(flat_float(sample_weight))
     if weights.shape[0] != 1:
         weights = same_size("sample_weight", weights, y_pred)
-    return y_true, y_pred, tf.broadcast_to(weights, tf.shape(y_pred))
+    weights = tf.broadcast_to(weights, tf.shape(y_pred))
+    y_true, y_pred = (tf.where(weights > 0, rows, 0.0) for rows in (y_true, y_pred))
+    return check_labels(y_true, highest), y_pred, weights
 
 
 def same_size(name, values, y_pred):
@@ -66,7 +75,19 @@ def flat_weights(sample_weight, like):
     """Weights as a float64 [batch] tensor; ones when there are none."""
     if sample_weight is None:
         return tf.ones_like(like, tf.float64)
-    return tf.cast(flat_float(sample_weight), tf.float64)
+    return tf.cast(check_weights(flat_float(sample_weight)), tf.float64)
+
+
+def ratio(numerator, denominator):
+    """Returns numerator / denominator; NaN, "undefined", where the denominator is 0."""
+    numerator, denominator = map(tf.convert_to_tensor, (numerator, denominator))
+    quotient = tf.math.divide_no_nan(numerator, denominator)
+    return tf.where(tf.equal(denominator, 0), undefined(quotient), quotient)
+
+
+def undefined(like):
+    """NaN, of a tensor's dtype."""
+    return tf.constant(float("nan"), like.dtype)
 
 
 def check_positive(name, value):

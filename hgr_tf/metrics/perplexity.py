@@ -1,6 +1,7 @@
 import tensorflow as tf
 
 from hgr_tf.metrics.code_counts import CodeCounts
+from hgr_tf.metrics.inputs import undefined
 
 
 @tf.keras.utils.register_keras_serializable(package="hgr_tf")
@@ -11,8 +12,8 @@ class Perplexity(CodeCounts):
     \exp\Big( -\sum_k q_k \log q_k \Big), \qquad q_k = n_k / \textstyle\sum_j n_j
     $$
 
-    codebook_size when all codewords are used alike, 1 when one is used alone, 0
-    before the first code.
+    codebook_size when all codewords are used alike, 1 when one is used alone,
+    undefined, NaN, before the first code.
 
     Args:
         codebook_size: Number of codewords of the level.
@@ -39,4 +40,6 @@ class Perplexity(CodeCounts):
         total = tf.reduce_sum(counts)
         share = tf.math.divide_no_nan(counts, total)
         entropy = -tf.reduce_sum(tf.math.xlogy(share, share))
-        return tf.cast(tf.where(total > 0, tf.exp(entropy), 0), self.dtype)
+        return tf.cast(
+            tf.where(total > 0, tf.exp(entropy), undefined(entropy)), self.dtype
+        )

@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from hgr_tf.metrics.inputs import flat_batch
+from hgr_tf.metrics.inputs import flat_batch, ratio
 from hgr_tf.metrics.summing_metric import SummingMetric
 
 
@@ -12,8 +12,8 @@ class PredictedOverObserved(SummingMetric):
     \mathrm{PCOC} = \frac{\sum_i w_i p_i}{\sum_i w_i y_i}
     $$
 
-    1 is calibrated on average, above 1 predicts too much. It is 0 while no
-    positive has been seen.
+    1 is calibrated on average, above 1 predicts too much. It is undefined,
+    NaN, while no positive has been seen.
 
     Args:
         name: Name of the metric.
@@ -40,10 +40,10 @@ class PredictedOverObserved(SummingMetric):
         Args:
             y_true: [batch] or [batch, 1] labels, at least 0.
             y_pred: [batch] or [batch, 1] probabilities.
-            sample_weight: Scalar, [batch] or [batch, 1].
+            sample_weight: Scalar, [batch] or [batch, 1], at least 0.
 
         Raises:
-            ValueError: If the sizes differ.
+            ValueError: If the sizes differ or a value is negative.
         """
         y_true, y_pred, weights = flat_batch(y_true, y_pred, sample_weight)
         weights = tf.cast(weights, tf.float64)
@@ -54,6 +54,4 @@ class PredictedOverObserved(SummingMetric):
 
     def result(self):
         """The ratio, a scalar."""
-        predicted = tf.convert_to_tensor(self._predicted)
-        observed = tf.convert_to_tensor(self._observed)
-        return tf.cast(tf.math.divide_no_nan(predicted, observed), self.dtype)
+        return tf.cast(ratio(self._predicted, self._observed), self.dtype)

@@ -1,6 +1,6 @@
 import tensorflow as tf
 
-from hgr_tf.metrics.inputs import flat_weights
+from hgr_tf.metrics.inputs import flat_weights, ratio
 from hgr_tf.metrics.summing_metric import SummingMetric
 
 
@@ -49,15 +49,16 @@ class QuantizationError(SummingMetric):
         errors = tf.reduce_sum(tf.square(embeddings - decoded), axis=-1)
         weights = flat_weights(sample_weight, errors)
         norms = tf.reduce_sum(tf.square(embeddings), axis=-1)
-        scale = weights * norms if self.relative else weights
-        self._error.assign_add(tf.reduce_sum(weights * errors))
+        # A row of weight 0 may hold anything, NaN too.
+        norms = tf.math.multiply_no_nan(norms, weights)
+        scale = norms if self.relative else weights
+        errors = tf.math.multiply_no_nan(errors, weights)
+        self._error.assign_add(tf.reduce_sum(errors))
         self._scale.assign_add(tf.reduce_sum(scale))
 
     def result(self):
-        """The error, a scalar; 0 before the first batch."""
-        error = tf.convert_to_tensor(self._error)
-        scale = tf.convert_to_tensor(self._scale)
-        return tf.cast(tf.math.divide_no_nan(error, scale), self.dtype)
+        """The error, a scalar; NaN without rows."""
+        return tf.cast(ratio(self._error, self._scale), self.dtype)
 
     def get_config(self):
         """Constructor arguments."""

@@ -1,10 +1,40 @@
-"""Checks of what a model that trains with groups is made of."""
+"""Validates the ranker, the quantizer and the ranking loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from hgr_tf.functional.final_activation import ends_in_sigmoid
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
+
+if TYPE_CHECKING:
+    from hgr_tf.models.objective import Objective
+
+
+def check_objective(objective: Objective) -> None:
+    """Raises `ValueError` unless its parts and weights go together."""
+    weight, dropout = objective.quantized_loss_weight, objective.quantization_dropout
+    if not weight >= 0:
+        raise ValueError(f"`quantized_loss_weight` must be at least 0, got {weight}")
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"`quantization_dropout` must be in [0, 1], got {dropout}")
+    if objective.ranking_loss is not None:
+        check_ranking_loss(objective.ranking_loss)
+    if objective.quantizer is not None:
+        check_quantizer(objective.quantizer, objective.ranking_loss)
+        return
+    if weight or dropout:
+        raise ValueError(
+            "`quantizer` must be given with quantized_loss_weight or "
+            "quantization_dropout, got None"
+        )
+    if getattr(objective.ranking_loss, "num_levels", 0):
+        raise ValueError(
+            "`quantizer` must be given with a HierarchicalGroupwiseLoss, got None"
+        )
 
 
 def check_quantizer(quantizer, ranking_loss):

@@ -1,26 +1,24 @@
 """HierarchicalGroupwiseRanker: trains a ranker with a quantizer beside it."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3, Mean, minimize, under_xla, update_compiled_metrics
+from hgr_tf.compat import KERAS_3, minimize, under_xla
 from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.functional.graph import is_functional, own_inputs
-from hgr_tf.losses.log_loss import log_loss
-from hgr_tf.metrics import GroupAUC
-from hgr_tf.models.checks import check_quantizer, check_ranker, check_ranking_loss
+from hgr_tf.losses.inputs import flat_labels
+from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
+from hgr_tf.models.checks import check_objective, check_ranker
+from hgr_tf.models.objective import Objective
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
-
-_TRAINING_TERMS = ("ranking_loss", "occupancy")
-_NOT_COMPILED = {
-    "loss": "the loss is LogLoss plus `ranking_loss`",
-    "loss_weights": "`level_weights` of the ranking loss are its weights",
-    "weighted_metrics": "all `metrics` are weighted",
-}
+from hgr_tf.models.reporting_model import TRAINING_TERMS, ReportingModel
+from hgr_tf.models.user_ids import find_user_ids
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
-class HierarchicalGroupwiseRanker(tf.keras.Model):
+class HierarchicalGroupwiseRanker(ReportingModel):
     """Trains any ranker with hierarchical group-wise losses.
 
     loss = LogLoss(s, y)
@@ -96,46 +94,19 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         self.user_id = user_id
         self.from_logits = from_logits
         self.unique_users = unique_users
-        self._check_arguments()
+        check_ranker(ranker, from_logits)
+        check_objective(self.objective)
         self._was_called = False
         self._halves = None
         if quantizer is not None and not offers_halves(ranker):
             self._halves = RankerHalves(ranker, user_embedding)
             self._build_quantizer(self._halves.embedding_dim)
-        self._group_metrics = []
-        self._trackers = _trackers(ranking_loss is not None)
+        self.add_trackers("log_loss", *(TRAINING_TERMS if ranking_loss else ()))
         self.built = True
         if not KERAS_3 and is_functional(ranker):
             # As a SavedModel, Keras 2 saves only models whose inputs it knows.
             self._set_save_spec(
                 tf.nest.map_structure(lambda tensor: tensor.type_spec, ranker.input)
-            )
-
-    def _check_arguments(self):
-        if not self.quantized_loss_weight >= 0:
-            raise ValueError(
-                "`quantized_loss_weight` must be at least 0, "
-                f"got {self.quantized_loss_weight}"
-            )
-        if not 0 <= self.quantization_dropout <= 1:
-            raise ValueError(
-                "`quantization_dropout` must be in [0, 1], "
-                f"got {self.quantization_dropout}"
-            )
-        check_ranker(self.ranker, self.from_logits)
-        if self.ranking_loss is not None:
-            check_ranking_loss(self.ranking_loss)
-        if self.quantizer is not None:
-            check_quantizer(self.quantizer, self.ranking_loss)
-            return
-        if self.quantized_loss_weight or self.quantization_dropout:
-            raise ValueError(
-                "`quantizer` must be given with quantized_loss_weight or "
-                "quantization_dropout, got None"
-            )
-        if getattr(self.ranking_loss, "num_levels", 0):
-            raise ValueError(
-                "`quantizer` must be given with a HierarchicalGroupwiseLoss, got None"
             )
 
     def _build_quantizer(self, dim):
@@ -161,54 +132,59 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
 
     # -- Training -----------------------------------------------------------
 
+    @property
+    def objective(self) -> Objective:
+        """What is trained."""
+        return Objective(
+            self.quantizer,
+            self.ranking_loss,
+            self.quantized_loss_weight,
+            self.quantization_dropout,
+        )
+
     def train_step(self, data):
         """One step on (inputs, labels[, sample_weight])."""
         inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            logits, terms = self._objective(inputs, labels, weights)
+            logits, terms = self._forward(inputs, labels, weights)
             # Optimizers sum the gradients of the replicas.
-            loss = terms["loss"] / num_replicas()
+            loss = terms.loss / num_replicas()
         minimize(self.optimizer, loss, tape, self.trainable_variables)
-        self._track(terms, labels)
-        return self._update_metrics(inputs, labels, logits, weights, training=True)
+        self.track(terms.reported, terms.weight, terms.counts)
+        return self.update_metrics(labels, logits, weights, training=True)
 
     def test_step(self, data):
         """Evaluates a batch; its loss is the LogLoss of the ranker."""
         inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         logits = self.logits(self(inputs, training=False))
-        value = log_loss(labels, logits, weights)
-        self._track({"loss": value, "log_loss": value}, labels)
-        return self._update_metrics(inputs, labels, logits, weights, training=False)
+        labels, weights = flat_labels(labels, weights, highest=1)
+        weight, per_weight = mean_weight(labels, weights)
+        value = flat_log_loss(labels, logits, weights) * per_weight
+        self.track({"log_loss": value}, weight)
+        users = self._user_ids(inputs) if self._group_metrics else None
+        return self.update_metrics(
+            labels, logits, weights, training=False, user_ids=users
+        )
 
-    def _objective(self, inputs, labels, weights):
-        """Logits [batch] and the terms of the loss, by name."""
+    def _forward(self, inputs, labels, weights):
+        """Logits [batch] and the terms of the objective."""
         users = self._user_ids(inputs)
         if self.quantizer is None:
             logits = self.logits(self(inputs, training=True))
-            quantized_logits, quantized = None, None
+            codes, quantized_logits = None, None
         else:
-            logits, quantized_logits, quantized = self._quantized_pass(inputs, users)
-        terms = {"log_loss": log_loss(labels, logits, weights)}
-        loss = terms["log_loss"] + _sum(self.losses)
-        if quantized is not None:
-            loss += quantized.loss
-        if quantized_logits is not None:
-            quantized_loss = log_loss(labels, quantized_logits, weights)
-            loss += self.quantized_loss_weight * self._if_started(quantized_loss)
-        if self.ranking_loss is not None:
-            ranking = self.ranking_loss.compute(
-                labels,
-                logits,
-                codes=None if quantized is None else quantized.codes,
-                sample_weight=weights,
-                user_ids=users,
-                training=True,
-                started=True if self.quantizer is None else self.quantizer.started,
-            )
-            terms["ranking_loss"] = self._if_started(ranking.loss)
-            terms["occupancy"] = ranking.occupancy[-1]
-            loss += terms["ranking_loss"]
-        return logits, {"loss": loss, **terms}
+            logits, quantized_logits, codes = self._quantized_pass(inputs, users)
+        terms = self.objective.compute(
+            labels,
+            logits,
+            weights,
+            codes=codes,
+            quantized_logits=quantized_logits,
+            user_ids=users,
+            regularization=_sum(self.losses),
+            training=True,
+        )
+        return logits, terms
 
     def _quantized_pass(self, inputs, users):
         halves = self._halves or self.ranker
@@ -216,171 +192,26 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
         embeddings = halves.embed_users(inputs, training=True)
         self._build_quantizer(embeddings.shape[-1])
         distinct = self.unique_users and not under_xla()
-        quantized = self.quantizer(
-            embeddings,
-            training=True,
-            user_ids=users if distinct else None,
+        codes = self.objective.quantize(
+            embeddings, users if distinct else None, training=True
         )
-        seen = embeddings
-        if self.quantization_dropout:
-            share = self._if_started(self.quantization_dropout)
-            drawn = tf.random.uniform(tf.shape(embeddings)[:1]) < share
-            seen = tf.where(drawn[:, None], quantized.quantized, embeddings)
-        if not self.quantized_loss_weight:
-            (outputs,) = rank_each(halves, inputs, [seen], training=True)
-            return self.logits(outputs), None, quantized
-        # Before the start the second pass is the first again: layers that keep
-        # statistics of their inputs must not see codes without a meaning.
-        started = self.quantizer.started
-        second = tf.where(started, quantized.quantized, embeddings)
+        several = self.objective.embeddings_to_rank(embeddings, codes)
         # The first pass runs last: its activity regularization is what is kept.
-        both = [second, seen]
-        quantized_outputs, outputs = rank_each(halves, inputs, both, training=True)
-        return self.logits(outputs), self.logits(quantized_outputs), quantized
+        *second, first = rank_each(halves, inputs, several, training=True)
+        quantized_logits = self.logits(second[0]) if second else None
+        return self.logits(first), quantized_logits, codes
 
     def _begin_call(self, inputs):
-        """What calling the ranker does that calling its halves does not."""
+        """Does what calling the ranker does and calling its halves does not."""
         if self._halves is None and not self._was_called:
             # Keras saves only models that were called: it needs their shapes.
             self(inputs)
         # The losses of other calls, such as an evaluation's, are not this one's.
         self._clear_losses()
 
-    def _if_started(self, value):
-        """`value`, but 0 while the codes do not mean anything yet."""
-        if self.quantizer is None:
-            return value
-        return tf.cast(self.quantizer.started, tf.float32) * value
-
     def _user_ids(self, inputs):
-        """Entry `user_id` of the inputs; None where there is none, nor a need."""
-        is_dict = isinstance(inputs, dict)
-        users = inputs.get(self.user_id) if is_dict else None
-        if not (self._group_metrics or getattr(self.ranking_loss, "by_user", False)):
-            return users
-        if users is None:
-            found = sorted(inputs) if is_dict else type(inputs).__name__
-            raise ValueError(
-                f"inputs must be a dict with {self.user_id!r} (`user_id`), as GroupAUC "
-                f"and lists of users need the ids of the users, got {found}"
-            )
-        if not tf.as_dtype(users.dtype).is_integer:
-            raise ValueError(
-                f"inputs[{self.user_id!r}] (`user_id`) must be integers, got "
-                f"{tf.as_dtype(users.dtype).name}; a StringLookup or Hashing layer in "
-                "the dataset's `map` makes them"
-            )
-        return users
-
-    # -- Metrics ------------------------------------------------------------
-
-    def compile(self, optimizer="adam", metrics=None, **kwargs):
-        """Configures training.
-
-        Args:
-            optimizer: A Keras optimizer or its name.
-            metrics: Keras metrics of (labels, probabilities, sample_weight), or
-                names of some; one or a list. A `GroupAUC` is given the user ids
-                too, in evaluation only.
-            **kwargs: As of `tf.keras.Model.compile`, without `loss` and
-                `loss_weights`: the losses are the constructor's; and without
-                `weighted_metrics`: all `metrics` are.
-
-        Raises:
-            ValueError: One of these is given, or `metrics` is a dict.
-        """
-        for name, reason in _NOT_COMPILED.items():
-            if kwargs.pop(name, None) not in (None, []):
-                raise ValueError(f"`{name}` must not be given: {reason}")
-        if isinstance(metrics, dict):
-            raise ValueError(
-                f"`metrics` must be a list, as there is one output, got {metrics}"
-            )
-        is_list = isinstance(metrics, list | tuple)
-        metrics = list(metrics) if is_list else [metrics] if metrics else []
-        self._group_metrics = [m for m in metrics if isinstance(m, GroupAUC)]
-        others = [m for m in metrics if not isinstance(m, GroupAUC)]
-        super().compile(optimizer=optimizer, weighted_metrics=others, **kwargs)
-
-    @property
-    def metrics(self):
-        """Keras's; the loss comes first, and last what is known in training alone."""
-
-        def place(metric):
-            return metric.name in _TRAINING_TERMS, metric.name != "loss"
-
-        # A SavedModel brings the `GroupAUC` it was saved with, beside the compiled one.
-        others = [m for m in super().metrics if not isinstance(m, GroupAUC)]
-        return sorted([*others, *self._group_metrics], key=place)
-
-    def get_compile_config(self):
-        """What `compile` was called with, the group metrics included."""
-        config = super().get_compile_config()
-        if config:
-            serialize = tf.keras.utils.serialize_keras_object
-            grouped = [serialize(metric) for metric in self._group_metrics]
-            weighted = config.pop("weighted_metrics", None) or []
-            config["metrics"] = [*weighted, *grouped]
-        return config
-
-    def _get_compile_args(self, user_metrics=True):
-        """As `get_compile_config`, for the SavedModels of Keras 2."""
-        config = super()._get_compile_args(user_metrics)
-        weighted = tf.nest.flatten(config.pop("weighted_metrics") or [])
-        config["metrics"] = [*weighted, *self._group_metrics]
-        return config
-
-    def compile_from_config(self, config):
-        """Compiles as `get_compile_config` says."""
-        config = tf.keras.utils.deserialize_keras_object(config)
-        self.compile(**{k: v for k, v in config.items() if v is not None})
-        # Keras's legacy optimizers have no such method.
-        if hasattr(self.optimizer, "build"):
-            self.optimizer.build(self.trainable_variables)
-
-    def evaluate(self, *args, **kwargs):
-        """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows."""
-        jit_compile = self._jit_compile
-        if self._group_metrics:
-            # The attribute, not the property: that would drop train_function.
-            self._jit_compile = False
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
-            self._jit_compile = jit_compile
-
-    def _track(self, terms, labels):
-        rows = tf.cast(tf.shape(labels)[0], tf.float32)
-        for name, value in terms.items():
-            tracker = self._loss_tracker if KERAS_3 and name == "loss" else None
-            tracker = tracker or self._trackers[name]
-            counts = self._if_started(rows) if name == "occupancy" else rows
-            tracker.update_state(value, sample_weight=counts)
-
-    def _update_metrics(self, inputs, labels, logits, weights, training):
-        # Columns: of vectors, Keras's "accuracy" would be that of categories.
-        probabilities = tf.sigmoid(logits)[:, None]
-        labels = tf.reshape(labels, [-1, 1])
-        if weights is not None:
-            weights = tf.reshape(weights, [-1])
-        update_compiled_metrics(self, labels, probabilities, weights)
-        results = {}
-        for metric in self.metrics:
-            if isinstance(metric, GroupAUC):
-                continue
-            if metric.name in _TRAINING_TERMS and not training:
-                continue
-            result = metric.result()
-            results.update(
-                result if isinstance(result, dict) else {metric.name: result}
-            )
-        if training:
-            return results
-        for metric in self._group_metrics:
-            users = self._user_ids(inputs)
-            metric.update_state(labels, probabilities, weights, groups=users)
-            results[metric.name] = metric.running_result()
-        return results
+        needed = self._group_metrics or getattr(self.ranking_loss, "by_user", False)
+        return find_user_ids(inputs, self.user_id, bool(needed))
 
     # -- Serialization ------------------------------------------------------
 
@@ -410,13 +241,6 @@ class HierarchicalGroupwiseRanker(tf.keras.Model):
             if isinstance(config[name], dict)
         }
         return cls(**{**config, **layers})
-
-
-def _trackers(ranks):
-    names = ["log_loss", *(_TRAINING_TERMS if ranks else ())]
-    # Keras 3 has a tracker of the loss; Keras 2 only with compile(loss=...).
-    names += [] if KERAS_3 else ["loss"]
-    return {name: Mean(name) for name in names}
 
 
 def _sum(losses):

@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from hgr_tf.losses.log_loss import log_loss
 from hgr_tf.metrics import GroupAUC
 from hgr_tf.models.checks import check_quantizer, check_ranking_loss
+from hgr_tf.models.objective import Objective
 
 try:
     import tensorflow_recommenders as tfrs
@@ -97,19 +97,15 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
             )
         if compute_metrics:
             self._update_metrics(labels, logits, sample_weight, user_ids)
-        quantized = self.quantizer(user_embeddings, training=training)
-        ranking = self.ranking_loss.compute(
+        objective = Objective(self.quantizer, self.ranking_loss)
+        return objective.compute(
             labels,
             logits,
-            quantized.codes,
-            sample_weight=sample_weight,
+            sample_weight,
+            codes=objective.quantize(user_embeddings, training=training),
             user_ids=user_ids,
             training=training,
-            started=self.quantizer.started,
         ).loss
-        # Codes mean nothing before the quantizer has started.
-        ranking *= tf.cast(self.quantizer.started, tf.float32)
-        return log_loss(labels, logits, sample_weight) + ranking + quantized.loss
 
     def _update_metrics(self, labels, logits, sample_weight, user_ids):
         probabilities = tf.sigmoid(tf.cast(logits, tf.float32))

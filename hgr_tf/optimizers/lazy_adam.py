@@ -34,7 +34,7 @@ class LazyAdam(RowGradients, tf.keras.optimizers.Adam):
         beta_1: Decay of the first moment, in [0, 1).
         beta_2: Decay of the second moment, in [0, 1).
         epsilon: Added to the root of the second moment.
-        name: Of the optimizer.
+        name: Name of the optimizer.
         **kwargs: As of `tf.keras.optimizers.Adam`, without `amsgrad`, `use_ema`
             and `weight_decay`, which change all rows in every step.
 

@@ -33,7 +33,7 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
         learning_rate: Positive number or a Keras schedule.
         initial_accumulator_value: What accumulators start at, at least 0.
         epsilon: Added to the root of an accumulator.
-        name: Of the optimizer.
+        name: Name of the optimizer.
         **kwargs: As of a Keras optimizer, without `use_ema` and `weight_decay`,
             which change all rows in every step.
 

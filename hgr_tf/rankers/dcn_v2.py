@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.rankers.embedded_features import dense_layers, embed_features, logits_model
+from hgr_tf.rankers.embedded_features import (
+    Options,
+    dense_layers,
+    embed_features,
+    logits_model,
+)
 from hgr_tf.rankers.interactions import cross
 
 
@@ -16,6 +21,7 @@ def dcn_v2_ranker(
     hidden_units: Sequence[int] = (128, 64),
     dropout: float = 0.0,
     user_tower: Sequence[int] = (),
+    features: Options | None = None,
     cross_layers: int = 2,
     projection_dim: int | None = None,
 ) -> tf.keras.Model:
@@ -25,12 +31,13 @@ def dcn_v2_ranker(
     beside dense ReLU layers; one logit of both outputs side by side.
 
     Args:
-        encoding: Of the prepared data.
+        encoding: Encoding of the prepared data.
         embedding_dim: Width of each feature's embedding.
         hidden_units: Units of the dense layers.
         dropout: Share of hidden units dropped in training.
         user_tower: Units of a tower of the user features; see
             `embed_features`.
+        features: Options of some features by name: width, penalty, dropout, pooling.
         cross_layers: Number of cross layers.
         projection_dim: Rank of the cross matrices; None for full ones.
 
@@ -48,10 +55,10 @@ def dcn_v2_ranker(
     """
     if cross_layers < 1:
         raise ValueError(f"`cross_layers` must be at least 1, got {cross_layers}")
-    features = embed_features(encoding, embedding_dim, user_tower)
-    base = crossed = features.concatenated("features")
+    embedded = embed_features(encoding, embedding_dim, user_tower, features)
+    base = crossed = embedded.concatenated("features")
     for index in range(1, cross_layers + 1):
         crossed = cross(base, crossed, projection_dim, name=f"cross_{index}")
     deep = dense_layers(base, hidden_units, "deep", dropout)
     x = tf.keras.layers.Concatenate(name="crossed_and_deep")([crossed, deep])
-    return logits_model(features.inputs, x, name="dcn_v2")
+    return logits_model(embedded.inputs, x, name="dcn_v2")

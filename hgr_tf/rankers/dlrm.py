@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.rankers.embedded_features import dense_layers, embed_features, logits_model
+from hgr_tf.rankers.embedded_features import (
+    Options,
+    dense_layers,
+    embed_features,
+    logits_model,
+)
 from hgr_tf.rankers.interactions import pairwise_dots
 
 
@@ -16,6 +21,7 @@ def dlrm_ranker(
     hidden_units: Sequence[int] = (128, 64),
     dropout: float = 0.0,
     user_tower: Sequence[int] = (),
+    features: Options | None = None,
     bottom_units: Sequence[int] = (32,),
 ) -> tf.keras.Model:
     """Builds a DLRM ranker.
@@ -25,12 +31,13 @@ def dlrm_ranker(
     pairs, and, unlike in the paper, the embeddings themselves.
 
     Args:
-        encoding: Of the prepared data.
+        encoding: Encoding of the prepared data.
         embedding_dim: Width of each feature's embedding.
         hidden_units: Units of the top network.
         dropout: Share of the top network's hidden units dropped in training.
         user_tower: Units of a tower of the user features; see
             `embed_features`.
+        features: Options of some features by name: width, penalty, dropout, pooling.
         bottom_units: Units of the bottom network before its last layer.
 
     Returns:
@@ -44,16 +51,26 @@ def dlrm_ranker(
         M. Naumov et al., "Deep Learning Recommendation Model for
         Personalization and Recommendation Systems", 2019, arXiv:1906.00091.
     """
-    features = embed_features(encoding, embedding_dim, user_tower)
-    vectors = list(features.vectors)
-    if features.numbers:
-        x = features.numbers[0]
-        if len(features.numbers) > 1:
-            x = tf.keras.layers.Concatenate(name="numbers")(features.numbers)
+    embedded = embed_features(encoding, embedding_dim, user_tower, features)
+    vectors = [
+        _of_width(embedding_dim, vector, f"width_{index}")
+        for index, vector in enumerate(embedded.vectors)
+    ]
+    if embedded.numbers:
+        x = embedded.numbers[0]
+        if len(embedded.numbers) > 1:
+            x = tf.keras.layers.Concatenate(name="numbers")(embedded.numbers)
         x = dense_layers(x, bottom_units, "bottom")
         last = tf.keras.layers.Dense(embedding_dim, "relu", name="bottom")
         vectors.append(last(x))
     dots = pairwise_dots("dots")(vectors)
     x = tf.keras.layers.Concatenate(name="vectors_and_dots")([*vectors, dots])
     x = dense_layers(x, hidden_units, "top", dropout)
-    return logits_model(features.inputs, x, name="dlrm")
+    return logits_model(embedded.inputs, x, name="dlrm")
+
+
+def _of_width(dim: int, vector, name: str):
+    """A vector of another width is mapped linearly: dot products need equal ones."""
+    if vector.shape[-1] == dim:
+        return vector
+    return tf.keras.layers.Dense(dim, use_bias=False, name=name)(vector)

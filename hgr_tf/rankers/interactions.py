@@ -31,7 +31,7 @@ def cross(base, x, projection_dim, name):
         base: Symbolic tensor x_0, [batch, width].
         x: Symbolic tensor x_l, [batch, width].
         projection_dim: Rank of W = U V; None for a full matrix.
-        name: Of the Dense layer of W, or of U.
+        name: Name of the Dense layer of W, or of U.
 
     Returns:
         The symbolic tensor f(x_0, x_l), [batch, width].

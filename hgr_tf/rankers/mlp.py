@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.rankers.embedded_features import dense_layers, embed_features, logits_model
+from hgr_tf.rankers.embedded_features import (
+    Options,
+    dense_layers,
+    embed_features,
+    logits_model,
+)
 
 
 def mlp_ranker(
@@ -15,16 +20,18 @@ def mlp_ranker(
     hidden_units: Sequence[int] = (128, 64),
     dropout: float = 0.0,
     user_tower: Sequence[int] = (),
+    features: Options | None = None,
 ) -> tf.keras.Model:
     """Builds a ranker: dense ReLU layers over the concatenated embeddings.
 
     Args:
-        encoding: Of the prepared data.
+        encoding: Encoding of the prepared data.
         embedding_dim: Width of each feature's embedding.
         hidden_units: Units of the dense layers.
         dropout: Share of hidden units dropped in training.
         user_tower: Units of a tower of the user features; see
             `embed_features`.
+        features: Options of some features by name: width, penalty, dropout, pooling.
 
     Returns:
         A functional model from {feature: [batch] or [batch, max_length]} to
@@ -37,7 +44,7 @@ def mlp_ranker(
         >>> data = PreparedData.load("prepared/kuairand_pure")
         >>> ranker = mlp_ranker(data.encoding, hidden_units=(64, 32))
     """
-    features = embed_features(encoding, embedding_dim, user_tower)
-    x = features.concatenated("features")
+    embedded = embed_features(encoding, embedding_dim, user_tower, features)
+    x = embedded.concatenated("features")
     x = dense_layers(x, hidden_units, "deep", dropout)
-    return logits_model(features.inputs, x, name="mlp")
+    return logits_model(embedded.inputs, x, name="mlp")

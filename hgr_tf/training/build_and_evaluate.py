@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hgr_tf.data import PreparedData
-from hgr_tf.features import USER, FeatureEncoding
+from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 from hgr_tf.training.config import RunConfig
 
 EVALUATION_BATCH = 8192
@@ -17,8 +17,8 @@ def build_model(
     """Makes the untrained model of a config, with all its variables.
 
     Args:
-        config: Of the run; its seed decides the initial weights.
-        encoding: Of the features.
+        config: Config of the run; its seed decides the initial weights.
+        encoding: Encoding of the features.
         steps_per_epoch: When the codebooks start depends on it.
     """
     tf.keras.utils.set_random_seed(config.seed)
@@ -40,20 +40,34 @@ def evaluate(
 
     Returns:
         `RUN_METRICS` of the probabilities by name, what the run's config adds, and
-        "loss": what Keras calls so, here the LogLoss again.
+        "loss": what Keras calls so, here the LogLoss again. All are weighted by the
+        rows' weights; NaN is an undefined one, such as the AUC without positives.
 
     Raises:
         ManifestError: No such split, or its data is missing or altered.
+        ValueError: Targets can lie outside of [0, 1].
     """
+    check_targets(data.encoding.spec)
     dataset = data.dataset(split, batch_size)
-    values = model.evaluate(dataset, return_dict=True, verbose=verbose)
+    with data.errors():
+        values = model.evaluate(dataset, return_dict=True, verbose=verbose)
     return {name: float(value) for name, value in values.items()}
 
 
-def _blank_row(encoding):
+def check_targets(spec: FeatureSpec) -> None:
+    """Raises `ValueError` where targets can lie outside of [0, 1], as LogLoss needs."""
+    label = spec.label
+    if label.positive_at_least is None and (label.min < 0 or label.max > 1):
+        raise ValueError(
+            "`label.positive_at_least` must be given in the spec to train or evaluate "
+            "by LogLoss, which needs targets in [0, 1]; got the values of "
+            f"{label.column!r} as they are, between {label.min:g} and {label.max:g}"
+        )
+
+
+def _blank_row(encoding: FeatureEncoding) -> dict[str, tf.Tensor]:
     row = {
-        name: tf.zeros([1, *form.shape], form.dtype)
-        for feature in encoding.spec.features()
-        for name, form in feature.inputs.items()
+        name: tf.zeros([1] if form.size is None else [1, form.size], form.dtype)
+        for name, form in encoding.spec.inputs().items()
     }
     return {**row, USER: tf.zeros([1], tf.int64)}

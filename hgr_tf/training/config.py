@@ -31,20 +31,31 @@ class DataConfig(_Strict):
             directory; the command line's --data wins over it.
         train: Split to train on.
         validation: Split to evaluate after each epoch and at the end.
+        reader: "columns" (Parquet) or "tfrecord": what the folder must hold; "auto"
+            takes either.
+        cache: "memory" keeps the decoded rows of a split from epoch to epoch where
+            they fit into `memory_mb`; "none" decodes them in each epoch.
+        shuffle_buffer: Rows that training shuffles among; None for the whole split,
+            or what `PreparedData.dataset` says where that is not possible.
+        memory_mb: MiB for the decoded rows of each split.
     """
 
     path: str | None = None
     train: str = "train"
     validation: str = "val"
+    reader: Literal["auto", "columns", "tfrecord"] = "auto"
+    cache: Literal["memory", "none"] = "memory"
+    shuffle_buffer: int | None = Field(None, ge=1)
+    memory_mb: int = Field(2048, ge=1)
 
 
 class EarlyStopping(_Strict):
     """When to stop before the last epoch, keeping the best epoch's weights.
 
     Attributes:
-        metric: Of the validation split: one of `SIGNS`, or the `name` of a metric that
-            the config adds.
-        mode: For a metric that the config adds: whether its "max" or "min" is best.
+        metric: Metric of the validation split: one of `SIGNS`, or the `name` of a
+            metric that the config adds.
+        mode: Whether "max" or "min" is best, for a metric that the config adds.
         patience: Epochs without a better value before training stops.
     """
 
@@ -85,7 +96,7 @@ class TrainingConfig(_Strict):
     """How to optimize.
 
     Attributes:
-        batch_size: Examples a step.
+        batch_size: Examples per step.
         epochs: Passes over the training split.
         optimizer: A Keras optimizer, or one of `hgr_tf.optimizers` for large
             tables: "lazy_adam", "rowwise_adagrad".
@@ -193,4 +204,4 @@ class RunConfig(_Strict):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error)}") from error
+            raise ConfigError(f"{source}: {describe(error, cls)}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hgr_tf.training.config import EarlyStopping
+from hgr_tf.training.early_stopping import best_epoch, should_stop
 from hgr_tf.training.optimizer import averaged_weights
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
@@ -17,7 +18,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
     finds in it which epoch was best.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         step_end: Writes the checkpoint, and knows whether to stop.
         stopping: When to stop early; None never stops.
     """
@@ -41,6 +42,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
 
         Raises:
             TrainingInterruptedError: SIGTERM came; the epoch is saved.
+            UndefinedMetricError: The metric to stop by is NaN.
         """
         metrics = {name: float(value) for name, value in (logs or {}).items()}
         history = [*self.folder.history()[:epoch], metrics]
@@ -53,16 +55,3 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self.step_end.save()
         if not self.model.stop_training:
             self.step_end.stop_if_told()
-
-
-def best_epoch(history: list[dict[str, float]], stopping: EarlyStopping) -> int:
-    """Index of the first epoch with the best validation metric."""
-    values = [stopping.sign * epoch[f"val_{stopping.metric}"] for epoch in history]
-    return values.index(max(values))
-
-
-def should_stop(history: list[dict[str, float]], stopping: EarlyStopping | None):
-    """Whether the last `patience` epochs brought nothing better."""
-    if not stopping or not history:
-        return False
-    return len(history) - 1 - best_epoch(history, stopping) >= stopping.patience

@@ -78,12 +78,12 @@ class MethodConfig(BaseModel):
         user_level: Adds the user as one more, deepest level.
         global_batch: Under a `tf.distribute` strategy, lists span all replicas.
         num_levels: Levels of the codes.
-        codebook_size: Codewords a level.
+        codebook_size: Codewords per level.
         distance: "squared_l2" or "cosine": how codewords are chosen.
         learning: "ema" or "gradient": how codewords move.
         initializer: "kmeans" or "random": how codewords start.
         start_buffer: Rows that k-means runs on.
-        decay: Of the moving averages of "ema".
+        decay: Decay of the moving averages of "ema".
         expiry_threshold: Share of a level's mean usage under which a codeword is
             replaced; 0 never replaces.
         gradient_estimator: "straight_through" or "rotation": the gradient through
@@ -163,7 +163,7 @@ class MethodConfig(BaseModel):
         Args:
             ranker: A Keras model, as `HierarchicalGroupwiseRanker` takes them.
             steps_per_epoch: Training steps in an epoch.
-            seed: Of k-means and of replaced codewords.
+            seed: Seed of k-means and of replaced codewords.
 
         Raises:
             ValueError: A loss, or the layer of the user embedding, is unknown.

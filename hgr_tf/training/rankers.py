@@ -14,6 +14,7 @@ from pydantic import (
     Tag,
 )
 
+from hgr_tf.features.embedding_options import EmbeddingOptions
 from hgr_tf.training.imported import Imported, import_object, is_imported
 
 Units = tuple[Annotated[int, Field(ge=1)], ...]
@@ -26,6 +27,7 @@ class _RankerConfig(BaseModel):
     hidden_units: Units = (128, 64)
     dropout: float = Field(0.0, ge=0, lt=1)
     user_tower: Units = ()
+    features: dict[str, EmbeddingOptions] = {}
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""

@@ -21,10 +21,10 @@ class Run:
     Attributes:
         path: Its folder.
         config: What it was trained by.
-        encoding: Of the features it was trained on.
+        encoding: Encoding of the features it was trained on.
         model: The trained `HierarchicalGroupwiseRanker`, compiled for
             `evaluate`; `model.ranker` is the ranker alone.
-        metrics: Of the validation split.
+        metrics: Metrics of the validation split.
     """
 
     path: Path

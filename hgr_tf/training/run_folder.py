@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -71,7 +72,7 @@ class RunFolder:
         """Makes the folder, or checks that it holds a run of this config.
 
         Args:
-            config: Of the run about to start.
+            config: Config of the run about to start.
             overwrite: Remove a run that is there, finished or not.
 
         Raises:
@@ -114,15 +115,15 @@ class RunFolder:
 
     def history(self) -> list[dict[str, float]]:
         """The metrics of each epoch so far."""
-        return self._read("history.json", default=[])
+        return [_defined(epoch) for epoch in self._read("history.json", default=[])]
 
     def metrics(self) -> dict[str, float]:
         """The metrics of the validation split at the end."""
-        return self._read("metrics.json")
+        return _defined(self._read("metrics.json"))
 
     def write_history(self, history: list[dict[str, float]]) -> None:
         """Replaces the history."""
-        self._write("history.json", _json(history))
+        self._write("history.json", _json([nulls(epoch) for epoch in history]))
 
     def save_weights(self, model: tf.keras.Model) -> None:
         """Replaces the weights to use."""
@@ -132,7 +133,7 @@ class RunFolder:
 
     def finish(self, metrics: dict[str, float]) -> None:
         """Writes the metrics, drops the checkpoint and marks the end."""
-        self._write("metrics.json", _json(metrics))
+        self._write("metrics.json", _json(nulls(metrics)))
         self._write("FINISHED", "")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.faulty_batch.unlink(missing_ok=True)
@@ -151,5 +152,15 @@ class RunFolder:
         os.replace(temporary, self.path / name)
 
 
+def nulls(metrics: dict[str, float]) -> dict[str, float | None]:
+    """Metrics for JSON, which has no NaN: undefined ones are null."""
+    return {k: value if math.isfinite(value) else None for k, value in metrics.items()}
+
+
+def _defined(metrics: dict[str, float | None]) -> dict[str, float]:
+    undefined = float("nan")
+    return {k: undefined if value is None else value for k, value in metrics.items()}
+
+
 def _json(value) -> str:
-    return json.dumps(value, indent=1) + "\n"
+    return json.dumps(value, indent=1, allow_nan=False) + "\n"

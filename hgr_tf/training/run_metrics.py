@@ -34,12 +34,6 @@ class RunMetric(NamedTuple):
         return f"{self.title} {better[self.sign]}"
 
 
-def _auc():
-    import tensorflow as tf
-
-    return tf.keras.metrics.AUC(num_thresholds=1000, name="auc")
-
-
 def _own(name: str):
     def make():
         from hgr_tf import metrics
@@ -51,7 +45,7 @@ def _own(name: str):
 
 RUN_METRICS = (
     RunMetric("gauc", "GAUC", +1, _own("GroupAUC")),
-    RunMetric("auc", "AUC", +1, _auc),
+    RunMetric("auc", "AUC", +1, _own("AreaUnderCurve")),
     RunMetric("log_loss", "LogLoss", -1),
     RunMetric("pcoc", "PCOC", 0, _own("PredictedOverObserved")),
     RunMetric("ece", "ECE", -1, _own("ExpectedCalibrationError")),
@@ -59,7 +53,7 @@ RUN_METRICS = (
 """In the order of the columns of tables."""
 
 SIGNS = {metric.name: metric.sign for metric in RUN_METRICS if metric.sign}
-"""Of the metrics that can be compared: see `RunMetric.sign`."""
+"""The signs of metrics that can be compared: see `RunMetric.sign`."""
 
 
 def run_metrics(imported: Sequence[str] = ()) -> list[tf.keras.metrics.Metric]:

@@ -30,7 +30,7 @@ class StepEnd(tf.keras.callbacks.Callback):
     Put it before the callbacks that write what the logs say.
 
     Args:
-        checkpoints: Of the run.
+        checkpoints: Checkpoints of the run.
         first: Steps that were trained before.
         steps_per_epoch: Steps of an epoch; at its last one the epoch's end saves.
         every: Steps between two checkpoints; None for those of epochs alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from hgr_tf.data import PreparedData
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
     build_model,
+    check_targets,
     evaluate,
 )
 from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
-from hgr_tf.training.epoch_end import EpochEnd, should_stop
+from hgr_tf.training.early_stopping import check_defined, should_stop
+from hgr_tf.training.epoch_end import EpochEnd
 from hgr_tf.training.optimizer import (
     EvaluateAverages,
     averaged_weights,
@@ -28,6 +31,9 @@ from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
 from hgr_tf.training.step_end import StepEnd
+from hgr_tf.training.step_progress import StepProgress
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -44,28 +50,42 @@ def train(
     runs are equal.
 
     Args:
-        config: Of the run; `config.data.path` must be set.
+        config: Config of the run; `config.data.path` must be set.
         output: The run folder; see `RunFolder` for what it will hold.
         overwrite: Remove a run that is there.
         verbose: As in Keras's `fit`; by default a progress bar on a terminal,
-            and elsewhere a line an epoch.
+            and elsewhere a line per epoch.
 
     Returns:
         The finished run.
 
     Raises:
-        ValueError: The data, the config or the folder cannot be used, or the loss
-            stopped being finite; the message says why.
+        ValueError: The data, the config or the folder cannot be used, among them
+            labels outside of [0, 1] and an early stopping by a metric that the
+            validation split leaves undefined; or the loss stopped being finite.
+            The message says why.
         TrainingInterruptedError: SIGTERM came; the same call goes on from there.
     """
     if config.data.path is None:
         raise ValueError("`data.path` must be a folder that `hgr-tf prepare` wrote")
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
-    data = PreparedData.load(config.data.path)
-    for split in (config.data.train, config.data.validation):
+    source = config.data
+    log.info("checking the data in %s", source.path)
+    data = PreparedData.load(
+        source.path,
+        reader=source.reader,
+        cache=source.cache,
+        memory_mb=source.memory_mb,
+    )
+    for split in (source.train, source.validation):
         data.check_split(split)
+    check_targets(data.encoding.spec)
     folder = RunFolder(output)
+    if not folder.is_finished or overwrite:
+        validation = data.dataset(config.data.validation, EVALUATION_BATCH)
+        stopping = config.training.early_stopping
+        check_defined(stopping, validation, config.data.validation)
     folder.open(config, overwrite)
     if not folder.is_finished:
         folder.keep_encoding(data)
@@ -76,6 +96,7 @@ def train(
 def _train(config, data, folder, verbose):
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
+    log.info("building the model")
     model = build_model(config, data.encoding, steps)
     check_tables(model, settings)
     optimizer = build_optimizer(settings, steps * settings.epochs)
@@ -98,6 +119,7 @@ def _train(config, data, folder, verbose):
         with averaged_weights(model):
             folder.save_weights(model)
     model.load_weights(str(folder.weights))
+    log.info("evaluating on %r", splits.validation)
     folder.finish(evaluate(model, data, splits.validation))
 
 
@@ -146,26 +168,29 @@ class _Fit:
 
     def _fit(self, first, end, done, callbacks):
         splits = self._config.data
-        self._model.fit(
-            self._batches(range(first, end), done),
-            validation_data=self._data.dataset(splits.validation, EVALUATION_BATCH),
-            initial_epoch=first,
-            epochs=end,
-            steps_per_epoch=self._steps - done,
-            callbacks=callbacks,
-            verbose=self._verbose,
-        )
+        with self._data.errors():
+            self._model.fit(
+                self._batches(range(first, end), done),
+                validation_data=self._data.dataset(splits.validation, EVALUATION_BATCH),
+                initial_epoch=first,
+                epochs=end,
+                steps_per_epoch=self._steps - done,
+                callbacks=callbacks,
+                shuffle=False,  # the dataset does, and Keras 3 would warn of it
+                verbose=self._verbose,
+            )
 
     def _batches(self, epochs, done):
         """The training batches of some epochs, `done` steps left out."""
-        batches = self._data.dataset(
+        return self._data.dataset(
             self._config.data.train,
             self._config.training.batch_size,
             shuffle=True,
             seed=self._config.seed,
             epochs=epochs,
+            first_step=done,
+            shuffle_buffer=self._config.data.shuffle_buffer,
         )
-        return batches.skip(done) if done else batches
 
     def _batch_of(self, step: int):
         epoch, done = divmod(step, self._steps)
@@ -177,6 +202,7 @@ class _Fit:
         return [
             EvaluateAverages(),
             progress_bar(),
+            StepProgress(settings.epochs),
             QuantizerDiagnostics(looked_at),
             step_end,
             EpochEnd(folder, step_end, settings.early_stopping),

@@ -63,7 +63,7 @@ def check_user_taste(
             user embedding. It must depend on the user alone.
         user_id: Key of the inputs that holds the int user ids.
         from_logits: Whether the ranker gives logits or probabilities.
-        seed: Of the permutation: a random cycle, so that no user keeps theirs.
+        seed: Seed of the permutation: a random cycle, so that no user keeps theirs.
 
     Returns:
         A `UserTaste`.

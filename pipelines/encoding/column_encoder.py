@@ -12,6 +12,7 @@ from hgr_tf.pipelines.rows.fields import (
     feature_field,
     id_numbers,
     log_fields,
+    past_fields,
     time_field,
 )
 from hgr_tf.pipelines.rows.targets import Targets
@@ -49,6 +50,8 @@ class ColumnEncoder:
                 field = feature_field(feature)
                 (column,) = arrow_fields([field]).empty_table().columns
                 rows = rows.append_column(field.name, column)
+        for past in past_fields(self._spec):
+            rows = rows.append_column(past, pa.array([], past.type))
         none = np.array([], np.float32)
         weights = none if self._has_weights else None
         return self.encode(Joined(rows, {}, {}), Targets(none, weights))

@@ -11,6 +11,7 @@ import contextlib
 import fnmatch
 import glob
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -19,15 +20,20 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from apache_beam.io.filesystem import CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 from isal import igzip
 
-_RAW = CompressionTypes.UNCOMPRESSED
+_RAW = "uncompressed"  # CompressionTypes.UNCOMPRESSED
 _DECOMPRESSORS = {
     ".gz": lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),
     ".bz2": bz2.BZ2File,
 }
+
+
+def _beam():
+    """Beam's FileSystems; Beam takes seconds to import, and local files need none."""
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
 
 
 class File(NamedTuple):
@@ -39,7 +45,7 @@ class File(NamedTuple):
 
 def join(folder: str, *parts: str) -> str:
     """Path of something below a folder."""
-    return FileSystems.join(folder, *parts)
+    return _beam().join(folder, *parts)
 
 
 def match(pattern: str) -> list[File]:
@@ -47,12 +53,51 @@ def match(pattern: str) -> list[File]:
 
     A path that is there is that file, whatever its characters mean in a glob.
     """
-    files = FileSystems.get_filesystem(pattern)
+    files = _beam().get_filesystem(pattern)
     if not pattern.endswith("/") and files.exists(pattern):
         found = [files.metadata(pattern)]
     else:
-        found = FileSystems.match([pattern])[0].metadata_list
+        found = _beam().match([pattern])[0].metadata_list
     return sorted(File(m.path, m.size_in_bytes) for m in found)
+
+
+def data_files(pattern: str) -> list[File]:
+    """The files of a path or glob, without hidden ones.
+
+    A folder stands for the files in it and below, and so do the folders that a glob
+    names where it names no file. What a program leaves beside its data starts with
+    "_" or "." (`_SUCCESS`, `.part-0.crc`) and is left out, unless it is the path.
+    """
+    found = [file for file in match(pattern) if not os.path.isdir(file.path)]
+    if [file.path for file in found] == [pattern]:
+        return found
+    found = _visible(found, pattern)
+    if not found and "://" in pattern:
+        found = _visible(match(pattern.rstrip("/") + "/**"), pattern)
+    elif not found:
+        is_there = os.path.exists(pattern)
+        folders = [pattern] if is_there else sorted(glob.glob(pattern, recursive=True))
+        below = (f for folder in folders for f in files_in(folder).values())
+        found = _visible(below, pattern)
+    return found
+
+
+def _visible(files: Iterable[File], pattern: str) -> list[File]:
+    """Those without a hidden name below the folder that the pattern starts at."""
+    base = pattern
+    if glob.has_magic(pattern) and not exists(pattern):
+        base = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
+    return sorted(
+        {
+            file
+            for file in files
+            if not any(map(_is_hidden, file.path[len(base) :].split("/")))
+        }
+    )
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(("_", "."))
 
 
 def files_in(folder: str) -> dict[str, File]:
@@ -74,12 +119,15 @@ def _local_files(folder: str) -> Iterator[File]:
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder at `path`."""
-    return FileSystems.exists(path)
+    return _beam().exists(path)
 
 
 def open_read(path: str, decompress: bool = False):
     """Opens a file for reading bytes; `decompress` goes by its suffix."""
-    file = FileSystems.open(path, compression_type=_RAW)
+    if "://" in path:
+        file = _beam().open(path, compression_type=_RAW)
+    else:
+        file = open(path, "rb")  # noqa: SIM115 (the caller closes it)
     # Not Beam's decompression, which takes a file cut short for a whole one.
     if decompress and is_compressed(path):
         return _DECOMPRESSORS[_suffix(path)](file)
@@ -88,7 +136,7 @@ def open_read(path: str, decompress: bool = False):
 
 def create(path: str):
     """Opens a new file for writing bytes."""
-    return FileSystems.create(path, compression_type=_RAW)
+    return _beam().create(path, compression_type=_RAW)
 
 
 def is_compressed(path: str) -> bool:
@@ -119,7 +167,7 @@ class AtomicFile:
     """
 
     def __init__(self, path: str):
-        folder, name = FileSystems.split(path)
+        folder, name = _beam().split(path)
         make_folder(folder)
         self._path = path
         self._temporary = join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
@@ -133,25 +181,25 @@ class AtomicFile:
         if error:
             delete([self._temporary])
         else:
-            FileSystems.rename([self._temporary], [self._path])
+            _beam().rename([self._temporary], [self._path])
 
 
 def make_folder(path: str) -> None:
     """Makes a folder; no error if it is there (another worker may be first)."""
-    if FileSystems.exists(path):
+    if _beam().exists(path):
         return
     try:
-        FileSystems.mkdirs(path)
+        _beam().mkdirs(path)
     except OSError:
-        if not FileSystems.exists(path):
+        if not _beam().exists(path):
             raise
 
 
 def delete(paths: list[str]) -> None:
     """Deletes files; those already gone are fine."""
-    stored = [p for p in paths if "://" in p and FileSystems.exists(p)]
+    stored = [p for p in paths if "://" in p and _beam().exists(p)]
     if stored:  # Beam takes their names for globs
-        FileSystems.delete([glob.escape(path) for path in stored])
+        _beam().delete([glob.escape(path) for path in stored])
     for path in paths:
         if "://" not in path:
             Path(path).unlink(missing_ok=True)
@@ -170,9 +218,9 @@ def move_files(source: str, target: str, last: str) -> None:
     names = list(files_in(source))
     for group in ([n for n in names if n != last], [n for n in names if n == last]):
         targets = [f"{target.rstrip('/')}/{name}" for name in group]
-        for folder in {FileSystems.split(path)[0] for path in targets}:
+        for folder in {_beam().split(path)[0] for path in targets}:
             make_folder(folder)
-        FileSystems.rename([f"{source}/{name}" for name in group], targets)
+        _beam().rename([f"{source}/{name}" for name in group], targets)
 
 
 def matching(folder: str, *patterns: str) -> list[str]:

@@ -32,7 +32,7 @@ def places(
 
     Args:
         rows: `[n]` checked log rows.
-        settings: Of the run.
+        settings: Settings of the run.
         key: Identifies the batch.
         num_shards: Shards of the split.
         codes: Codes of the users, for the layout "code".

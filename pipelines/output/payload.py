@@ -24,7 +24,7 @@ class Payload(ABC):
     shard come back together, sorted, to be written.
 
     Attributes:
-        suffix: Of the names of its files.
+        suffix: Suffix of the names of its files.
         layout: The only layout that it can hold, if there is one.
 
     Args:

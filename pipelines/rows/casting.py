@@ -51,7 +51,7 @@ def cast(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
     """Reads a raw column as a field.
 
     Args:
-        array: Of any type. Bytes must be UTF-8 text.
+        array: Array of any type. Bytes must be UTF-8 text.
         field: Type wanted: string, int64 or float32, or lists of the first two.
         missing: Texts that mean "missing", beside null and "".
 

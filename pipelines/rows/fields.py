@@ -7,12 +7,22 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from hgr_tf.features import Feature, FeatureSpec
+from hgr_tf.features import Feature, FeatureSpec, HistoryList
 from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.features.kind import Dtype
+from hgr_tf.features.past import request_columns
 
 SPLIT = "__split__"
 """int8 column of checked rows: index of the row's split."""
+
+PAST = "past"
+"""Where the fields of features lie that are made of earlier rows."""
+
+EARLIER = -2
+"""Split of rows that are only there for the past of others."""
+
+
+_TYPES = {"string": pa.string(), "int64": pa.int64(), "float32": pa.float32()}
 
 
 class Field(NamedTuple):
@@ -21,6 +31,7 @@ class Field(NamedTuple):
     Attributes:
         delimiter: Set when a row holds a list of values.
         table: Owner of the table that it comes from; empty for the log.
+            `PAST` where it is made of earlier rows.
     """
 
     column: str
@@ -38,6 +49,8 @@ class Field(NamedTuple):
 def feature_field(feature: Feature) -> Field:
     """The field that a feature is made of."""
     transform = feature.transform
+    if feature.is_past:
+        return Field(feature.column, transform.dtype, table=PAST)
     table = feature.owner if feature.from_table else ""
     return Field(feature.column, transform.dtype, transform.list_delimiter, table)
 
@@ -68,28 +81,57 @@ def time_field(spec: FeatureSpec) -> Field | None:
     return Field(spec.time, "int64") if spec.time else None
 
 
+def order_field(spec: FeatureSpec) -> Field | None:
+    """The order of a user's rows, if the spec names one; null where absent."""
+    return Field(spec.order, "int64") if spec.order else None
+
+
+def moment_field(spec: FeatureSpec) -> Field:
+    """What orders rows: the time, or the order within a split."""
+    return time_field(spec) or order_field(spec)
+
+
+def request_field(column: str) -> Field:
+    """A column that names requests."""
+    return Field(column, "string")
+
+
 def log_fields(spec: FeatureSpec) -> list[Field]:
     """Every field of the log, each once."""
     fields = [id_field(spec, "user"), id_field(spec, "item"), label_field(spec)]
     fields += [f for f in (weight_field(spec), time_field(spec)) if f]
-    fields += [feature_field(f) for f in spec.features() if not f.from_table]
+    fields += [feature_field(f) for f in spec.given_features() if not f.from_table]
+    fields += [f for f in (order_field(spec),) if f]
+    fields += [request_field(column) for column in request_columns(spec)]
     return list(dict.fromkeys(fields))
+
+
+def past_fields(spec: FeatureSpec) -> pa.Schema:
+    """Arrow schema of the fields made of earlier rows, as they lie in rows."""
+    return pa.schema(
+        [(feature_field(f).name, _past_type(f)) for f in spec.features() if f.is_past]
+    )
+
+
+def _past_type(feature: Feature) -> pa.DataType:
+    if isinstance(feature.transform, HistoryList):
+        return pa.list_(pa.dictionary(pa.int32(), feature.transform.event_type))
+    return pa.float32()
 
 
 def table_fields(spec: FeatureSpec, owner: Literal["user", "item"]) -> list[Field]:
     """Every field of the owner's table, each once; the key comes first."""
-    fields = [feature_field(f) for f in spec.features(owner) if f.from_table]
+    fields = [feature_field(f) for f in spec.given_features(owner) if f.from_table]
     return list(dict.fromkeys([key_field(spec, owner), *fields]))
 
 
 def arrow_fields(fields: list[Field]) -> pa.Schema:
     """Arrow schema of the fields."""
-    types = {"string": pa.string(), "int64": pa.int64(), "float32": pa.float32()}
     return pa.schema(
         [
             (
                 f.name,
-                types[f.dtype] if f.delimiter is None else pa.list_(types[f.dtype]),
+                _TYPES[f.dtype] if f.delimiter is None else pa.list_(_TYPES[f.dtype]),
             )
             for f in fields
         ]

@@ -29,7 +29,7 @@ def sample_negatives(
     Args:
         targets: `[n]` float32 targets.
         rate: In (0, 1].
-        seed: Of the run.
+        seed: Seed of the run.
         words: `[n]` uint64 that tell rows apart, the same on every run.
 
     Returns:

@@ -45,9 +45,9 @@ def cast_times(
 
     Args:
         array: Integers, fractions (also as text), timestamps or dates.
-        field: Of the time, int64.
+        field: Field of the time, int64.
         missing: Texts that mean "missing".
-        unit: Of numbers, and what timestamps and dates become: the spec's.
+        unit: Unit of numbers, and what timestamps and dates become: the spec's.
 
     Returns:
         int64 times, rounded down; what is wrong with the others.

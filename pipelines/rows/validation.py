@@ -60,7 +60,7 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     """Types the rows of a log and checks ids, label, weight and time."""
     checks = Checks(batch)
     table = _cast_columns(batch, log_fields(spec), spec, checks)
-    _check_kinds(table, (f for f in spec.features() if not f.from_table), checks)
+    _check_kinds(table, (f for f in spec.given_features() if not f.from_table), checks)
     for owner in ("user", "item"):
         _require(table, id_field(spec, owner), checks)
     label = label_field(spec)
@@ -91,7 +91,9 @@ def _cast_columns(
 ) -> pa.Table:
     columns = {}
     for field in fields:
-        raw = batch.columns[field.column]
+        raw = batch.columns.get(field.column)
+        if raw is None:  # one that the spec lets an input lack
+            raw = pa.nulls(len(batch.rows), pa.string())
         if field == time_field(spec):
             result = cast_times(raw, field, spec.missing_values, spec.time_unit)
         else:

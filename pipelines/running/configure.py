@@ -12,11 +12,12 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from hgr_tf.data.manifest import FILE_NAME, Manifest
 from hgr_tf.features import FeatureSpec
 from hgr_tf.features.splits import TRAIN
 from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
-from hgr_tf.pipelines.files.files import File, exists, match
+from hgr_tf.pipelines.files.files import File, data_files, exists, read_bytes
 from hgr_tf.pipelines.files.files import join as join_path
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
@@ -37,6 +38,7 @@ def configure(
     layout: str | None = None,
     code_table: str | Path | None = None,
     encoding_from: str | Path | None = None,
+    history_from: Sequence[str | Path] = (),
     **settings,
 ) -> Settings:
     """The settings of a run. Arguments as in `hgr_tf.pipelines.run.prepare`.
@@ -62,6 +64,7 @@ def configure(
             join=_join_modes(tables, join),
             layout=_layout(layout, code_table, settings.get("output_format")),
             code_table=_code_file(code_table),
+            history_from=_earlier_files(history_from, spec, files),
             encoding_from=_absolute(encoding_from) if encoding_from else None,
             **settings,
         )
@@ -133,20 +136,54 @@ def _files(patterns: Sequence[str | Path], base: str = "") -> tuple[InputFile, .
     for pattern in patterns:
         found = _match(str(pattern), base)
         if not found:
-            raise PrepareError(f"{pattern}: no file of that name")
+            raise PrepareError(
+                f"{pattern}: no file of that name, and no folder with files whose "
+                "names do not start with '_' or '.'"
+            )
         files.update({file.path: InputFile(*file) for file in found})
     return tuple(files[path] for path in sorted(files))
 
 
 def _match(pattern: str, base: str = "") -> list[File]:
-    """The files of a path or glob; where it starts at a folder, that is no glob."""
+    """The files of a path or glob; where it starts at a folder, that is no glob.
+
+    A folder stands for the files in it and below.
+    """
     if "://" in pattern:
-        return match(pattern)
+        return data_files(pattern)
     base = base or os.getcwd()
     path = os.path.abspath(os.path.join(base, pattern))
     if exists(path):
-        return match(path)
-    return match(os.path.normpath(os.path.join(glob.escape(base), pattern)))
+        return data_files(path)
+    return data_files(os.path.normpath(os.path.join(glob.escape(base), pattern)))
+
+
+def _earlier_files(
+    sources: Sequence[str | Path], spec: FeatureSpec, files: tuple[InputFile, ...]
+) -> tuple[InputFile, ...]:
+    """Log files of the past: given, of folders, or read by earlier runs."""
+    sources = [sources] if isinstance(sources, str | Path) else sources
+    if sources and not (spec.history or spec.counters):
+        raise PrepareError(
+            "--history-from is given, but the spec has neither history nor counters"
+        )
+    patterns = [p for source in sources for p in _logs_of(str(source))]
+    found = _files(patterns)
+    seen = {file.path for file in files}
+    if twice := [file.path for file in found if file.path in seen]:
+        raise PrepareError(f"{twice[0]}: given as an input and for --history-from")
+    return found
+
+
+def _logs_of(source: str) -> list[str]:
+    """A path or glob itself; of a prepared folder what it was made from."""
+    folder = _absolute(source).rstrip("/")
+    if exists(join_path(folder, FILE_NAME)):
+        text = read_bytes(join_path(folder, FILE_NAME))
+        given = Manifest.model_validate_json(text).arguments
+        logs = [_split_and_pattern(text)[1] for text in given.get("inputs", [])]
+        return [*given.get("history_from", []), *logs]
+    return [source]
 
 
 def _absolute(path: str | Path) -> str:

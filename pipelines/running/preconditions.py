@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from hgr_tf.data.manifest import FILE_NAME, Manifest, ManifestError
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.histories import SPLIT
+from hgr_tf.features.past import sections, splits_follow
 from hgr_tf.features.splits import TRAIN, check_split_names
 from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
@@ -17,7 +19,7 @@ def check(settings: Settings, spec_path: str | None) -> None:
     """Checks a run that is otherwise complete.
 
     Args:
-        settings: Of the run.
+        settings: Settings of the run.
         spec_path: File of the spec, if it came from one.
 
     Raises:
@@ -27,6 +29,7 @@ def check(settings: Settings, spec_path: str | None) -> None:
     """
     _check_output(settings, spec_path)
     _check_splits(settings)
+    _check_past(settings)
     if settings.encoding_from:
         _check_encoding(settings, settings.encoding_from)
     elif settings.grow_vocabularies:
@@ -38,7 +41,7 @@ def check(settings: Settings, spec_path: str | None) -> None:
 
 def _check_output(settings: Settings, spec_path: str | None) -> None:
     tables = (file for files in settings.tables.values() for file in files)
-    files = [*settings.files, *tables, settings.code_table]
+    files = [*settings.log_files, *tables, settings.code_table]
     read = [spec_path, settings.encoding_from, *(file.path for file in files if file)]
     folder = settings.output.rstrip("/") + "/"
     inside = [path for path in read if path and f"{path}/".startswith(folder)]
@@ -66,6 +69,25 @@ def _check_splits(settings: Settings) -> None:
             f"negatives.splits must be among {list(settings.splits)}, "
             f"got {sorted(unknown)}"
         )
+
+
+def _check_past(settings: Settings) -> None:
+    """Every named split is there, and "train" has a past."""
+    follow = splits_follow(settings.spec)
+    for place, section in sections(settings.spec).items():
+        if isinstance(section.as_of, dict):
+            unknown = sorted(set(section.as_of) - set(settings.splits))
+            if unknown:
+                raise PrepareError(
+                    f"{place}.as_of must name splits among {list(settings.splits)}, "
+                    f"got {unknown}"
+                )
+        at_split = section.moment(TRAIN, follow) == SPLIT
+        if TRAIN in settings.splits and at_split and not settings.history_from:
+            raise PrepareError(
+                f"{place}.as_of: 'split' leaves the rows of {TRAIN!r} without any "
+                f"past; leave {TRAIN!r} out of it, or give --history-from"
+            )
 
 
 def _check_encoding(settings: Settings, folder: str) -> None:

@@ -21,7 +21,7 @@ class Unit(NamedTuple):
     """A part of a file that one worker reads.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         format: Resolved: never "auto".
         file_index: Position of the file among the inputs.
         index: Position of the unit in its file.

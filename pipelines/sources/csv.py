@@ -54,6 +54,15 @@ def _names(header: bytes, format_: Format) -> list[str]:
     return [name.strip() for name in names]
 
 
+def first_row_width(file: File, format_: Format) -> int:
+    """How many values the first row of a file without a header has; 0 if none."""
+    unit = Unit(file.path, format_, 0)
+    quoting = quoting_of(format_)
+    blocks = _as_utf8(lines.read_blocks(unit, quoting), unit)
+    first = next(lines.read_lines(blocks, 1, quoting), None)
+    return 0 if first is None else len(_fields(first.line(0), format_) or ())
+
+
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     """The lines of a unit in batches."""
     format_ = unit.format

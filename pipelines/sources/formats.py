@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import PurePosixPath
 from typing import cast
 
@@ -81,6 +81,22 @@ def column_names(file: File, format_: Format) -> list[str]:
     """Names of a file's columns; where each row names its own, of its folders."""
     _, header, partitions = _plan(file, 0, format_)
     return list(dict.fromkeys([*(header.names or ()), *partitions]))
+
+
+def present_columns(
+    file: File, format_: Format, needed: list[str], optional: list[str]
+) -> list[str]:
+    """The columns to read from a file: needed ones, and the optional it has."""
+    columns = list(dict.fromkeys([*needed, *optional]))
+    names = _names(file, format_) if optional else None
+    if names is None:  # rows that name their own columns are read for all
+        return columns
+    return [column for column in columns if column in names or column in needed]
+
+
+@lru_cache(maxsize=16)
+def _names(file: File, format_: Format) -> list[str] | None:
+    return _plan(file, 0, format_)[1]
 
 
 def _plan(

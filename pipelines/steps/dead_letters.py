@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import apache_beam as beam
 import numpy as np
 
 from hgr_tf.pipelines.files.blocks import read_block
-from hgr_tf.pipelines.files.files import File, join, write_bytes
+from hgr_tf.pipelines.files.files import File, join, matching, open_read, write_bytes
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import plan_units, read_unit
 from hgr_tf.pipelines.steps.elements import UnitReport
+
+_EXAMPLES = 1_000
 
 
 class WriteDeadLetters(beam.DoFn):
@@ -79,3 +82,25 @@ def _letters(report: UnitReport, first: int, raws: dict) -> list[dict]:
         }
         for bad in _bad_rows(report)
     ]
+
+
+def example_of(settings: Settings, source: str) -> str:
+    """What ails most of the first bad rows of a source, and one such row."""
+    letters = []
+    pattern = f"dead_letter-{source}-*.jsonl"
+    for path in matching(settings.results, pattern)[:1]:
+        with open_read(path) as file:
+            lines = itertools.islice(iter(file.readline, b""), _EXAMPLES)
+            letters = list(map(json.loads, lines))
+    if not letters:
+        return ""
+    causes = Counter((letter["column"], letter["reason"]) for letter in letters)
+    cause = causes.most_common(1)[0][0]
+    raw = next(
+        letter["raw"]
+        for letter in letters
+        if (letter["column"], letter["reason"]) == cause
+    )
+    column, reason = cause
+    where = f"column {column!r}: " if column else ""
+    return f": {where}{reason}, as in the row {raw:.200}"

@@ -16,7 +16,7 @@ from hgr_tf.features import FeatureSpec, RandomSplit
 from hgr_tf.pipelines.files.blocks import BlockWriter, read_block
 from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.kernels.randomness import mixed
-from hgr_tf.pipelines.rows.fields import SPLIT
+from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT
 from hgr_tf.pipelines.rows.row_hashes import row_hashes
 from hgr_tf.pipelines.rows.splits import random_splits, user_words
 from hgr_tf.pipelines.rows.targets import targets_of
@@ -51,6 +51,11 @@ class SendHashes(beam.DoFn):
     def process(self, batch: Batch):
         """Yields (partition, (key of the batch, Block))."""
         settings, rows = self._settings, read_block(batch.block)
+        places = np.arange(rows.num_rows, dtype=np.int32)
+        splits = rows[SPLIT].to_numpy()
+        if (splits == EARLIER).any():  # in no split, so nothing is decided of them
+            places = places[splits != EARLIER]
+            rows = rows.take(pa.array(places))
         users = user_words(rows, settings.spec)
         first, second = row_hashes(rows, settings.spec)
         table = pa.table(
@@ -60,7 +65,7 @@ class SendHashes(beam.DoFn):
                 "second": second,
                 "positive": targets_of(rows, settings.spec) > 0,
                 "split": rows[SPLIT],
-                "row": np.arange(rows.num_rows, dtype=np.int32),
+                "row": places,
             }
         )
         partitions = mixed(users, 1) % np.uint64(settings.partitions)
@@ -122,7 +127,8 @@ class Apply(beam.DoFn):
         key, found = element
         (batch,) = found["batch"]
         rows = read_block(batch.block)
-        splits = np.full(rows.num_rows, DROPPED, np.int8)
+        earlier = rows[SPLIT].to_numpy() == EARLIER
+        splits = np.where(earlier, EARLIER, DROPPED).astype(np.int8)
         for block in found["decisions"]:
             decision = read_block(block)
             splits[decision["row"].to_numpy()] = decision["split"].to_numpy()

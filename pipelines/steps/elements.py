@@ -33,7 +33,7 @@ class UnitReport(NamedTuple):
 
     Attributes:
         source: "log", "user" or "item".
-        path: Of the file.
+        path: Path of the file.
         file_index: Position of the file among the inputs of its source.
         index: Position of the unit in its file.
         rows: Rows of the unit, good and bad.

@@ -67,6 +67,8 @@ def check_written(shards: list[Shard], folder: str) -> None:
 
 def make_manifest(settings: Settings, plan: Plan, shards, counts) -> Manifest:
     """The manifest of a run whose files are all written."""
+    features = plan.statistics["features"].values()
+    line_ends = sum(feature.get("with_line_ends", 0) for feature in features)
     splits = {}
     for index, name in enumerate(settings.splits):
         own = sorted((s.shard for s in shards if s.split == index), key=_file)
@@ -81,14 +83,17 @@ def make_manifest(settings: Settings, plan: Plan, shards, counts) -> Manifest:
         encoding_sha256=encoding_hashes(local_copy(plan.encoding)),
         output_format=settings.output_format,
         splits=splits,
-        counters={k: int(v) for k, v in sorted(counts.items())},
+        counters={
+            k: int(v)
+            for k, v in sorted((counts | {"values_with_line_ends": line_ends}).items())
+        },
         versions=versions(),
         arguments=arguments(settings),
     )
 
 
 def versions() -> dict[str, str]:
-    """Of this package, Python and the libraries that the bytes depend on."""
+    """Versions of this package, Python and the libraries that the bytes depend on."""
     found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"hgr_tf": hgr_tf.__version__, "python": platform.python_version(), **found}
 
@@ -112,6 +117,7 @@ def arguments(settings: Settings) -> dict:
         "code_prefix": settings.code_prefix,
         "join": dict(settings.join),
         "max_bad_fraction": settings.max_bad_fraction,
+        "history_from": [file.path for file in settings.history_from],
         "encoding_from": settings.encoding_from,
         "grow_vocabularies": settings.grow_vocabularies,
     }

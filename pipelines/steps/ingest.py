@@ -14,11 +14,12 @@ from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.files.progress import report_rows
 from hgr_tf.pipelines.reasons import UNMATCHED
 from hgr_tf.pipelines.rows import origin
-from hgr_tf.pipelines.rows.fields import SPLIT, id_field
+from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT, id_field
 from hgr_tf.pipelines.rows.splits import splits_of
 from hgr_tf.pipelines.rows.validation import check_log
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import RawBatch, Unit, plan_units, read_unit
+from hgr_tf.pipelines.sources.formats import present_columns
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED, Batch, unit_report
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
 from hgr_tf.pipelines.tables.user_codes import code_table
@@ -33,7 +34,7 @@ class PlanUnits(beam.DoFn):
     def process(self, file_index: int):
         """Yields the units of the file at `file_index`."""
         spec = self._settings.spec
-        file = self._settings.files[file_index]
+        file = self._settings.log_files[file_index]
         yield from plan_units(
             File(file.path, file.size), file_index, spec.format, spec.log_columns()
         )
@@ -51,7 +52,7 @@ class Ingest(beam.DoFn):
         """Yields batches; reports and counts as tagged outputs."""
         settings = self._settings
         sides, codes = side_tables(settings, tables), code_table(tables)
-        columns = settings.spec.log_columns()
+        columns = self._columns(unit)
         batches, rejected, counts = [], [], Counter()
         with BlockWriter(settings.temporary, "checked") as writer:
             for index, raw in enumerate(read_unit(unit, columns)):
@@ -77,6 +78,15 @@ class Ingest(beam.DoFn):
         self._bad.inc(len(rejected))
         yield beam.pvalue.TaggedOutput(COUNTS, counts)
 
+    def _columns(self, unit: Unit) -> list[str]:
+        spec, file = self._settings.spec, self._settings.log_files[unit.file_index]
+        return present_columns(
+            File(file.path, file.size),
+            spec.format,
+            spec.log_columns(),
+            spec.optional_columns(),
+        )
+
     def _check(self, raw: RawBatch, unit: Unit, sides, counts):
         spec = self._settings.spec
         rows, checks = check_log(raw, spec)
@@ -92,11 +102,16 @@ class Ingest(beam.DoFn):
         good = rows.filter(pa.array(checks.good))
         counts["rows_read"] += len(raw.rows) + len(raw.rejected)
         counts["rows_good"] += good.num_rows
+        if unit.file_index >= len(self._settings.files):
+            counts["rows_earlier"] += good.num_rows
         return self._with_split(good, unit), checks.rejected()
 
     def _with_split(self, rows: pa.Table, unit: Unit) -> pa.Table:
-        given = self._settings.files[unit.file_index].split
-        if given is None:
+        settings = self._settings
+        given = settings.log_files[unit.file_index].split
+        if unit.file_index >= len(settings.files):
+            splits = np.full(rows.num_rows, EARLIER, np.int8)
+        elif given is None:
             splits = splits_of(rows, self._settings.spec, self._settings.seed)
         else:
             splits = np.full(rows.num_rows, given, np.int8)

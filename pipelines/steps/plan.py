@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,16 +11,21 @@ import apache_beam as beam
 import numpy as np
 
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.features.splits import TRAIN
+from hgr_tf.features.splits import TRAIN, TimeSplit
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import join, local_copy, upload_folder
 from hgr_tf.pipelines.learning.learn import learn
 from hgr_tf.pipelines.learning.observation import Observation, all_summaries
 from hgr_tf.pipelines.learning.statistics import statistics
+from hgr_tf.pipelines.reasons import UNMATCHED
 from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.steps.dead_letters import example_of
+from hgr_tf.pipelines.steps.join_keys import key_of_each_side
 from hgr_tf.pipelines.tables.joining import side_tables
 
 ENCODING = "encoding"
+
+EPOCH = date(1970, 1, 1)
 
 
 class Plan(NamedTuple):
@@ -47,7 +53,7 @@ class MakePlan(beam.DoFn):
 
         Args:
             _: Nothing; the inputs are side inputs.
-            observation: Of all batches.
+            observation: Observation of all batches.
             tables: Blocks of the side tables.
             counts: Counters of the run.
             dead_letters: (source, number) of the files already written.
@@ -55,7 +61,7 @@ class MakePlan(beam.DoFn):
         settings = self._settings
         check_counts(counts, settings)
         if settings.encoding_from is None:
-            check_training(observation, settings)
+            check_splits(observation, settings)
         summaries = all_summaries(observation, settings, side_tables(settings, tables))
         encoding = learn(
             settings.spec,
@@ -76,12 +82,15 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
     """Raises `PrepareError` if the counts forbid to go on."""
     read, bad = counts.get("rows_read", 0), counts.get("rows_bad", 0)
     where = f"see {settings.dead_letters} in {settings.output}"
-    _check_bad(bad, read, "rows", settings, where)
+    for owner in settings.tables:
+        _check_unmatched(counts, owner, settings)
+    _check_bad(bad, read, "rows", settings, where, "log")
     for owner in settings.tables:
         wrong = counts.get(f"{owner}_table_bad", 0)
         fine = ("rows", "repeated_keys")
         given = wrong + sum(counts.get(f"{owner}_table_{kind}", 0) for kind in fine)
-        _check_bad(wrong, given, f"rows of the {owner} table", settings, where)
+        rows = f"rows of the {owner} table"
+        _check_bad(wrong, given, rows, settings, where, owner)
     twice = counts.get("rows_in_two_splits", 0)
     if settings.spec.overlap == "fail" and twice:
         raise PrepareError(
@@ -90,28 +99,59 @@ def check_counts(counts: dict[str, int], settings: Settings) -> None:
     if not read:
         raise PrepareError("the inputs hold no row")
     if not counts.get("rows_good", 0):
-        raise PrepareError(f"the inputs hold no good row ({read:,} read); {where}")
+        example = example_of(settings, "log")
+        raise PrepareError(
+            f"the inputs hold no good row ({read:,} read){example}; {where}"
+        )
     if settings.code_table and not counts.get("rows_with_code", 0):
         path = settings.code_table.path
         raise PrepareError(f"{path}: no user of the log has a code in it")
 
 
-def _check_bad(bad: int, read: int, rows: str, settings: Settings, where: str) -> None:
+def _check_bad(
+    bad: int, read: int, rows: str, settings: Settings, where: str, source: str
+) -> None:
     if bad > settings.max_bad_fraction * read:
         raise PrepareError(
             f"{bad:,} of {read:,} {rows} are bad ({bad / read:.2%}), more than the "
-            f"{settings.max_bad_fraction:.2%} that --max-bad-fraction allows; {where}"
+            f"{settings.max_bad_fraction:.2%} that --max-bad-fraction allows"
+            f"{example_of(settings, source)}; {where}"
         )
 
 
-def check_training(observation: Observation, settings: Settings) -> None:
-    """Raises `PrepareError` if there is nothing to learn an encoding from."""
-    if settings.splits.index(TRAIN) not in observation.splits:
-        rows = {settings.splits[i]: int(n) for i, (n, _) in observation.splits.items()}
+def _check_unmatched(counts: dict[str, int], owner: str, settings: Settings) -> None:
+    without = counts.get(f"rows_without_{owner}", 0)
+    rows = counts.get("rows_good", 0) + counts.get(f"bad: {UNMATCHED}", 0)
+    if without > settings.spec.tables[owner].max_unmatched * rows:
         raise PrepareError(
+            f"{without:,} of {rows:,} rows have no row in the {owner} table, more than "
+            f"tables.{owner}.max_unmatched in the spec allows: "
+            f"{key_of_each_side(settings, owner)}"
+        )
+
+
+def check_splits(observation: Observation, settings: Settings) -> None:
+    """Raises `PrepareError` if "train" gets no row, or one split by time all rows."""
+    names, by_time = settings.splits, isinstance(settings.spec.split, TimeSplit)
+    empty = [n for i, n in enumerate(names) if i not in observation.splits]
+    all_in_one = bool(empty) and by_time and len(observation.splits) == 1
+    if TRAIN not in empty and not all_in_one:
+        return  # small data may leave a split empty: a notice tells of it
+    rows = {names[i]: int(n) for i, (n, _) in observation.splits.items()}
+    text = f"no row is in {empty[0]!r}; rows by split: {rows}"
+    if TRAIN in empty:
+        text = (
             f"no row is in {TRAIN!r}, which vocabularies are learned from; "
             f"rows by split: {rows}"
         )
+    days = [day for _, day in observation.days]
+    if days and by_time:
+        first, last = (str(EPOCH + timedelta(days=d)) for d in (min(days), max(days)))
+        text += (
+            f"; read in {settings.spec.time_unit!r} (`time_unit`), times run from "
+            f"{first} to {last}"
+        )
+    raise PrepareError(text)
 
 
 def previous_encoding(settings: Settings) -> FeatureEncoding | None:
@@ -122,7 +162,7 @@ def previous_encoding(settings: Settings) -> FeatureEncoding | None:
 
 
 def num_shards(observation: Observation, split: int, settings: Settings) -> int:
-    """Shards of a split: its rows over the rows a shard, at least 1."""
+    """Shards of a split: its rows over the rows per shard, at least 1."""
     rows = int(observation.splits[split][0])
     return max(1, -(-rows // settings.shard_rows))
 

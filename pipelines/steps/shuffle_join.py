@@ -171,7 +171,7 @@ class Join(beam.DoFn):
         bad = rows.num_rows
         counts.update({"rows_good": -bad, "rows_bad": bad, f"bad: {UNMATCHED}": bad})
         for (file_index, index), rejected in by_unit.items():
-            file = settings.files[file_index]
+            file = settings.log_files[file_index]
             unit = Unit(file.path, settings.spec.format, file_index, index)
             yield unit_report("log", unit, 0, rejected, writer)
 

@@ -21,7 +21,7 @@ class LoadedTable(NamedTuple):
 
     Attributes:
         rows: Its rows, one a key: the first of each.
-        units: Of each unit, its rows read and those that are bad.
+        units: Rows read and bad rows of each unit.
         repeated: Rows dropped because their key came before.
     """
 

@@ -91,8 +91,9 @@ def test_p_values_grow_with_the_number_of_methods():
     assert among.high - among.low > alone.high - alone.low
 
 
-def test_false_alarms_are_rare():
-    """A hundred comparisons of a baseline with itself, other noise each."""
+@pytest.mark.parametrize("comparisons", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_false_alarms_are_rare(comparisons):
+    """Comparisons of a baseline with itself, other noise each."""
     rng = np.random.default_rng(0)
 
     def one():
@@ -101,9 +102,9 @@ def test_false_alarms_are_rare():
 
     words = [
         verdict([one() for _ in range(3)], [one() for _ in range(3)]).word
-        for _ in range(100)
+        for _ in range(comparisons)
     ]
-    assert words.count("pays") <= 5
+    assert words.count("pays") <= comparisons / 20
 
 
 def test_methods_must_share_seeds_and_users():

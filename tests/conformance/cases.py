@@ -135,7 +135,7 @@ LOSSES = {
         "inputs": (LABELS, LOGITS, CODES),
     },
     "ListwiseLoss": _groupwise(_mean_margin),
-    "HierarchicalGroupwiseLoss: a loss a level": _groupwise(["softmax_ce", "jrc"]),
+    "HierarchicalGroupwiseLoss: a loss per level": _groupwise(["softmax_ce", "jrc"]),
     "GroupwiseBaselineLoss": {
         "make": lambda: hgr_tf.losses.GroupwiseBaselineLoss("softmax_ce"),
         "inputs": (LABELS, LOGITS),
@@ -143,6 +143,11 @@ LOSSES = {
 }
 
 METRICS = {
+    "AreaUnderCurve": {
+        "make": lambda: hgr_tf.metrics.AreaUnderCurve(4),
+        "inputs": {"y_true": LABELS, "y_pred": PROBABILITIES},
+        "expected": float(tf.keras.metrics.AUC(4)(LABELS, PROBABILITIES)),
+    },
     "CodebookUsage": {
         "make": lambda: hgr_tf.metrics.CodebookUsage(8, level=2),
         "inputs": {"codes": CODES},

@@ -3,18 +3,32 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hgr_tf.data import ManifestError, PreparedData
+from hgr_tf.data import ManifestError, PreparedData, reader
+from hgr_tf.data.parquet_shards import ParquetShards
+from hgr_tf.data.row_store import RowLayout
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureSpec
 from tests.prepared import ENCODING, SPEC, rows, write_prepared
 
 TRAIN, VAL = rows(53, seed=0), rows(20, seed=1)
 
 
+@pytest.fixture(scope="module", params=["parquet", "tfrecord"])
+def folder(tmp_path_factory, request):
+    return _prepared(tmp_path_factory, request.param)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def columns(tmp_path_factory):
+    return _prepared(tmp_path_factory, "parquet")
+
+
+def _prepared(tmp_path_factory, output_format):
     folder = tmp_path_factory.mktemp("prepared")
-    return write_prepared(folder, {"train": TRAIN, "val": VAL}, shards=3)
+    splits = {"train": TRAIN, "val": VAL}
+    return write_prepared(folder, splits, 3, output_format)
 
 
 @pytest.fixture
@@ -77,10 +91,7 @@ def test_a_dataset_iterated_again_is_the_same(data):
     np.testing.assert_array_equal(prices(dataset), prices(dataset))
 
 
-@pytest.mark.parametrize("global_seed", [None, 5])
-def test_an_epoch_is_the_same_alone_and_after_others(data, global_seed):
-    tf.random.set_seed(global_seed)
-
+def test_an_epoch_is_the_same_alone_and_after_others(data):
     def epochs(*numbers):
         return prices(
             data.dataset("train", 10, shuffle=True, seed=1, epochs=range(*numbers))
@@ -92,9 +103,170 @@ def test_an_epoch_is_the_same_alone_and_after_others(data, global_seed):
     np.testing.assert_array_equal(both[53:], epochs(1, 2))
 
 
-def test_weights_come_third(tmp_path):
+@pytest.mark.parametrize("shuffle_buffer", [None, 20])
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_a_run_goes_on_at_any_step(folder, cache, shuffle_buffer):
+    given = dict(shuffle=True, seed=4, shuffle_buffer=shuffle_buffer)
+    data = PreparedData.load(folder, cache=cache)
+    steps = data.steps("train", 10)
+    whole = list(data.dataset("train", 10, epochs=range(2), **given))
+    for step in range(0, 2 * steps, 3):
+        epoch, done = divmod(step, steps)
+        rest = PreparedData.load(folder, cache=cache).dataset(
+            "train", 10, epochs=range(epoch, 2), first_step=done, **given
+        )
+        assert len(rest) == 2 * steps - step
+        for (one, label), (other, same) in zip(rest, whole[step:], strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+            np.testing.assert_array_equal(label, same)
+
+
+def test_both_formats_give_the_same_batches_in_order(tmp_path_factory):
+    one, other = (
+        PreparedData.load(_prepared(tmp_path_factory, kind)).dataset("train", 10)
+        for kind in ("parquet", "tfrecord")
+    )
+    assert one.element_spec == other.element_spec
+    for batch, same in zip(one, other, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, batch, same)
+
+
+@given(
+    batch_size=st.integers(1, 60),
+    shuffle_buffer=st.none() | st.integers(1, 60),
+    seed=st.integers(0, 2**31 - 1),
+    workers=st.integers(1, 3),
+    cache=st.sampled_from(["memory", "none"]),
+    shuffle=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_each_epoch_has_each_row_once(
+    columns, batch_size, shuffle_buffer, seed, workers, cache, shuffle
+):
+    """Over all workers; whatever the buffer, and whether rows are kept or not."""
+    data = PreparedData.load(columns, cache=cache)
+
+    def epoch(worker):
+        return [
+            features["price"].numpy()
+            for features, _ in data.dataset(
+                "train",
+                batch_size,
+                shuffle=shuffle,
+                seed=seed,
+                shuffle_buffer=shuffle_buffer,
+                worker=worker,
+            )
+        ]
+
+    parts = [epoch((index, workers)) for index in range(workers)]
+    batches = [np.concatenate(shares) for shares in zip(*parts, strict=True)]
+    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate(batches)), np.sort([row["price"][0] for row in TRAIN])
+    )
+    # The shares of all workers are the batches of one.
+    for batch, same in zip(batches, epoch((0, 1)), strict=True):
+        np.testing.assert_array_equal(batch, same)
+
+
+def test_a_whole_split_is_shuffled_as_one(columns):
+    """Every row may come first: no bound of a shard or of a row group stays."""
+    data = PreparedData.load(columns)
+    firsts = {
+        float(prices(data.dataset("train", 53, shuffle=True, seed=seed))[0])
+        for seed in range(60)
+    }
+    assert len(firsts) > 25  # 53 rows; 36 distinct firsts are to be expected
+
+
+def test_tfrecords_that_were_written_shuffled_are_shuffled_in_parts(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(reader, "TFRECORD_BUFFER", 20)
+    folder = write_prepared(
+        tmp_path, {"train": TRAIN}, 3, "tfrecord", layout="shuffled"
+    )
+    data = PreparedData.load(folder)
+    got = prices(data.dataset("train", 18, shuffle=True, seed=1))
+    shards = [{np.float32(r["price"][0]) for r in TRAIN[i::3]} for i in range(3)]
+    ends = np.cumsum([next(len(s) for s in shards if x in s) for x in got[[0, 20, 50]]])
+    for part in np.split(got, ends[:-1]):
+        assert set(part) in shards
+    whole = prices(data.dataset("train", 18, shuffle=True, seed=1, shuffle_buffer=53))
+    assert set(whole[:18]) not in shards
+
+
+def test_rows_that_do_not_fit_are_streamed(columns, monkeypatch):
+    """With room for two row groups, each epoch decodes all of them again."""
+    decoded = []
+    decode = ParquetShards.decode
+    monkeypatch.setattr(
+        ParquetShards, "decode", lambda *a: decoded.append(a[1]) or decode(*a)
+    )
+    data = PreparedData.load(columns)
+    data._memory = 16 * RowLayout.of(ENCODING, has_weight=False).row_bytes
+    got = prices(data.dataset("train", 10, shuffle=True, seed=1, epochs=range(2)))
+    assert len(decoded) == 2 * 9  # row groups of 8 rows in shards of 18, 18 and 17
+    expected = np.sort([row["price"][0] for row in TRAIN])
+    np.testing.assert_array_equal(np.sort(got[:53]), expected)
+    np.testing.assert_array_equal(np.sort(got[53:]), expected)
+
+
+def test_rows_that_fit_are_decoded_once(columns, monkeypatch):
+    decoded = []
+    decode = ParquetShards.decode
+    monkeypatch.setattr(
+        ParquetShards, "decode", lambda *a: decoded.append(a[1]) or decode(*a)
+    )
+    data = PreparedData.load(columns)
+    for shuffle in (True, False):
+        list(data.dataset("train", 10, shuffle=shuffle, epochs=range(3)))
+    assert len(decoded) == 9
+
+
+def test_too_little_memory_for_a_row_group_is_refused(columns):
+    data = PreparedData.load(columns)
+    data._memory = 1
+    with pytest.raises(ValueError, match=r"`memory_mb` must be at least 2 .* got 0"):
+        data.dataset("train", 10)
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+@pytest.mark.parametrize("output_format", ["parquet", "tfrecord"])
+def test_a_shard_damaged_in_mid_run_is_named(tmp_path, output_format, damage, cache):
+    folder = write_prepared(tmp_path, {"train": TRAIN}, 3, output_format)
+    data = PreparedData.load(folder, cache=cache)
+    iterator = iter(data.dataset("train", 1))
+    next(iterator)
+    shard = max(folder.glob("train-*"))
+    stored = shard.read_bytes()
+    if damage == "missing":
+        shard.unlink()
+    else:  # somewhere in the data; the footer of Parquet stays whole
+        shard.write_bytes(stored[:40] + bytes([stored[40] ^ 255]) + stored[41:])
+    message = rf"{shard.name}: {damage}.*restore it, or run `hgr-tf prepare` again"
+    with pytest.raises(ManifestError, match=message), data.errors():
+        list(iterator)
+    shard.write_bytes(stored)
+    assert len(prices(data.dataset("train", 5))) == 53
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "tfrecord"])
+def test_the_reader_that_is_asked_for_must_fit(tmp_path, output_format):
+    folder = write_prepared(tmp_path, {"train": TRAIN}, 1, output_format)
+    fits, other = ["columns", "tfrecord"][:: 1 if output_format == "parquet" else -1]
+    assert PreparedData.load(folder, reader=fits).rows("train") == 53
+    message = f"holds '{output_format}', but `reader` is '{other}': set it to 'auto'"
+    with pytest.raises(ManifestError, match=message):
+        PreparedData.load(folder, reader=other)
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "tfrecord"])
+def test_weights_come_third(tmp_path, output_format):
     weighted = rows(7, seed=2, weighted=True)
-    write_prepared(tmp_path, {"train": weighted}, shards=1)
+    write_prepared(tmp_path, {"train": weighted}, 1, output_format)
     ((_, _, weight),) = PreparedData.load(tmp_path).dataset("train", 7)
     np.testing.assert_array_equal(weight, [row[WEIGHT][0] for row in weighted])
 
@@ -147,3 +319,18 @@ def test_damaged_shard_is_refused(tmp_path, damage):
 def test_batch_size_must_be_positive(data):
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         data.dataset("train", 0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ({"seed": -1}, "`seed` must be at least 0, got -1"),
+        ({"shuffle_buffer": 0}, "`shuffle_buffer` must be at least 1, got 0"),
+        ({"first_step": 7}, r"`first_step` must be in \[0, 6\], got 7"),
+        ({"worker": (2, 2)}, r"`worker` must be .* got \(2, 2\)"),
+        ({"epochs": range(0)}, "`epochs` must not be empty"),
+    ],
+)
+def test_wrong_arguments_are_refused(data, argument, message):
+    with pytest.raises(ValueError, match=message):
+        data.dataset("train", 10, **argument)

@@ -103,7 +103,7 @@ def trained_scores(model, raw, encoding=ENCODING):
 
 
 def _as_logged(value):
-    if isinstance(value, float) and np.isnan(value):
+    if isinstance(value, float | list) and np.isnan(value).any():
         return None
     if isinstance(value, int) and value == np.iinfo(np.int64).min:
         return None

@@ -53,10 +53,10 @@ def test_columns_of_log_and_tables():
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ("colour: red", "colour: Extra inputs are not permitted"),
+        ("colour: red", "colour: unknown field"),
         ("label: {column: c, min: 1, max: 1}", "min must be below max"),
         ("context: {price: {type: numeric}}", "seen twice: ['price']"),
-        ("context: {__x: {type: numeric}}", "must not start with '__'"),
+        ("context: {__x: {type: numeric}}", "name it 'x' and give it `column: '__x'`"),
         ("context: {x: {type: bucketized}}", "give either num_buckets or boundaries"),
         ("split: {by: time, starts: {val: 5}}", "split by time needs `time`"),
         ("time: t\nsplit: {by: time, starts: {val: '2022-01-01'}}", "`time_unit`"),
@@ -75,6 +75,10 @@ def test_columns_of_log_and_tables():
         ("context: {x: {type: numeric, default: 1.e+39}}", "default: Input should be"),
         ("context: {x: {type: bucketized, boundaries: [.nan]}}", "x.bucketized.bound"),
         ("context: {item.counts: {type: numeric}}", "got ['item.counts']"),
+        ("context: {user id: {type: numeric}}", "name it 'user_id'"),
+        ("context: {C1-14: {type: numeric}}", "name it 'C1_14'"),
+        ("context: {1st: {type: numeric}}", "name it 'f_1st'"),
+        ("context: {é: {type: numeric}}", "name it 'feature'"),
         ("negatives: {rate: 0}", "negatives.rate"),
         ("format: {header: false}", "`columns` must name the columns"),
         ("format: {quote: '##'}", "format.quote"),

@@ -146,7 +146,7 @@ def test_any_tfr_loss_at_any_level(loss):
         np.testing.assert_allclose(levels[level], expected, rtol=1e-5)
 
 
-# Neither has a list of one logit a sample.
+# Neither has a list of one logit per sample.
 UNFIT = {"calibrated_softmax_loss": "no ragged form", "ordinal_loss": "one logit"}
 KEYS = set(tfr.keras.losses.RankingLossKey.all_keys()) - set(UNFIT)
 

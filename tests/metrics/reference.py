@@ -16,7 +16,7 @@ def slow_group_auc(labels, scores, groups, sample_weight):
         auc = roc_auc_score(labels[rows], scores[rows], sample_weight=weights[rows])
         total += weights[rows].sum() * auc
         weight += weights[rows].sum()
-    return total / weight if weight else 0.0
+    return total / weight if weight else np.nan
 
 
 def slow_calibration_error(labels, probabilities, bins):

@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
@@ -51,13 +52,17 @@ def dead_letters(folder):
 
 def examples(folder, split):
     """The examples of a split as dicts: lists of values, or the only one."""
-    manifest = Manifest.load(folder)
-    records = [
-        record
-        for shard in manifest.splits[split].shards
-        for record in read_records(folder / shard.file)
-    ]
-    return [_as_dict(tf.train.Example.FromString(record)) for record in records]
+    shards = Manifest.load(folder).splits[split].shards
+    return [row for shard in shards for row in rows_of(folder / shard.file)]
+
+
+def rows_of(path):
+    """The rows of a shard of examples or columns, as dicts."""
+    if path.suffix == ".parquet":
+        rows = pq.read_table(path).to_pylist()
+    else:
+        rows = [_as_dict(tf.train.Example.FromString(r)) for r in read_records(path)]
+    return [{key: _only(value) for key, value in row.items()} for row in rows]
 
 
 def read_records(path):
@@ -69,6 +74,9 @@ def read_records(path):
 def _as_dict(example):
     row = {}
     for key, feature in example.features.feature.items():
-        values = getattr(feature, feature.WhichOneof("kind")).value
-        row[key] = values[0] if len(values) == 1 else list(values)
+        row[key] = list(getattr(feature, feature.WhichOneof("kind")).value)
     return row
+
+
+def _only(value):
+    return value[0] if isinstance(value, list) and len(value) == 1 else value

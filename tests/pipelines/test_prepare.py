@@ -23,7 +23,7 @@ from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.running.locking import locked
 from hgr_tf.pipelines.steps.finish import check_written
-from tests.pipelines.conftest import dead_letters, examples, read_records
+from tests.pipelines.conftest import dead_letters, examples, read_records, rows_of
 
 TABLED = """
 name: tabled
@@ -75,10 +75,10 @@ def tabled(tmp_path):
     }
 
 
-def records(folder, split="train"):
+def sorted_rows(folder, split="train"):
     manifest = Manifest.load(folder)
     shards = manifest.splits[split].shards
-    return sorted(r for s in shards for r in read_records(folder / s.file))
+    return sorted(repr(row) for s in shards for row in rows_of(folder / s.file))
 
 
 def test_examples_hold_the_encoded_rows_of_the_log(run, tabled):
@@ -110,8 +110,9 @@ def test_examples_hold_the_encoded_rows_of_the_log(run, tabled):
 
 
 def test_records_are_what_tf_train_example_writes(run, tabled):
-    folder, _ = run(**tabled[1])
-    for record in records(folder):
+    folder, manifest = run(**tabled[1], output_format="tfrecord")
+    (shard,) = manifest.splits["train"].shards
+    for record in read_records(folder / shard.file):
         message = tf.train.Example.FromString(record)
         assert message.SerializeToString(deterministic=True) == record
 
@@ -119,7 +120,7 @@ def test_records_are_what_tf_train_example_writes(run, tabled):
 def test_join_by_shuffling_gives_the_same_examples(run, tabled):
     side, by_side = run(**tabled[1], name="side", join="side")
     shuffled, by_shuffle = run(**tabled[1], name="shuffled", join="shuffle")
-    assert records(side) == records(shuffled)
+    assert sorted_rows(side) == sorted_rows(shuffled)
     assert by_side.counters == by_shuffle.counters
     assert _without_floats(side) == _without_floats(shuffled)
 
@@ -173,8 +174,8 @@ def test_the_same_negatives_are_kept_however_tables_are_joined(run, tabled):
     side, _ = run(**arguments, name="side", join="side")
     shuffled, _ = run(**arguments, name="shuffled", join="shuffle")
     other, _ = run(**arguments, name="other", seed=1)
-    assert records(side) == records(shuffled) != records(other)
-    assert 60 < len(records(side)) < len(tabled[0])
+    assert sorted_rows(side) == sorted_rows(shuffled) != sorted_rows(other)
+    assert 60 < len(sorted_rows(side)) < len(tabled[0])
 
 
 @pytest.mark.parametrize("join", ["side", "shuffle"])
@@ -212,8 +213,8 @@ def test_manifest_tells_sizes_and_hashes(run, tabled):
     (folder / shard.file).write_bytes(data[:-1] + b"!")
     with pytest.raises(ManifestError, match="altered"):
         manifest.check_shards(folder, "train")
-    with pytest.raises(ManifestError, match="holds 'tfrecord', expected 'parquet'"):
-        manifest.check_shards(folder, "train", output_format="parquet")
+    with pytest.raises(ManifestError, match="holds 'parquet', expected 'tfrecord'"):
+        manifest.check_shards(folder, "train", output_format="tfrecord")
     (folder / shard.file).unlink()
     with pytest.raises(ManifestError, match=r"missing, but MANIFEST\.json lists it"):
         manifest.check_shards(folder, "train")
@@ -246,11 +247,11 @@ def test_finished_output_is_refused_unless_overwritten(run, tabled):
     folder, first = run(**tabled[1])
     with pytest.raises(PrepareError, match="--overwrite replaces it"):
         run(**tabled[1])
-    (folder / "train-00007-of-00009.tfrecord.gz").write_bytes(b"stale")
+    (folder / "train-00007-of-00009.parquet").write_bytes(b"stale")
     (folder / "notes.md").write_text("mine")
     _, again = run(**tabled[1], overwrite=True)
     assert again == first
-    assert not (folder / "train-00007-of-00009.tfrecord.gz").exists()
+    assert not (folder / "train-00007-of-00009.parquet").exists()
     assert (folder / "notes.md").exists()
     assert not list(folder.glob(".*"))
 
@@ -278,7 +279,7 @@ def test_a_run_that_fails_leaves_the_finished_output_it_would_replace(
     _, manifest = run(**tabled[1], overwrite=True, shard_rows=50)
     assert len(manifest.splits["train"].shards) == 6
     assert manifest.check_shards(folder, "train")
-    assert len(list(folder.glob("*.tfrecord.gz"))) == 6
+    assert len(list(folder.glob("*.parquet"))) == 6
 
 
 def test_one_run_at_a_time_works_in_an_output(run, tabled, tmp_path):
@@ -464,21 +465,12 @@ def test_vocabularies_are_reused_and_grow(run, tmp_path, spec):
     assert sorted(e["item"] for e in examples(same, "train")) == [1, 1, 1, 1, 3]
 
 
-def _user(example):
-    return example.features.feature["__user__"].int64_list.value[0]
-
-
 class TestLayoutsAndFormats:
     def test_rows_of_a_user_lie_together(self, run, tabled):
         folder, manifest = run(**tabled[1], layout="user", shard_rows=60)
         seen = set()
         for shard in manifest.splits["train"].shards:
-            users = [
-                tf.train.Example.FromString(r)
-                .features.feature["__user__"]
-                .int64_list.value[0]
-                for r in read_records(folder / shard.file)
-            ]
+            users = [row["__user__"] for row in rows_of(folder / shard.file)]
             runs = [u for i, u in enumerate(users) if i == 0 or users[i - 1] != u]
             assert len(runs) == len(set(runs)) and not seen & set(runs)
             seen |= set(runs)
@@ -494,31 +486,39 @@ class TestLayoutsAndFormats:
         }
         shards_of_prefix = {}
         for shard in manifest.splits["train"].shards:
-            rows = map(tf.train.Example.FromString, read_records(folder / shard.file))
-            paths = [names.get(_user(example), (-1, -1)) for example in rows]
+            rows = rows_of(folder / shard.file)
+            paths = [names.get(row["__user__"], (-1, -1)) for row in rows]
             assert paths == sorted(paths)
             for path in paths:
                 shards_of_prefix.setdefault(path[0], set()).add(shard.file)
         assert all(len(files) == 1 for files in shards_of_prefix.values())
 
     def test_parquet_holds_the_same_values(self, run, tabled):
-        as_examples, _ = run(**tabled[1], name="examples")
-        folder, manifest = run(**tabled[1], name="parquet", output_format="parquet")
+        records, manifest = run(**tabled[1], name="records", output_format="tfrecord")
+        assert manifest.output_format == "tfrecord"
+        columns, manifest = run(**tabled[1], name="columns")
         assert manifest.output_format == "parquet"
-        rows = [
-            row
-            for shard in manifest.splits["train"].shards
-            for row in pq.read_table(folder / shard.file).to_pylist()
-        ]
-        expected = examples(as_examples, "train")
-        for row in expected:
-            if isinstance(row["genres"], int):
-                row["genres"] = [row["genres"]]
-        assert rows == expected
+        assert examples(columns, "train") == examples(records, "train")
+
+    def test_both_formats_train_on_the_same_batches(self, run, tabled):
+        batches = {}
+        for name in ("parquet", "tfrecord"):
+            folder, _ = run(**tabled[1], name=name, output_format=name, shard_rows=70)
+            data = PreparedData.load(folder)
+            batches[name] = [
+                batch
+                for shuffle in (False, True)
+                for batch in data.dataset(
+                    "train", 32, shuffle=shuffle, seed=3, shuffle_buffer=200
+                ).as_numpy_iterator()
+            ]
+        assert len(batches["parquet"]) == len(batches["tfrecord"])
+        for one, other in zip(*batches.values(), strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 
     def test_lists_are_parsed_by_tensorflow_ranking(self, run, tabled):
         tfr = pytest.importorskip("tensorflow_ranking", reason="needs TF 2.15")
-        as_examples, _ = run(**tabled[1], name="examples")
+        as_examples, _ = run(**tabled[1], name="examples", output_format="tfrecord")
         folder, manifest = run(**tabled[1], name="lists", output_format="elwc")
         (shard,) = manifest.splits["train"].shards
         parsed = tfr.data.parse_from_example_list(

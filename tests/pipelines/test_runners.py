@@ -122,7 +122,7 @@ def start(log, folder, *options):
     return process
 
 
-def wait_until(condition, process, seconds=60):
+def wait_until(condition, process, seconds=240):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()[1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hgr_tf.compat import add_state
 from hgr_tf.testing import TestCase as SharedTestCase
 
 ROWS = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
@@ -59,12 +60,7 @@ class OverflowsInHalfPrecision(Scale):
 @tf.keras.utils.register_keras_serializable("hgr_tf.testing")
 class DiffersBetweenReplicas(Scale):
     def build(self, input_shape):
-        self.mean = tf.Variable(
-            0.0,
-            trainable=False,
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+        self.mean = add_state(self, "mean", ())
         super().build(input_shape)
 
     def call(self, inputs, training=False):

@@ -18,8 +18,8 @@ seed: 7
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("method: nope", "method.preset: Input should be 'none'.*got 'nope'"),
-        ("method: {presett: none}", "method.presett: Extra inputs"),
+        ("method: nope", "method.preset: must be one of .'none'.*got 'nope'"),
+        ("method: {presett: none}", "method.presett: unknown field"),
         ("method: 3", "method: .*got 3"),
         ("ranker: {type: gbdt}", "ranker: .*'mlp', 'dcn_v2', 'dlrm'.*gbdt"),
         ("ranker: {type: mlp, dropout: 2}", "ranker.mlp.dropout: .*less than 1, got 2"),
@@ -27,7 +27,7 @@ seed: 7
         ("training: {epochs: many}", "training.epochs: .*got 'many'"),
         ("training: {learning_rate: 0}", "learning_rate: .*got 0"),
         ("seed: -1", "seed: .*got -1"),
-        ("colour: red", "colour: Extra inputs"),
+        ("colour: red", "colour: unknown field"),
         ("[1, 2]", "got \\[1, 2\\]"),
         ("a: [", "not YAML"),
     ],
@@ -63,3 +63,17 @@ def test_a_field_wins_over_its_preset():
 def test_only_the_hierarchical_presets_quantize(preset):
     method = MethodConfig.model_validate(preset)
     assert method.has_codes == (preset in ("default", "paper"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("training: {lr: 0.003}", "did you mean 'learning_rate'"),
+        ("ranker: {type: dcn_v2, hiden_units: [3]}", "did you mean 'hidden_units'"),
+        ("trainin: {}", "did you mean 'training'"),
+        ("training: {zzz: 1}", "there are batch_size, epochs"),
+    ],
+)
+def test_unknown_fields_are_told_what_they_may_have_meant(text, message):
+    with pytest.raises(ValueError, match=message):
+        RunConfig.from_yaml(text)

@@ -8,15 +8,12 @@ import tensorflow as tf
 
 from hgr_tf.feature_graphs.graph import FeatureGraph
 from hgr_tf.feature_graphs.ids import by_vocabulary, one_id, vocabulary_table
-from hgr_tf.feature_graphs.raw_values import check_missing_numbers
 
 
 class CategoricalGraph(FeatureGraph):
     """Looks up one value per row."""
 
     def _prepare(self, vocabularies: Path) -> None:
-        if self._kind.dtype == "int64":
-            check_missing_numbers(self.feature.name, self._missing_values)
         self._table = vocabulary_table(
             self.feature.name,
             self._learned.vocabulary,

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import tensorflow as tf
 
 from hgr_tf.feature_graphs.graph import FeatureGraph
-from hgr_tf.feature_graphs.raw_values import check_missing_numbers
 
 
 class NumericGraph(FeatureGraph):
     """Transforms one number per row."""
-
-    def _prepare(self, vocabularies: Path) -> None:
-        check_missing_numbers(self.feature.name, self._missing_values)
 
     def encode(self, raw: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """Numbers [B] float32."""

@@ -42,7 +42,9 @@ class ExampleLists(Payload):
         reserved = self._encoder.reserved(joined.rows, targets)
         context, item = [USER], []
         for feature in self._spec.features():
-            (context if feature.owner == "user" else item).extend(feature.inputs)
+            # What a user did before may differ from row to row of a list.
+            of_list = feature.owner == "user" and not feature.is_past
+            (context if of_list else item).extend(feature.inputs)
         item += [key for key in reserved if key != USER]
         examples = self._encoder.example(joined, item, reserved)
         contexts = self._encoder.example(joined, context, reserved)

@@ -13,9 +13,15 @@ from hgr_tf.pipelines.output.payload import Payload
 from hgr_tf.pipelines.rows.targets import Targets
 from hgr_tf.pipelines.tables.joining import Joined
 
+ROW_GROUP = 1 << 17
+"""Rows of a row group, at most: the default shard is one."""
+
 
 class Columns(Payload):
-    """A Parquet file of encoded columns."""
+    """A Parquet file of encoded columns, which training reads by default.
+
+    Its row groups are what the reader decodes at once; its pages carry checksums.
+    """
 
     suffix = "parquet"
 
@@ -31,5 +37,5 @@ class Columns(Payload):
         """The file."""
         rows = rows.take(pa.array(order)) if rows else self._encoder.empty()
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink)
+        pq.write_table(rows, sink, row_group_size=ROW_GROUP, write_page_checksum=True)
         yield sink.getvalue().to_pybytes()

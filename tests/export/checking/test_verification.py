@@ -7,6 +7,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from hgr_tf import export
+from hgr_tf.compat import KERAS_3
 from hgr_tf.export.checking.leak_report import VerificationError
 from hgr_tf.export.checking.saved_graph import SavedGraph
 from hgr_tf.export.checking.signatures import check_signatures
@@ -59,6 +60,8 @@ def report_on(model, tmp_path_factory):
 
 @pytest.mark.parametrize("leak", WAYS, ids=lambda way: way.__name__)
 def test_every_leaky_way_of_saving_is_found(leak, report_on):
+    if KERAS_3 and leak is model_save:
+        pytest.skip("Keras 3 saves no SavedModel by model.save")
     report = report_on(leak)
     assert {found.check for found in report.leaks} >= FOUND_BY[leak]
     with pytest.raises(VerificationError, match=re.escape(report.leaks[0].where)):
@@ -69,7 +72,8 @@ def test_a_leak_is_named_with_its_place(report_on):
     report = report_on(renamed_codebook)
     (value,) = [leak for leak in report.leaks if leak.check == "values"]
     assert value.where.startswith("checkpoint key offsets/")
-    assert value.what == "equals the training-only weight codewords:0"
+    assert value.what.startswith("equals the training-only weight ")
+    assert value.what.removesuffix(":0").endswith("codewords")
     (unread,) = [leak for leak in report.leaks if leak.check == "reads"]
     assert unread.what == "no signature reads it"
 

@@ -130,3 +130,28 @@ def test_a_list_that_reads_as_a_missing_text_stays_a_list(tmp_path):
         [2, 0, 0],
         [0, 0, 0],
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "rows"),
+    [("u,1,0,5", 1), ("u,1,5", 1), ("u,1", 1), ("", 0)],
+    ids=["as logged", "no label", "features alone", "empty"],
+)
+def test_rows_without_a_header_may_lack_what_only_training_needs(tmp_path, row, rows):
+    text = """
+name: bare
+user_id: user
+item_id: item
+label: click
+time: t
+format: {header: false, columns: [user, item, click, t]}
+user: {user: {type: categorical}}
+item: {item: {type: categorical}}
+"""
+    path = tmp_path / "rows.csv"
+    path.write_text(row and f"{row}\n")
+    read = list(read_rows(path, FeatureSpec.from_yaml(text)))
+    assert [r.inputs["item"].tolist() for r in read] == [["1"]] * rows
+    path.write_text("u\n")
+    with pytest.raises(ValueError, match=r"the 4 values .* without the label 'click'"):
+        list(read_rows(path, FeatureSpec.from_yaml(text)))

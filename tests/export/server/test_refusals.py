@@ -6,6 +6,7 @@ import grpc
 import numpy as np
 import pytest
 import requests as http
+import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -53,12 +54,6 @@ def refused(call, *arguments, **keywords):
     return refusal.value.code(), refusal.value.details()
 
 
-def test_wrong_dtype(client):
-    code, details = refused(client.predict, raw() | {"user": np.ones(3, np.float32)})
-    assert code == Code.INVALID_ARGUMENT
-    assert "float" in details and "int64" in details
-
-
 def test_missing_feature(client):
     inputs = raw()
     del inputs["price"]
@@ -74,15 +69,86 @@ def test_unknown_feature(client):
     assert "Sent extra: {colour}" in details
 
 
-def test_unequal_sizes(client):
-    code, details = refused(client.predict, raw() | {"price": np.ones(2, np.float32)})
-    assert code == Code.INVALID_ARGUMENT
-    assert "must have equal sizes" in details
+FAULTS = {
+    "dtype": ({"user": np.ones(3, np.float32)}, "'user' must be int64, got float32"),
+    "text for a number": (
+        {"price": np.array(["1"] * 3)},
+        "'price' must be float32, got string",
+    ),
+    "rank": ({"price": np.ones((3, 1), np.float32)}, "'price' must have rank 1"),
+    "no rank": ({"price": np.float32(1)}, "'price' must have rank 1"),
+    "size": ({"price": np.ones(2, np.float32)}, "'price' must have 3 rows"),
+    "dtype before rank": (
+        {"price": np.ones((3, 1), np.float32), "user": np.ones(2, np.float32)},
+        "'user' must be int64",
+    ),
+}
 
 
-def test_wrong_rank(client):
-    code, _ = refused(client.predict, raw() | {"price": np.ones((3, 1), np.float32)})
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_client_names_the_input_at_fault(client, fault):
+    change, message = FAULTS[fault]
+    with pytest.raises(ValueError, match=message):
+        client.predict(raw() | change)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_local_server_names_the_input_at_fault(local, fault):
+    change, message = FAULTS[fault]
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = MODEL
+    for name, values in (raw() | change).items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    with grpc.insecure_channel(local.grpc) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        code, details = refused(stub.Predict, request, timeout=10)
     assert code == Code.INVALID_ARGUMENT
+    assert message in details
+
+
+def test_candidates_of_a_request_have_one_size_by_name(client):
+    inputs = SampleRequests(ENCODING, NAMES).rank(1, 4)
+    with pytest.raises(ValueError, match="'price' must have 4 items, as"):
+        client.predict(inputs | {"price": np.ones((1, 2), np.float32)}, "rank")
+    with pytest.raises(ValueError, match="'price' must have rank 2"):
+        client.predict(inputs | {"price": np.ones(4, np.float32)}, "rank")
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**30])
+def test_integers_past_64_bits_are_refused_by_name(local, client, value):
+    with pytest.raises(ValueError, match=f"'user' must hold int64.*{value}"):
+        client.predict(raw(1) | {"user": [value]})
+    with pytest.raises(ValueError, match=f"'user' must hold int64.*{value}"):
+        client.rank({"user": value}, {"price": [1.0]})
+    row = {"instances": [json_row() | {"user": value}]}
+    answer = http.post(url(local), data=json.dumps(row), timeout=10)
+    assert answer.status_code == 400
+    assert "'user' must be int64, between" in answer.json()["error"]
+
+
+def test_rest_names_the_input_at_fault(local):
+    for change, message in (
+        ({"price": [1.0]}, "'price' must have rank 1, [rows]"),
+        ({"price": 10**400}, "'price' must be float32"),
+        ({"user": "7"}, "'user' is not of expected type: int64"),
+    ):
+        row = {"instances": [json_row() | change]}
+        answer = http.post(url(local), data=json.dumps(row), timeout=10)
+        assert answer.status_code == 400
+        assert message in answer.json()["error"]
+    body = json.dumps({"instances": [json_row() | {"user": "N"}]})
+    body = body.replace('"N"', "9" * 5000)
+    answer = http.post(url(local), data=body, timeout=10)
+    assert "'user' must be int64" in answer.json()["error"]
+
+
+def json_row():
+    """A good row, as REST takes it."""
+    return {name: values.tolist()[0] for name, values in raw(1).items()}
+
+
+def url(server):
+    return f"http://{server.rest}/v1/models/{MODEL}:predict"
 
 
 def test_text_that_is_no_integer(client):

@@ -39,7 +39,7 @@ def bucket():
             apache_beam.internal.gcp.auth, "get_service_credentials", lambda _: None
         )
         logger = logging.getLogger("gcp_storage_emulator")
-        patch.setattr(logger, "disabled", True)  # a line a request
+        patch.setattr(logger, "disabled", True)  # a line per request
         yield
     server.stop()
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.runtime.replay_warmup import FILE, MOST
+from hgr_tf.export.signature import signature_class
 from hgr_tf.features import FeatureEncoding
 
 ROWS = (1, 10, 100)
@@ -33,7 +33,7 @@ def write_warmup(
         names: The features it takes.
         signatures: The signatures it has.
         records: How many; 0 writes no file.
-        seed: Of the drawn values.
+        seed: Seed of the drawn values.
 
     Raises:
         ValueError: `records` is negative or more than `MOST`.
@@ -58,21 +58,6 @@ def check_records(records: int) -> None:
 
 def _record(signature: str, requests: SampleRequests, rows: int):
     log = prediction_log_pb2.PredictionLog()
-    if signature in ("classify", "regress"):
-        request = getattr(log, f"{signature}_log").request
-        request.input.example_list.examples.extend(requests.examples(rows))
-    else:
-        request = log.predict_log.request
-        for name, values in _predict_inputs(signature, requests, rows).items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    request = signature_class(signature).log_request(log, requests, rows)
     request.model_spec.signature_name = signature
     return log
-
-
-def _predict_inputs(signature, requests: SampleRequests, rows: int) -> dict:
-    if signature == "serving_default":
-        return requests.raw(rows)
-    if signature == "rank":
-        return requests.rank(1, rows)
-    examples = [e.SerializeToString() for e in requests.examples(rows)]
-    return {"inputs": np.array(examples, object)}

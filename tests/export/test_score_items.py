@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.export.saving.score_items import score_items
+from hgr_tf.export.score_items import score_items
 from tests.export.models import small_ranker
 
 

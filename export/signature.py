@@ -1,0 +1,145 @@
+"""Signature: what every signature of an export is; they are files of `signatures/`."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol
+
+import tensorflow as tf
+
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.options import SIGNATURES, ExportOptions
+
+PREDICT = "tensorflow/serving/predict"
+
+
+class RequestFeatures(Protocol):
+    """How requests become encoded features: `RawFeatures` or `EncodedFeatures`."""
+
+    def tensor_specs(self, shape: tuple = (None,)) -> dict[str, tf.TensorSpec]:
+        """The inputs by name; `shape` is that of the batch."""
+
+    def __call__(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Encodes inputs [B, ...]."""
+
+    def parse(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encodes serialized tf.Examples [B]."""
+
+
+class Signature(ABC):
+    """One signature of a ranker: how it is traced, and what its requests are.
+
+    Attributes:
+        method: Its method name, which servers check.
+        needs_items: Whether it must know which features are the item's; such a
+            signature is only written with an encoding and a ranker that takes an
+            item feature.
+
+    Args:
+        ranker: Keras model over a dict of encoded features, giving [B, 1].
+        features: How requests become encoded features.
+        options: What the ranker gives, and what the signature is to give.
+    """
+
+    method: ClassVar[str] = PREDICT
+    needs_items: ClassVar[bool] = False
+
+    def __init__(self, ranker: tf.keras.Model, features: Any, options: ExportOptions):
+        self.ranker = ranker
+        self.features = features
+        self.options = options
+
+    @abstractmethod
+    def trace(self) -> Any:
+        """Returns the concrete function."""
+
+    @classmethod
+    @abstractmethod
+    def log_request(cls, log: Any, requests: SampleRequests, rows: int) -> Any:
+        """Puts a request of random values into a warm-up record.
+
+        Args:
+            log: A prediction_log_pb2.PredictionLog, empty.
+            requests: Draws the values.
+            rows: Rows, or items to rank, of the request.
+
+        Returns:
+            The request in `log`, whose model_spec the caller fills.
+        """
+
+    def logits(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Logits [B] of encoded features."""
+        return self.as_logits(self.ranker(features, training=False))
+
+    def as_logits(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Logits [B] of the ranker's outputs [B, 1]."""
+        outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
+        if self.options.from_logits:
+            return outputs
+        return tf.math.log(outputs) - tf.math.log1p(-outputs)
+
+    def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Probabilities by the name of the output, and logits if the options say so."""
+        outputs = {"probabilities": tf.sigmoid(logits)}
+        if self.options.with_logits:
+            outputs["logits"] = logits
+        return outputs
+
+
+def signature_class(name: str) -> type[Signature]:
+    """The signature called `name`."""
+    return SIGNATURES[name]
+
+
+def trace(
+    function: Callable[[dict[str, tf.Tensor]], Any], specs: dict[str, tf.TensorSpec]
+) -> Any:
+    """Concrete function whose inputs are named as in `specs`.
+
+    Raises:
+        ValueError: A name cannot name an input.
+    """
+    for name in specs:
+        # TensorFlow would rename such an input without a word.
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise ValueError(
+                "a feature's name must be letters, digits and '_', from a letter on, "
+                f"to name a serving input; got {name!r}"
+            )
+    traced = tf.function(lambda **inputs: function(inputs))
+    return traced.get_concrete_function(**specs)
+
+
+def trace_examples(function: Callable[[tf.Tensor], Any]) -> Any:
+    """Concrete function of serialized tf.Examples [B], its input named "inputs"."""
+    spec = {"inputs": tf.TensorSpec([None], tf.string, name="inputs")}
+    return trace(lambda request: function(request["inputs"]), spec)
+
+
+def with_same_shape(
+    raw: Mapping[str, tf.Tensor], names: list[str], dims: int
+) -> dict[str, tf.Tensor]:
+    """`raw`, once its `names` are known to agree in the first `dims` sizes.
+
+    A ranker that multiplies embeddings would broadcast a tensor of one row.
+    """
+    by_dtype: dict[Any, list[tf.Tensor]] = {}
+    for name in names:
+        by_dtype.setdefault(raw[name].dtype, []).append(raw[name])
+    # Few ops for many inputs: an op costs more than what it does here.
+    shapes = [s for tensors in by_dtype.values() for s in tf.shape_n(tensors)]
+    sizes = tf.stack([s if s.shape == [dims] else s[:dims] for s in shapes])
+    equal = tf.reduce_all(sizes == sizes[:1])
+    message = f"these inputs must have equal sizes: {', '.join(names)}"
+    check = tf.raw_ops.Assert(condition=equal, data=[message, sizes])
+    with tf.control_dependencies([check]):
+        return dict(zip(raw, tf.identity_n(list(raw.values())), strict=True))
+
+
+def fill(request: Any, values: Mapping[str, Any]) -> Any:
+    """Puts input values by name into a PredictRequest, and returns it."""
+    for name, value in values.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request

@@ -1,0 +1,33 @@
+"""`classify`: TensorFlow Serving's Classify, of tf.Examples."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hgr_tf.export.signature import Signature, trace_examples
+
+CLASSES = ("0", "1")
+
+
+class Classify(Signature):
+    """tf.Examples [B] of raw values to the scores [B, 2] of the `CLASSES`."""
+
+    method = "tensorflow/serving/classify"
+
+    def trace(self):
+        """Parses, encodes and scores."""
+
+        def classify(examples):
+            logits = self.logits(self.features.parse(examples))
+            scores = tf.sigmoid(tf.stack([-logits, logits], axis=1))
+            classes = tf.tile(tf.constant([CLASSES]), [tf.shape(logits)[0], 1])
+            return {"classes": classes, "scores": scores}
+
+        return trace_examples(classify)
+
+    @classmethod
+    def log_request(cls, log, requests, rows):
+        """A list of examples."""
+        request = log.classify_log.request
+        request.input.example_list.examples.extend(requests.examples(rows))
+        return request

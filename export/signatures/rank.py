@@ -1,0 +1,50 @@
+"""`rank`: scores of many items for each request."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hgr_tf.export.score_items import score_items
+from hgr_tf.export.signature import Signature, fill, trace, with_same_shape
+
+
+class Rank(Signature):
+    """User and context features [B], item features [B, N], to probabilities [B, N]."""
+
+    needs_items = True
+
+    def trace(self):
+        """Encodes and scores; what depends on the request alone runs once for it."""
+        if not hasattr(self.features, "names"):
+            raise ValueError(
+                "the rank signature must know which features are the item's: "
+                "`encoding` must be given, got None"
+            )
+        items = self.features.names("item")
+        requests = self.features.names("user", "context")
+        if not items:
+            raise ValueError(
+                "the rank signature needs a ranker that takes an item feature, got "
+                f"{requests}"
+            )
+        inputs = self.features.inputs("user", "context")
+        score_rows = score_items(self.ranker, inputs)
+        one = self.features.tensor_specs((None,))
+        many = self.features.tensor_specs((None, None))
+
+        def rank(raw):
+            raw = with_same_shape(raw, items, 2)
+            raw = with_same_shape(raw, [*requests, items[0]], 1)
+            shape = tf.shape(raw[items[0]])[:2]
+            flat = {n: tf.reshape(raw[n], [-1, *one[n].shape[1:]]) for n in items}
+            scores = score_rows(
+                self.features(raw, requests), self.features(flat, items), shape[1]
+            )
+            return self.outputs(tf.reshape(self.as_logits(scores), shape))
+
+        return trace(rank, {n: (many if n in items else one)[n] for n in one})
+
+    @classmethod
+    def log_request(cls, log, requests, rows):
+        """One request with `rows` items."""
+        return fill(log.predict_log.request, requests.rank(1, rows))

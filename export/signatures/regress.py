@@ -1,0 +1,28 @@
+"""`regress`: TensorFlow Serving's Regress, of tf.Examples."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hgr_tf.export.signature import Signature, trace_examples
+
+
+class Regress(Signature):
+    """tf.Examples [B] of raw values to probabilities [B], as "outputs"."""
+
+    method = "tensorflow/serving/regress"
+
+    def trace(self):
+        """Parses, encodes and scores."""
+        return trace_examples(
+            lambda examples: {
+                "outputs": tf.sigmoid(self.logits(self.features.parse(examples)))
+            }
+        )
+
+    @classmethod
+    def log_request(cls, log, requests, rows):
+        """A list of examples."""
+        request = log.regress_log.request
+        request.input.example_list.examples.extend(requests.examples(rows))
+        return request

@@ -1,0 +1,1 @@
+"""What came before each row: histories, counters and the check that none leaks."""

@@ -1,0 +1,166 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hgr_tf.features import FeatureSpec, SpecError
+from hgr_tf.pipelines.errors import PrepareError
+
+SPEC = """
+name: past
+user_id: user
+item_id: item
+label: click
+time: t
+user: {user: {type: categorical}}
+item: {item: {type: categorical, dtype: int64}, brand: {type: categorical}}
+history: {seen: {of: item, with: [brand], where: {label: 1}, length: 5}}
+counters: {rate: {by: [user, brand]}, sold: {by: brand, windows: [40]}}
+"""
+PAST = ["seen_item", "seen_brand", "rate_all_rate", "sold_40_exposures"]
+
+
+def log(count=400, seed=0):
+    rng = np.random.default_rng(seed)
+    item = rng.integers(0, 20, count)
+    return pa.table(
+        {
+            "user": [f"u{n}" for n in rng.integers(0, 9, count)],
+            "item": item,
+            "brand": [f"b{n}" for n in item % 4],
+            "click": rng.integers(0, 2, count),
+            "t": rng.integers(0, 100, count),
+        }
+    )
+
+
+def prepared(folder, split):
+    tables = [pq.read_table(path) for path in sorted(folder.glob(f"{split}-*.parquet"))]
+    rows = pa.concat_tables(tables).to_pylist()
+    return sorted(rows, key=lambda r: (r["__time__"], r["__user__"], str(r)))
+
+
+def write(path, table):
+    pq.write_table(table, path)
+    return str(path)
+
+
+@pytest.fixture
+def spec():
+    return FeatureSpec.from_yaml(SPEC)
+
+
+def test_rows_have_the_same_past_however_they_lie_in_files(tmp_path, run, spec):
+    table = log()
+    whole = write(tmp_path / "whole.parquet", table)
+    shuffled = table.take(np.random.default_rng(1).permutation(table.num_rows))
+    parts = [
+        write(tmp_path / f"part-{i}.parquet", shuffled.slice(100 * i, 100))
+        for i in range(4)
+    ]
+    one, _ = run(spec, [whole], "one", output_format="parquet")
+    many, _ = run(spec, parts, "many", output_format="parquet")
+    assert prepared(one, "train") == prepared(many, "train")
+    assert any(row["seen_item"] for row in prepared(one, "train"))
+
+
+def test_rows_of_earlier_logs_are_past_and_nothing_else(tmp_path, run, spec):
+    table = log()
+    early = table.filter(pa.compute.less(table["t"], 60))
+    late = table.filter(pa.compute.greater_equal(table["t"], 60))
+    early = write(tmp_path / "early.parquet", early)
+    late = write(tmp_path / "late.parquet", late)
+    whole, _ = run(spec, [early, late], "whole", output_format="parquet")
+    options = {"output_format": "parquet", "encoding_from": whole}
+    day, manifest = run(spec, [late], "day", history_from=[early], **options)
+    run(spec, [early], "first", output_format="parquet")
+    again, _ = run(spec, [late], "again", history_from=[tmp_path / "first"], **options)
+    wanted = [row for row in prepared(whole, "train") if row["__time__"] >= 60]
+    assert prepared(day, "train") == prepared(again, "train") == wanted
+    assert manifest.counters["rows_earlier"] == 400 - len(wanted)
+
+
+@pytest.mark.slow
+def test_a_rerun_and_other_processes_give_the_same_bytes(tmp_path, run, spec):
+    path = write(tmp_path / "log.parquet", log())
+    runs = [run(spec, [path], "one"), run(spec, [path], "two", workers=2)]
+    one, two = (manifest.splits["train"].shards for _, manifest in runs)
+    assert one == two
+
+
+@pytest.mark.parametrize("split", ["random", "user"])
+def test_splits_at_random_take_the_past_of_each_row(tmp_path, run, split):
+    text = SPEC + f"split: {{by: {split}, fractions: {{train: 0.5, val: 0.5}}}}\n"
+    path = write(tmp_path / "log.parquet", log())
+    folder, _ = run(FeatureSpec.from_yaml(text), [path], output_format="parquet")
+    assert any(row["seen_item"] for row in prepared(folder, "val"))
+
+
+def test_a_split_without_the_order_is_one_moment_after_training(tmp_path, run):
+    text = SPEC.replace("time: t", "order: t").replace(
+        ", sold: {by: brand, windows: [40]}", ""
+    )
+    table = log()
+    train = write(tmp_path / "train.parquet", table.slice(0, 300))
+    val = write(tmp_path / "val.parquet", table.slice(300).drop_columns(["t"]))
+    folder, _ = run(
+        FeatureSpec.from_yaml(text),
+        [f"train={train}", f"val={val}"],
+        output_format="parquet",
+    )
+    (path,) = folder.glob("val-*.parquet")
+    by_user = {}
+    for row in pq.read_table(path).to_pylist():
+        by_user.setdefault(row["user"], set()).add(tuple(row["seen_item"]))
+    assert all(len(lists) == 1 for lists in by_user.values())
+    assert any(next(iter(lists)) for lists in by_user.values())
+
+
+def test_histories_of_rows_that_are_dropped_or_sampled_are_whole(tmp_path, run, spec):
+    text = SPEC + "negatives: {rate: 0.2}\n"
+    path = write(tmp_path / "log.parquet", log())
+    whole, _ = run(spec, [path], "whole", output_format="parquet")
+    some, _ = run(FeatureSpec.from_yaml(text), [path], "some", output_format="parquet")
+    wanted = {
+        str([r["__time__"], r["__item__"], r["seen_item"]])
+        for r in prepared(whole, "train")
+    }
+    found = [
+        str([r["__time__"], r["__item__"], r["seen_item"]])
+        for r in prepared(some, "train")
+    ]
+    assert len(found) < 300
+    assert set(found) <= wanted
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("history: {h: {of: nothing}}", "history.h.of or with must name features"),
+        ("history: {h: {of: item, by: item}}", "history.h.by must be the user id"),
+        ("history: {h: {of: item, delay: 1h}}", "'1h' needs `time_unit`"),
+        ("history: {h: {of: item, delay: 1x}}", "got '1x'"),
+        ("history: {h: {of: item, as_of: day}}", "'day' needs `time` and `time_unit`"),
+        (
+            "history: {h: {of: item, where: {x: 1}}}",
+            "history.h.where must name features",
+        ),
+        ("counters: {c: {by: [user, item, brand]}}", "counters.c.by"),
+        ("counters: {c: {by: brand, as_of: session}}", "unless `by` holds 'user'"),
+        ("order: seq", "`time` must not be given too"),
+    ],
+)
+def test_a_wrong_section_is_named(section, message):
+    base = SPEC.split("history:")[0]
+    with pytest.raises(SpecError) as error:
+        FeatureSpec.from_yaml(base + section)
+    assert message in str(error.value)
+
+
+def test_a_training_split_without_any_past_is_refused(tmp_path, run):
+    text = SPEC.replace("length: 5", "as_of: split")
+    path = write(tmp_path / "log.parquet", log())
+    with pytest.raises(
+        PrepareError, match="leaves the rows of 'train' without any past"
+    ):
+        run(FeatureSpec.from_yaml(text), [path])
