@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from hgr_tf.features.embedding_options import EmbeddingOptions
-from hgr_tf.features.spec import describe
+from hgr_tf.features.strict_model import Strict
 from hgr_tf.training.method import MethodConfig
+from hgr_tf.training.yaml_config import ConfigError, YamlConfig
+
+__all__ = [
+    "CheckpointsConfig",
+    "ConfigError",
+    "DataConfig",
+    "DcnV2Config",
+    "DlrmConfig",
+    "EarlyStopping",
+    "MlpConfig",
+    "RunConfig",
+    "TrainingConfig",
+]
 
 Units = tuple[Annotated[int, Field(ge=1)], ...]
 
 
-class ConfigError(ValueError):
-    """A config that cannot be used; the message names field and value."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Which prepared data to train on.
 
     Attributes:
@@ -49,12 +52,12 @@ class DataConfig(_Strict):
     memory_mb: int = Field(2048, ge=1)
 
 
-class _RankerConfig(_Strict):
+class _RankerConfig(Strict):
     embedding_dim: int = Field(16, ge=1)
     hidden_units: Units = (128, 64)
     dropout: float = Field(0.0, ge=0, lt=1)
     user_tower: Units = ()
-    features: dict[str, EmbeddingOptions] = {}
+    features: dict[str, EmbeddingOptions] = Field({})
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""
@@ -85,7 +88,7 @@ class DlrmConfig(_RankerConfig):
     bottom_units: Units = (32,)
 
 
-class EarlyStopping(_Strict):
+class EarlyStopping(Strict):
     """When to stop before the last epoch, keeping the best epoch's weights.
 
     Attributes:
@@ -102,7 +105,7 @@ class EarlyStopping(_Strict):
         return -1 if self.metric == "log_loss" else 1
 
 
-class CheckpointsConfig(_Strict):
+class CheckpointsConfig(Strict):
     """When the state that an interrupted run goes on from is written.
 
     Attributes:
@@ -115,7 +118,7 @@ class CheckpointsConfig(_Strict):
     keep: int = Field(3, ge=1)
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """How to optimize.
 
     Attributes:
@@ -144,7 +147,7 @@ class TrainingConfig(_Strict):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
 
 
-class RunConfig(_Strict):
+class RunConfig(YamlConfig):
     """Everything that decides a training run.
 
     Example:
@@ -166,57 +169,3 @@ class RunConfig(_Strict):
     method: MethodConfig = MethodConfig()
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(0, ge=0, lt=2**31)
-
-    def override(self, **values) -> RunConfig:
-        """Returns a copy with fields replaced, dots in their names as `__`.
-
-        Values of None are left out, so that command line options can be
-        passed as they are.
-
-        Raises:
-            ConfigError: A value is out of its range.
-        """
-        data = self.model_dump(mode="json")
-        for name, value in values.items():
-            if value is None:
-                continue
-            *sections, key = name.split("__")
-            target = data
-            for section in sections:
-                target = target[section]
-            target[key] = value
-        return self._validate(data, "options")
-
-    @classmethod
-    def from_yaml(cls, text: str, source: str = "config") -> RunConfig:
-        """Parses YAML text.
-
-        Raises:
-            ConfigError: Names every field that is wrong, what it must be and
-                what came.
-        """
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{source}: not YAML: {error}") from error
-        return cls._validate({} if data is None else data, source)
-
-    @classmethod
-    def load(cls, path: str | Path) -> RunConfig:
-        """Reads a YAML file; errors name the file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        return cls.from_yaml(text, source=str(path))
-
-    def to_yaml(self) -> str:
-        """YAML text that `from_yaml` reads back to an equal config."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-    @classmethod
-    def _validate(cls, data, source) -> RunConfig:
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error, cls)}") from error
