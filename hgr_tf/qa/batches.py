@@ -76,4 +76,7 @@ class WindowBatches:
             {name: tf.gather(array, rows) for name, array in arrays.items()}
             for arrays in self._arrays
         )
-        return inputs, targets
+        # No batch is longer than its longest window.
+        length = tf.reduce_max(tf.reduce_sum(inputs["padding_mask"], axis=1))
+        inputs = {name: tensor[:, :length] for name, tensor in inputs.items()}
+        return inputs, {**targets, "tags": targets["tags"][:, :length]}

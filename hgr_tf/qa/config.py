@@ -43,7 +43,7 @@ class EncoderConfig(Strict):
 class LossConfig(Strict):
     """Weights of the terms of the loss; see `hgr_tf.qa.loss.reader_loss`."""
 
-    tags: float = Field(1.0, ge=0)
+    tags: float = Field(5.0, ge=0)
     span: float = Field(1.0, ge=0)
     type: float = Field(1.0, ge=0)
 

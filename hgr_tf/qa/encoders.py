@@ -90,6 +90,8 @@ def build_encoder(
     encoder = make(**arguments)
     if pretrained:
         assign_weights(encoder, folder, style)
+    if style == "bert":
+        encoder.get_layer("pooled_dense").trainable = False  # nothing reads it
     return encoder
 
 

@@ -12,11 +12,14 @@ from hgr_tf.qa.example import TYPES
 from hgr_tf.qa.loss import reader_loss
 from hgr_tf.qa.targets import Tagging, num_tags
 
-TERMS = ("tags_loss", "span_loss", "type_loss")
+LOSS_WEIGHTS = {"tags_loss": 5.0, "span_loss": 1.0, "type_loss": 1.0}
+"""A tag's loss is a mean over many tokens that are easily outside of an answer, so
+that it is small beside the others."""
+
 _MASKED = -1e9
 
 
-@tf.keras.saving.register_keras_serializable("hgr_tf")
+@tf.keras.utils.register_keras_serializable("hgr_tf")
 class MultiSpanReader(tf.keras.Model):
     """Reads answers of no span, one span or several out of windows of text.
 
@@ -38,7 +41,7 @@ class MultiSpanReader(tf.keras.Model):
         tagging: "bio", or "io", whose adjacent spans become one.
         dropout: Dropout of what the heads see.
         loss_weights: Weights of the terms "tags_loss", "span_loss" and "type_loss";
-            1 where one is left out.
+            those of `LOSS_WEIGHTS` where one is left out.
 
     Raises:
         ValueError: `tagging` or a key of `loss_weights` is unknown.
@@ -60,19 +63,21 @@ class MultiSpanReader(tf.keras.Model):
         super().__init__(**kwargs)
         if tagging not in ("bio", "io"):
             raise ValueError(f"`tagging` must be 'bio' or 'io', got {tagging!r}")
-        unknown = sorted(set(loss_weights or {}) - set(TERMS))
+        unknown = sorted(set(loss_weights or {}) - set(LOSS_WEIGHTS))
         if unknown:
-            raise ValueError(f"`loss_weights` must be of {TERMS}, got {unknown}")
+            raise ValueError(
+                f"`loss_weights` must be of {tuple(LOSS_WEIGHTS)}, got {unknown}"
+            )
         self.encoder = encoder
         self.tagging = tagging
         self.dropout = dropout
-        self.loss_weights = dict(loss_weights or {})
+        self.loss_weights = {**LOSS_WEIGHTS, **(loss_weights or {})}
         self._dropout = tf.keras.layers.Dropout(dropout)
         self._tags = tf.keras.layers.Dense(num_tags(tagging), name="tags")
         self._span = tf.keras.layers.Dense(2, name="span")
         self._type = tf.keras.layers.Dense(len(TYPES), name="answer_type")
         own = [] if KERAS_3 else ["loss"]  # Keras 3 has a tracker of the loss
-        self._means = [Mean(name) for name in [*own, *TERMS]]
+        self._means = [Mean(name) for name in [*own, *LOSS_WEIGHTS]]
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
@@ -116,9 +121,7 @@ class MultiSpanReader(tf.keras.Model):
     ) -> tf.Tensor:
         """The weighted sum of the terms of `reader_loss`; `fit` calls it."""
         terms = reader_loss(y, y_pred)
-        total = tf.add_n(
-            [self.loss_weights.get(name, 1.0) * terms[name] for name in TERMS]
-        )
+        total = tf.add_n([self.loss_weights[name] * terms[name] for name in terms])
         if self.losses:
             total += tf.add_n(self.losses)
         count = tf.shape(y["answer_type"])[0]
@@ -134,7 +137,7 @@ class MultiSpanReader(tf.keras.Model):
         """Returns the arguments of the constructor."""
         return {
             **super().get_config(),
-            "encoder": tf.keras.saving.serialize_keras_object(self.encoder),
+            "encoder": tf.keras.layers.serialize(self.encoder),
             "tagging": self.tagging,
             "dropout": self.dropout,
             "loss_weights": self.loss_weights,
@@ -145,7 +148,7 @@ class MultiSpanReader(tf.keras.Model):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> MultiSpanReader:
         """Makes a reader of what `get_config` returned."""
-        encoder = tf.keras.saving.deserialize_keras_object(
+        encoder = tf.keras.layers.deserialize(
             config["encoder"], custom_objects=custom_objects
         )
         return cls(**{**config, "encoder": encoder})

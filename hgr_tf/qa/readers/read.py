@@ -43,7 +43,7 @@ def read_examples(path: str | Path) -> list[QAExample]:
     text = path.read_text(encoding="utf-8")
     try:
         if path.suffix == ".jsonl":
-            examples = list(json_lines.parse(text.splitlines()))
+            examples = list(json_lines.parse(text.split("\n")))
         else:
             document = json.loads(text)
             examples = list(FORMATS[_format_of(document)](document))
