@@ -70,6 +70,15 @@ EXTRAS = {
         "scipy>=1.11",
         "statsmodels>=0.14",
     ],
+    # Question answering, hgr_tf.qa. A newer tensorflow-text would lift TensorFlow.
+    "qa": [
+        f"keras-nlp==0.12.1; {KERAS_2}",
+        f"tensorflow-text>=2.15,<2.16; {KERAS_2}",
+        f"keras-hub>=0.32,<0.33; {KERAS_3}",
+        "safetensors>=0.4",
+        "scipy>=1.11",
+        "tokenizers>=0.19",
+    ],
     "dev": [
         "build>=1.2",
         "gcp-storage-emulator>=2026.7",

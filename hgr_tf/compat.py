@@ -1,5 +1,10 @@
 """The few places where Keras 2 and Keras 3 differ."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
@@ -7,7 +12,13 @@ KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
 """Whether tf.keras is Keras 3 (otherwise Keras 2 or tf-keras)."""
 
 
-def add_state(layer, name, shape, initializer="zeros", dtype="float32"):
+def add_state(
+    layer: tf.keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    initializer: str | Callable[..., tf.Tensor] = "zeros",
+    dtype: str = "float32",
+) -> tf.Variable:
     """Adds a variable that a layer updates itself, alike on every replica.
 
     Each replica holds and assigns its own copy (synchronization ON_READ), so
@@ -38,7 +49,12 @@ def add_state(layer, name, shape, initializer="zeros", dtype="float32"):
     )
 
 
-def minimize(optimizer, loss, tape, variables):
+def minimize(
+    optimizer: tf.keras.optimizers.Optimizer,
+    loss: tf.Tensor,
+    tape: tf.GradientTape,
+    variables: Sequence[tf.Variable],
+) -> None:
     """One optimizer step on `loss`, scaled and unscaled if the optimizer does so."""
     if not KERAS_3:
         optimizer.minimize(loss, variables, tape=tape)
@@ -49,7 +65,12 @@ def minimize(optimizer, loss, tape, variables):
     optimizer.apply_gradients(zip(gradients, variables, strict=True))
 
 
-def update_compiled_metrics(model, labels, predictions, sample_weight):
+def update_compiled_metrics(
+    model: tf.keras.Model,
+    labels: tf.Tensor,
+    predictions: tf.Tensor,
+    sample_weight: tf.Tensor | None,
+) -> None:
     """Updates the metrics given to a model's `compile`, without asking results."""
     if KERAS_3:
         compiled = model._compile_metrics
@@ -66,7 +87,7 @@ class Mean(tf.keras.metrics.Mean):
     Keras's own is 0 without weight, and Keras 2's cannot be loaded so.
     """
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The mean; NaN, undefined, while all weights were 0."""
         total, count = map(tf.convert_to_tensor, (self.total, self.count))
         mean = tf.math.divide_no_nan(total, count)
@@ -74,19 +95,19 @@ class Mean(tf.keras.metrics.Mean):
 
     if not KERAS_3:
 
-        def load_own_variables(self, store):
+        def load_own_variables(self, store: Mapping[str, Any]) -> None:
             """Loads values: strategies cannot share out the datasets of a file."""
             super().load_own_variables({key: store[key][()] for key in store})
 
 
-def progress_bar():
+def progress_bar() -> tf.keras.callbacks.Callback:
     """Keras's progress bar; it shows the figures of the callbacks before it."""
     if KERAS_3:
         return tf.keras.callbacks.ProgbarLogger()
     return tf.keras.callbacks.ProgbarLogger(count_mode="steps")
 
 
-def under_xla():
+def under_xla() -> bool:
     """Whether the function being traced will be compiled by XLA."""
     graph = tf.compat.v1.get_default_graph()
     return control_flow_util.GraphOrParentsInXlaContext(graph)

@@ -3,19 +3,23 @@
 Outside a strategy, or with one replica, each is the identity.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import tensorflow as tf
 
 
-def num_replicas():
+def num_replicas() -> int:
     """Number of replicas in sync, a Python int."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def _replicated():
+def _replicated() -> bool:
     return not tf.distribute.in_cross_replica_context() and num_replicas() > 1
 
 
-def sum_over_replicas(tensors):
+def sum_over_replicas(tensors: Any) -> Any:
     """Sums each tensor of a structure over the replicas."""
     if not _replicated():
         return tensors
@@ -27,7 +31,7 @@ def sum_over_replicas(tensors):
     )
 
 
-def gather_over_replicas(tensor):
+def gather_over_replicas(tensor: tf.Tensor) -> tf.Tensor:
     """Concatenates the replicas' tensors along axis 0; carries no gradient."""
     tensor = tf.stop_gradient(tensor)
     if not _replicated():
@@ -36,7 +40,7 @@ def gather_over_replicas(tensor):
     return tf.ensure_shape(gathered, [None, *tensor.shape[1:]])
 
 
-def from_first_replica(tensor):
+def from_first_replica(tensor: tf.Tensor) -> tf.Tensor:
     """The first replica's float tensor, on every replica."""
     if not _replicated():
         return tensor
@@ -45,7 +49,7 @@ def from_first_replica(tensor):
     return sum_over_replicas(tf.where(is_first, tensor, tf.zeros_like(tensor)))
 
 
-def gather_with_gradient(tensor):
+def gather_with_gradient(tensor: tf.Tensor) -> tf.Tensor:
     """Gathers over the replicas for a loss that each computes of the whole.
 
     Every replica gets the same concatenation and so the same loss. Gradients

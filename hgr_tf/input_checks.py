@@ -56,7 +56,7 @@ def check_weights(weights: tf.Tensor) -> tf.Tensor:
     return _check(weights, "`sample_weight` must be finite and at least 0", is_valid)
 
 
-def _check(values, expected, is_valid):
+def _check(values: tf.Tensor, expected: str, is_valid: tf.Tensor) -> tf.Tensor:
     if not _enabled:
         return values
     if tf.executing_eagerly():

@@ -29,6 +29,9 @@ COMMANDS = (
 in which a newcomer meets them. The modules import what is heavy inside the
 function, so that --help stays quick."""
 
+GROUPS = ("qa",)
+"""Groups of commands: each is the Typer of that name in the module of that name."""
+
 # What bad input raises. Anything else is an error of this package.
 USER_ERRORS = (ValueError, OSError, ImportError, KeyError)
 
@@ -63,6 +66,9 @@ def _register() -> None:
     for name in COMMANDS:
         module = importlib.import_module(f"{__package__}.{name}")
         app.command(name)(getattr(module, name))
+    for name in GROUPS:
+        module = importlib.import_module(f"{__package__}.{name}")
+        app.add_typer(getattr(module, name), name=name)
 
 
 _register()

@@ -43,6 +43,8 @@ def silence() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Libraries announce the end of old Python versions.
     warnings.simplefilter("ignore", FutureWarning)
+    # KerasNLP reads attributes that Keras 2 says it will remove.
+    warnings.filterwarnings("ignore", r"`(Model\.state|layer\.)_?updates` will be")
     warnings.formatwarning = lambda message, *_, **__: f"hgr-tf: warning: {message}\n"
     logging.getLogger("absl").setLevel(logging.ERROR)
     logging.getLogger().addFilter(_is_for_users)

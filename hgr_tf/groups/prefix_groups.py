@@ -1,5 +1,8 @@
 """Codes -> the groups of a batch, level by level, nested like a trie."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -20,23 +23,23 @@ class Groups(NamedTuple):
     """
 
     ids: tf.Tensor
-    parents: tuple
-    num_groups: tuple
+    parents: tuple[tf.Tensor, ...]
+    num_groups: tuple[tf.Tensor | int, ...]
     sizes: tf.Tensor
 
     @property
-    def num_levels(self):
+    def num_levels(self) -> int:
         """Number of levels."""
         return len(self.num_groups)
 
-    def level_ids(self):
+    def level_ids(self) -> list[tf.Tensor]:
         """Group of each sample at every level: a list of int32 [batch]."""
         levels = [self.ids]
         for parents in reversed(self.parents):
             levels.insert(0, tf.gather(parents, levels[0]))
         return levels
 
-    def nested_order(self):
+    def nested_order(self) -> tf.Tensor:
         """Sample numbers, sorted so that the groups of every level are runs."""
         places = None
         for parents in (*self.parents, self.ids):
@@ -46,7 +49,7 @@ class Groups(NamedTuple):
         return order
 
 
-def prefix_groups(codes, user_ids=None):
+def prefix_groups(codes: tf.Tensor, user_ids: tf.Tensor | None = None) -> Groups:
     """Groups samples by code prefix: at level l, by the first l codes.
 
     A group is numbered by its parent's number and its own code, so nothing
@@ -82,18 +85,18 @@ def prefix_groups(codes, user_ids=None):
     return _nest(columns)
 
 
-def id_groups(user_ids):
+def id_groups(user_ids: tf.Tensor) -> Groups:
     """One level, grouped by user: an int [batch] of any value."""
     return _nest([tf.reshape(_integers("user_ids", user_ids), [-1])])
 
 
-def whole_batch(labels):
+def whole_batch(labels: tf.Tensor) -> Groups:
     """One level with one group: all samples of `labels`, [batch]."""
     size = tf.size(labels)
     return Groups(tf.zeros([size], tf.int32), (), (1,), size[None])
 
 
-def _integers(name, values):
+def _integers(name: str, values: tf.Tensor) -> tf.Tensor:
     values = tf.convert_to_tensor(values)
     if not values.dtype.is_integer:
         raise ValueError(f"`{name}` must be integers, got {values.dtype.name}")
@@ -109,7 +112,7 @@ class _Numbered(NamedTuple):
     count: tf.Tensor
 
 
-def _nest(columns):
+def _nest(columns: Sequence[tf.Tensor]) -> Groups:
     level = _number(columns[0])
     parents, counts = [], [level.count]
     for column in columns[1:]:
@@ -119,16 +122,16 @@ def _nest(columns):
     return Groups(level.ids, tuple(parents), tuple(counts), level.sizes)
 
 
-def _number(keys):
+def _number(keys: tf.Tensor) -> _Numbered:
     return _number_by_sort(keys) if under_xla() else _number_by_hash(keys)
 
 
-def _number_by_hash(keys):
+def _number_by_hash(keys: tf.Tensor) -> _Numbered:
     distinct, ids, sizes = tf.unique_with_counts(keys)
     return _Numbered(ids, distinct, sizes, tf.size(distinct))
 
 
-def _number_by_sort(keys):
+def _number_by_sort(keys: tf.Tensor) -> _Numbered:
     batch = tf.size(keys)
     order = tf.argsort(keys, stable=True)
     ordered = tf.gather(keys, order)

@@ -1,10 +1,14 @@
 """What the groups of a batch look like as lists."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from hgr_tf.groups.nested_lists import NestedLists, two_classes
+from hgr_tf.groups.prefix_groups import Groups
 
 
 class GroupStatistics(NamedTuple):
@@ -22,7 +26,12 @@ class GroupStatistics(NamedTuple):
     length_quantiles: tf.Tensor
 
 
-def group_statistics(groups, labels, sample_weight=None, quantiles=(0.1, 0.5, 0.9)):
+def group_statistics(
+    groups: Groups,
+    labels: tf.Tensor,
+    sample_weight: tf.Tensor | None = None,
+    quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+) -> GroupStatistics:
     """Counts the groups, their occupancy and the quantiles of their lengths.
 
     Args:
@@ -43,13 +52,15 @@ def group_statistics(groups, labels, sample_weight=None, quantiles=(0.1, 0.5, 0.
     valid = two_classes(lists, labels)
     columns = (sizes, lists.sum(lists.weights), valid)
     levels = [
-        _describe(*level, quantiles)
-        for level in zip(*(reversed(column) for column in columns), strict=True)
+        _describe(size, mass, is_valid, quantiles)
+        for size, mass, is_valid in zip(*map(reversed, columns), strict=True)
     ]
     return GroupStatistics(*(tf.stack(column) for column in zip(*levels, strict=True)))
 
 
-def _describe(sizes, masses, valid, quantiles):
+def _describe(
+    sizes: tf.Tensor, masses: tf.Tensor, valid: tf.Tensor, quantiles: Sequence[float]
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     count = tf.math.count_nonzero(sizes, dtype=tf.float32)
     listed = tf.reduce_sum(tf.where(valid, masses, 0.0))
     occupancy = tf.math.divide_no_nan(listed, tf.reduce_sum(masses))

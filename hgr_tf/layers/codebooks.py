@@ -1,5 +1,10 @@
 """Codebooks: the codewords of all levels, and how they learn."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,6 +19,10 @@ from hgr_tf.layers.initial_codewords import (
     residual_kmeans,
     stack_codebooks,
 )
+from hgr_tf.layers.nearest_codeword import Distance
+
+Learning = Literal["ema", "gradient"]
+Initializer: TypeAlias = Literal["kmeans", "random"] | Sequence[np.ndarray]
 
 
 class Codebooks(tf.keras.layers.Layer):
@@ -26,16 +35,16 @@ class Codebooks(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        sizes,
-        learning,
-        initializer,
-        start_step,
-        start_buffer,
-        decay,
-        expiry_threshold,
-        distance,
-        seed,
-    ):
+        sizes: tuple[int, ...],
+        learning: Learning,
+        initializer: Initializer,
+        start_step: int,
+        start_buffer: int,
+        decay: float,
+        expiry_threshold: float,
+        distance: Distance,
+        seed: int,
+    ) -> None:
         super().__init__(name="codebooks", dtype="float32")
         self._sizes = sizes
         self._learning = learning
@@ -47,7 +56,7 @@ class Codebooks(tf.keras.layers.Layer):
         self._distance = distance
         self._seed = seed
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Makes the variables for embeddings [batch, dim]."""
         dim, total = input_shape[-1], sum(self._sizes)
         if isinstance(self._initializer, str):
@@ -56,7 +65,9 @@ class Codebooks(tf.keras.layers.Layer):
             initial = stack_codebooks(self._initializer, self._sizes, dim)
         constant = tf.keras.initializers.Constant
 
-        def state(name, shape, value=0, dtype="float32"):
+        def state(
+            name: str, shape: Sequence[int], value: Any = 0, dtype: str = "float32"
+        ) -> tf.Variable:
             return add_state(self, name, shape, constant(value), dtype)
 
         if self._learning == "gradient":
@@ -84,14 +95,14 @@ class Codebooks(tf.keras.layers.Layer):
         super().build(input_shape)
 
     @property
-    def _waits_for_data(self):
+    def _waits_for_data(self) -> bool:
         return isinstance(self._initializer, str) and self._initializer == "kmeans"
 
-    def split(self, stacked):
+    def split(self, stacked: tf.Tensor) -> list[tf.Tensor]:
         """A tensor over all codewords as a list, one per level."""
         return tf.split(tf.convert_to_tensor(stacked), self._sizes)
 
-    def reset(self, codewords):
+    def reset(self, codewords: tf.Tensor) -> None:
         """Sets the codewords, [sum of sizes, dim]; averages start anew."""
         self.codewords.assign(codewords)
         self.sums.assign(codewords)
@@ -100,7 +111,7 @@ class Codebooks(tf.keras.layers.Layer):
 
     # -- Start --------------------------------------------------------------
 
-    def observe(self, values, finite):
+    def observe(self, values: tf.Tensor, finite: tf.Tensor) -> None:
         """Counts a training call; starts from data when it is time to.
 
         Args:
@@ -112,14 +123,14 @@ class Codebooks(tf.keras.layers.Layer):
             return
         rows = gather_over_replicas(tf.where(finite[:, None] > 0, values, np.nan))
 
-        def collect():
+        def collect() -> None:
             buffer = tf.concat([rows, self.buffer], axis=0)[: self._start_buffer]
             self.buffer.assign(tf.ensure_shape(buffer, self.buffer.shape))
             tf.cond(self.step >= self._start_step, self._start, lambda: None)
 
         tf.cond(self.started > 0, lambda: None, collect)
 
-    def _start(self):
+    def _start(self) -> None:
         points, weights = finite_rows(tf.convert_to_tensor(self.buffer))
         codewords = residual_kmeans(
             points, weights, self._sizes, self._distance, self._seed
@@ -130,7 +141,9 @@ class Codebooks(tf.keras.layers.Layer):
 
     # -- Learning -----------------------------------------------------------
 
-    def update(self, residuals, codes, weights):
+    def update(
+        self, residuals: tf.Tensor, codes: tf.Tensor, weights: tf.Tensor
+    ) -> None:
         """Moves averages and codewords by one batch; replaces expired ones.
 
         Args:
@@ -167,18 +180,26 @@ class Codebooks(tf.keras.layers.Layer):
         if self._learning == "ema" or self._expiry_threshold:
             self.codewords.assign(codewords)
 
-    def _smoothed(self, counts, epsilon=1e-5):
+    def _smoothed(self, counts: tf.Tensor, epsilon: float = 1e-5) -> tf.Tensor:
         """Laplace smoothing within each level; the level's total is kept."""
         total, size = self._level_totals(counts)
         return (counts + epsilon) / (total + size * epsilon) * total
 
-    def _level_totals(self, counts):
+    def _level_totals(self, counts: tf.Tensor) -> tuple[tf.Tensor, np.ndarray]:
         """Total count and size of each codeword's level, [sum of sizes] each."""
         sizes = np.asarray(self._sizes)
         totals = tf.stack([tf.reduce_sum(level) for level in self.split(counts)])
         return tf.repeat(totals, sizes), np.repeat(sizes, sizes).astype(np.float32)
 
-    def _replace_expired(self, counts, sums, codewords, moves, candidates, usable):
+    def _replace_expired(
+        self,
+        counts: tf.Tensor,
+        sums: tf.Tensor,
+        codewords: tf.Tensor,
+        moves: tf.Tensor,
+        candidates: tf.Tensor,
+        usable: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         total, size = self._level_totals(counts)
         mean = total / size
         dead = (counts < self._expiry_threshold * mean) & moves & (usable > 0)
@@ -190,7 +211,9 @@ class Codebooks(tf.keras.layers.Layer):
         self.expired.assign(self.expired + tf.stack(expired))
         return counts, sums, codewords
 
-    def _candidates(self, residuals, weights):
+    def _candidates(
+        self, residuals: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """A random residual of the batch for each codeword, and its weight."""
         batch = tf.maximum(tf.shape(weights)[0], 1)
         # An empty batch gets a row of weight 0: XLA gathers from no empty tensor.
@@ -207,7 +230,7 @@ class Codebooks(tf.keras.layers.Layer):
         return from_first_replica(candidates), from_first_replica(usable)
 
 
-def finite_rows(values):
+def finite_rows(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Values with other rows set to 0, and float32 [batch]: 1 where finite."""
     finite = tf.reduce_all(tf.math.is_finite(values), axis=1)
     return tf.where(finite[:, None], values, 0.0), tf.cast(finite, tf.float32)

@@ -1,9 +1,15 @@
 """Gradients through a quantizer: what the embedding sees of its codeword."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import tensorflow as tf
 
+GradientEstimator = Literal["straight_through", "rotation"]
 
-def straight_through(inputs, quantized):
+
+def straight_through(inputs: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
     """Straight through, e + sg(q - e): the value of q, the gradient of the identity.
 
     Args:
@@ -19,7 +25,7 @@ def straight_through(inputs, quantized):
     return inputs + tf.stop_gradient(quantized - inputs)
 
 
-def rotation_trick(inputs, quantized):
+def rotation_trick(inputs: tf.Tensor, quantized: tf.Tensor) -> tf.Tensor:
     """sg(||q|| / ||e|| R) e, with R the rotation that takes e to q.
 
     The value of q; the gradient turns and scales with the step from e to q:
@@ -52,10 +58,10 @@ def rotation_trick(inputs, quantized):
     return tf.where(defined, exact, straight_through(inputs, quantized))
 
 
-def _dot(a, b):
+def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(a * b, axis=-1, keepdims=True)
 
 
-def _unit(vectors):
+def _unit(vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     norm = tf.sqrt(_dot(vectors, vectors))
     return tf.math.divide_no_nan(vectors, norm), norm

@@ -64,7 +64,7 @@ class HistoryEncoder(tf.keras.layers.Layer):
         time_gaps: bool = False,
         dropout: float = 0.0,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         for name, value in (
             ("num_layers", num_layers),
@@ -98,7 +98,7 @@ class HistoryEncoder(tf.keras.layers.Layer):
             shape=(self.max_length, width),
             initializer=tf.keras.initializers.RandomNormal(stddev=0.02),
         )
-        self._gaps = None
+        self._gaps: tf.keras.layers.Layer = None
         if self.time_gaps:
             self._gaps = layers.Dense(width, name="gaps")
             self._gaps.build((None, None, 1))
@@ -168,7 +168,7 @@ class _EncoderBlock(tf.keras.layers.Layer):
 
     def __init__(
         self, num_heads: int, hidden_units: int, dropout: float, **kwargs: Any
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self._num_heads = num_heads
         self._hidden_units = hidden_units

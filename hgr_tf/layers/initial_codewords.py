@@ -1,20 +1,26 @@
 """What codebooks start from: random vectors, given ones, or k-means."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from hgr_tf.layers.kmeans import kmeans
-from hgr_tf.layers.nearest_codeword import nearest_codeword
+from hgr_tf.layers.nearest_codeword import Distance, nearest_codeword
 
 
-def random_codewords(sizes, dim, seed):
+def random_codewords(sizes: Sequence[int], dim: int, seed: int) -> np.ndarray:
     """Normal vectors of mean squared norm 1, float32 [sum(sizes), dim]."""
     random = np.random.default_rng(seed)
     scale = 1 / np.sqrt(dim)
     return random.normal(scale=scale, size=(sum(sizes), dim)).astype(np.float32)
 
 
-def stack_codebooks(codebooks, sizes, dim):
+def stack_codebooks(
+    codebooks: Sequence[np.ndarray], sizes: Sequence[int], dim: int | None
+) -> np.ndarray:
     """Codebooks of all levels in one array, float32 [sum(sizes), dim].
 
     Raises:
@@ -32,7 +38,14 @@ def stack_codebooks(codebooks, sizes, dim):
     return np.concatenate(books)
 
 
-def residual_kmeans(points, weights, sizes, distance, seed, iterations=10):
+def residual_kmeans(
+    points: tf.Tensor,
+    weights: tf.Tensor,
+    sizes: Sequence[int],
+    distance: Distance,
+    seed: int,
+    iterations: int = 10,
+) -> tf.Tensor:
     """k-means on the points, then on what each level leaves of them.
 
     Args:

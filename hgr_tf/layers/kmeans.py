@@ -3,14 +3,24 @@
 Every shape is static given its inputs', so it runs inside a jitted train step.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-from hgr_tf.layers.nearest_codeword import nearest_codeword
+from hgr_tf.layers.nearest_codeword import Distance, nearest_codeword
 
 
-def kmeans(points, weights, num_clusters, seed, distance="squared_l2", iterations=10):
+def kmeans(
+    points: tf.Tensor,
+    weights: tf.Tensor,
+    num_clusters: int,
+    seed: Sequence[int],
+    distance: Distance = "squared_l2",
+    iterations: int = 10,
+) -> tf.Tensor:
     """Centers of weighted k-means.
 
     Seeds by greedy k-means++ (each next center is the best of a few points
@@ -37,7 +47,7 @@ def kmeans(points, weights, num_clusters, seed, distance="squared_l2", iteration
         *_sample(points, weights, num_clusters, seed), num_clusters, seed
     )
 
-    def step(i, centers):
+    def step(i: tf.Tensor, centers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         codes = nearest_codeword(points, centers, distance)
         sums = tf.math.unsorted_segment_sum(
             points * weights[:, None], codes, num_clusters
@@ -50,7 +60,9 @@ def kmeans(points, weights, num_clusters, seed, distance="squared_l2", iteration
     return centers
 
 
-def _sample(points, weights, num_clusters, seed):
+def _sample(
+    points: tf.Tensor, weights: tf.Tensor, num_clusters: int, seed: Sequence[int]
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Random points and their weights, if there are more than seeding needs."""
     size = max(8192, 32 * num_clusters)
     num_points = points.shape[0]
@@ -60,14 +72,18 @@ def _sample(points, weights, num_clusters, seed):
     return tf.gather(points, rows), tf.gather(weights, rows)
 
 
-def _plus_plus(points, weights, num_clusters, seed):
+def _plus_plus(
+    points: tf.Tensor, weights: tf.Tensor, num_clusters: int, seed: Sequence[int]
+) -> tf.Tensor:
     dim = points.shape[1]
     trials = 2 + int(math.log(num_clusters))
     uniforms = tf.random.stateless_uniform([num_clusters, trials], seed)
     first = tf.gather(points, _draw(weights, uniforms[0, :1]))
     centers = tf.concat([first, tf.zeros([num_clusters - 1, dim])], axis=0)
 
-    def step(i, centers, distances):
+    def step(
+        i: tf.Tensor, centers: tf.Tensor, distances: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         masses = weights * distances
         # With a center on every point there is: any of them again.
         masses = tf.where(tf.reduce_sum(masses) > 0, masses, weights)
@@ -81,7 +97,7 @@ def _plus_plus(points, weights, num_clusters, seed):
     return tf.while_loop(lambda i, *_: i < num_clusters, step, start)[1]
 
 
-def _draw(masses, uniforms):
+def _draw(masses: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Indices drawn with probability proportional to their masses."""
     cumulated = tf.cumsum(masses)
     below = cumulated <= uniforms[:, None] * cumulated[-1]
@@ -89,7 +105,7 @@ def _draw(masses, uniforms):
     return tf.minimum(index, tf.shape(masses)[0] - 1)
 
 
-def _squared_distances(centers, points):
+def _squared_distances(centers: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
     """float32 [centers, points], without the rounding of the expanded square."""
     return tf.stack(
         [

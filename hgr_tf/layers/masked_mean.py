@@ -1,5 +1,9 @@
 """MaskedMean: the mean of the embeddings of a multi-valued feature."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -16,14 +20,16 @@ class MaskedMean(tf.keras.layers.Layer):
         TensorShape([2, 4])
     """
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Returns [batch, dim] of ([batch, length, dim], ids [batch, length])."""
         embeddings, ids = inputs
         present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)[..., tf.newaxis]
         count = tf.maximum(tf.reduce_sum(present, axis=1), 1)
         return tf.reduce_sum(embeddings * present, axis=1) / count
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Sequence[tuple[int | None, ...]]
+    ) -> tuple[int | None, int | None]:
         """Drops the length axis of the embeddings."""
         batch, _, dim = input_shape[0]
         return (batch, dim)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -34,13 +35,13 @@ class MaskedPooling(tf.keras.layers.Layer):
         array([1., 0.], dtype=float32)
     """
 
-    def __init__(self, mode: Literal["sum", "max"], **kwargs: Any):
+    def __init__(self, mode: Literal["sum", "max"], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if mode not in ("sum", "max"):
             raise ValueError(f"`mode` must be 'sum' or 'max', got {mode!r}")
         self.mode = mode
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Pools the embeddings of each row."""
         embeddings, ids = inputs
         present = tf.not_equal(ids, 0)[..., tf.newaxis]
@@ -51,7 +52,9 @@ class MaskedPooling(tf.keras.layers.Layer):
         some = tf.reduce_any(present, axis=1)
         return tf.where(some, highest, tf.zeros_like(highest))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(
+        self, input_shape: Sequence[tuple[int | None, ...]]
+    ) -> tuple[int | None, int | None]:
         """Drops the length axis of the embeddings."""
         batch, _, dim = input_shape[0]
         return (batch, dim)

@@ -1,14 +1,22 @@
 """Nearest codewords."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
 import tensorflow as tf
 
+Distance = Literal["squared_l2", "cosine"]
 DISTANCES = ("squared_l2", "cosine")
 
 # Up to this many codewords, comparing one after the other is faster.
 _FEW = 16
 
 
-def nearest_codeword(vectors, codebook, distance="squared_l2"):
+def nearest_codeword(
+    vectors: tf.Tensor, codebook: tf.Tensor, distance: Distance = "squared_l2"
+) -> tf.Tensor:
     """Index of the codeword nearest to each vector.
 
     squared_l2: argmin_k ||r - C_k||^2 = argmin_k ||D_k||^2 / 2 + M . D_k - r . D_k
@@ -42,7 +50,7 @@ def nearest_codeword(vectors, codebook, distance="squared_l2"):
     return tf.argmax(scores, axis=1, output_type=tf.int32)
 
 
-def _argmax_of_few(rows):
+def _argmax_of_few(rows: Sequence[tf.Tensor]) -> tf.Tensor:
     """Index of the row that is highest in each column, int32 [columns].
 
     `tf.argmax` takes as long for 8 codewords as for 32.
@@ -55,7 +63,9 @@ def _argmax_of_few(rows):
 
 
 @tf.function(reduce_retracing=True)
-def residual_codes(vectors, codebooks, distance):
+def residual_codes(
+    vectors: tf.Tensor, codebooks: Sequence[tf.Tensor], distance: Distance
+) -> tf.Tensor:
     """Codes of a table, level by level, each of what the last level left.
 
     Args:

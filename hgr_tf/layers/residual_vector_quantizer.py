@@ -1,15 +1,27 @@
 """ResidualVectorQuantizer: hierarchical codes of embeddings."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.layers.codebooks import Codebooks, finite_rows
-from hgr_tf.layers.gradient_estimators import rotation_trick, straight_through
+from hgr_tf.layers.codebooks import Codebooks, Initializer, Learning, finite_rows
+from hgr_tf.layers.gradient_estimators import (
+    GradientEstimator,
+    rotation_trick,
+    straight_through,
+)
 from hgr_tf.layers.initial_codewords import residual_kmeans, stack_codebooks
-from hgr_tf.layers.nearest_codeword import DISTANCES, nearest_codeword, residual_codes
+from hgr_tf.layers.nearest_codeword import (
+    DISTANCES,
+    Distance,
+    nearest_codeword,
+    residual_codes,
+)
 from hgr_tf.layers.whole_tables import finite_table, weights_of_rows
 
 _ENCODED_AT_ONCE = 1 << 17
@@ -110,26 +122,27 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        num_levels,
-        codebook_size,
-        distance="squared_l2",
-        learning="ema",
-        initializer="kmeans",
-        start_step=1,
-        start_buffer=8192,
-        decay=0.99,
-        expiry_threshold=0.01,
-        commitment_cost=0.0,
-        gradient_estimator="straight_through",
-        seed=0,
-        **kwargs,
-    ):
+        num_levels: int,
+        codebook_size: int | Sequence[int],
+        distance: Distance = "squared_l2",
+        learning: Learning = "ema",
+        initializer: Initializer = "kmeans",
+        start_step: int = 1,
+        start_buffer: int = 8192,
+        decay: float = 0.99,
+        expiry_threshold: float = 0.01,
+        commitment_cost: float = 0.0,
+        gradient_estimator: GradientEstimator = "straight_through",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         # Inputs keep their dtype: the layer itself computes in float32.
         kwargs["dtype"] = "float32"
         super().__init__(**{"autocast": False, **kwargs})
         self.num_levels = num_levels
-        several = np.ndim(codebook_size) > 0
-        self.codebook_size = tuple(codebook_size) if several else codebook_size
+        self.codebook_size = codebook_size
+        if not isinstance(codebook_size, int) and np.ndim(codebook_size) > 0:
+            self.codebook_size = tuple(codebook_size)
         self.distance = distance
         self.learning = learning
         self.initializer = initializer
@@ -153,8 +166,8 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             seed=seed,
         )
 
-    def _check_arguments(self):
-        def check(name, ok, expected):
+    def _check_arguments(self) -> None:
+        def check(name: str, ok: bool | np.bool_, expected: str) -> None:
             if not ok:
                 value = getattr(self, name)
                 raise ValueError(f"`{name}` must be {expected}, got {value!r}")
@@ -185,12 +198,12 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         )
 
     @property
-    def codebook_sizes(self):
+    def codebook_sizes(self) -> tuple[int, ...]:
         """Codewords of each level, a tuple of L ints."""
         sizes = np.atleast_1d(self.codebook_size).tolist()
         return tuple(sizes if len(sizes) > 1 else sizes * self.num_levels)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Makes the codebooks."""
         if len(input_shape) != 2 or input_shape[-1] is None:
             raise ValueError(
@@ -199,7 +212,12 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         self._books.build(input_shape)
         super().build(input_shape)
 
-    def call(self, embeddings, training=False, user_ids=None):
+    def call(
+        self,
+        embeddings: tf.Tensor,
+        training: bool = False,
+        user_ids: tf.Tensor | None = None,
+    ) -> QuantizerOutput:
         """Quantizes; see the class."""
         inputs = tf.cast(embeddings, tf.float32)
         rows, weights, expand = _distinct_rows(inputs, user_ids)
@@ -229,8 +247,15 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             errors=tf.stack(errors),
         )
 
-    def _loss(self, rows, quantized, residuals, chosen, shares):
-        def mean_square(difference):
+    def _loss(
+        self,
+        rows: tf.Tensor,
+        quantized: tf.Tensor,
+        residuals: Sequence[tf.Tensor],
+        chosen: Sequence[tf.Tensor],
+        shares: tf.Tensor,
+    ) -> tf.Tensor:
+        def mean_square(difference: tf.Tensor) -> tf.Tensor:
             return tf.reduce_sum(shares * tf.reduce_sum(tf.square(difference), axis=1))
 
         loss = tf.constant(0.0)
@@ -246,7 +271,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
     # -- Codes --------------------------------------------------------------
 
-    def encode(self, embeddings):
+    def encode(self, embeddings: tf.Tensor) -> tf.Tensor:
         """Codes, int32 [batch, levels], of float embeddings [batch, dim].
 
         Those of a row that holds NaN or infinity mean nothing.
@@ -267,7 +292,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         ]
         return tf.concat(parts, axis=0)
 
-    def decode(self, codes):
+    def decode(self, codes: tf.Tensor) -> tf.Tensor:
         """Sum of the codewords of `codes`, int [batch, l] for any l <= L.
 
         Fewer codes than levels decode the prefix: the center of its group.
@@ -292,32 +317,34 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         return tf.add_n(chosen)
 
     @property
-    def codebooks(self):
+    def codebooks(self) -> list[np.ndarray]:
         """The codebooks, a list of L numpy arrays [K, dim]."""
         return [book.numpy() for book in self._split_codewords()]
 
     @property
-    def usage(self):
+    def usage(self) -> list[tf.Tensor]:
         """Moving averages of rows per step assigned to each codeword, L tensors [K]."""
         books = self._built_books
         return books.split(books.counts)
 
     @property
-    def started(self):
+    def started(self) -> tf.Tensor:
         """Bool scalar tensor: whether the codes mean anything yet."""
         return tf.cast(self._built_books.started, tf.bool)
 
     @property
-    def expired(self):
+    def expired(self) -> tf.Tensor:
         """int32 [levels]: codewords replaced so far."""
         return tf.convert_to_tensor(self._built_books.expired)
 
     @property
-    def skipped(self):
+    def skipped(self) -> tf.Tensor:
         """int32 scalar: rows (with `user_ids`, users) skipped for NaN or infinity."""
         return tf.convert_to_tensor(self._built_books.skipped)
 
-    def _walk(self, values):
+    def _walk(
+        self, values: tf.Tensor
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], list[tf.Tensor]]:
         """Residuals (L + 1), codes (L) and chosen codewords (L), by level."""
         residuals, codes, chosen = [values], [], []
         for book in self._split_codewords():
@@ -326,12 +353,12 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
             residuals.append(residuals[-1] - chosen[-1])
         return residuals, codes, chosen
 
-    def _split_codewords(self):
+    def _split_codewords(self) -> list[tf.Tensor]:
         books = self._built_books
         return books.split(books.codewords)
 
     @property
-    def _built_books(self):
+    def _built_books(self) -> Codebooks:
         if not self.built:
             raise ValueError(
                 "A quantizer has no codebooks before it is called: call it, `build`, "
@@ -341,7 +368,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
     # -- Whole tables -------------------------------------------------------
 
-    def set_codebooks(self, codebooks):
+    def set_codebooks(self, codebooks: Sequence[np.ndarray]) -> None:
         """Sets the codebooks, a list of L arrays [K, dim], and starts.
 
         The moving averages start anew.
@@ -355,7 +382,12 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         self._ensure_built(tf.TensorShape([None, dim]))
         self._books.reset(stacked)
 
-    def fit(self, embeddings, sample_weight=None, iterations=25):
+    def fit(
+        self,
+        embeddings: tf.Tensor | np.ndarray,
+        sample_weight: tf.Tensor | np.ndarray | None = None,
+        iterations: int = 25,
+    ) -> ResidualVectorQuantizer:
         """Sets the codebooks by residual k-means on a whole table.
 
         Takes memory for rows x codebook_size floats: give it a sample of a table
@@ -382,10 +414,10 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         return self
 
     @property
-    def _dim(self):
+    def _dim(self) -> int | None:
         return self._books.codewords.shape[1] if self.built else None
 
-    def _ensure_built(self, shape):
+    def _ensure_built(self, shape: tf.TensorShape) -> None:
         """Builds for embeddings of a shape, or checks that it is built for them."""
         if not shape.is_compatible_with([None, self._dim]):
             expected = f"[batch, {self._dim or 'dim'}]"
@@ -395,7 +427,7 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
 
     # -- Serialization ------------------------------------------------------
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments; given codebooks as nested lists."""
         initializer = self.initializer
         if not isinstance(initializer, str):
@@ -417,7 +449,9 @@ class ResidualVectorQuantizer(tf.keras.layers.Layer):
         }
 
 
-def _distinct_rows(values, user_ids):
+def _distinct_rows(
+    values: tf.Tensor, user_ids: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | None, Callable[[tf.Tensor], tf.Tensor]]:
     """A row a user, its number of rows, and the way back to all rows."""
     if user_ids is None:
         return values, None, lambda rows: rows

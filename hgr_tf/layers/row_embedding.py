@@ -42,13 +42,15 @@ class RowEmbedding(tf.keras.layers.Embedding):
         ... # doctest: +SKIP
     """
 
-    def __init__(self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any):
+    def __init__(
+        self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any
+    ) -> None:
         if l2 < 0:
             raise ValueError(f"`l2` must be at least 0, got {l2}")
         super().__init__(input_dim, output_dim, **kwargs)
         self.l2 = l2
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Looks the ids up, and adds the penalty of their rows."""
         table = self.embeddings.value if KERAS_3 else self.embeddings
         ids = inputs

@@ -58,7 +58,7 @@ class TargetAttention(tf.keras.layers.Layer):
         hidden_units: Sequence[int] = (32,),
         normalize: bool = True,
         **kwargs: Any,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         if any(units < 1 for units in hidden_units):
             raise ValueError(f"`hidden_units` must be positive, got {hidden_units}")

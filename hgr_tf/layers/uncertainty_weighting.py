@@ -1,5 +1,9 @@
 """UncertaintyWeighting: learned weights of several losses."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -41,7 +45,9 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
     Weigh Losses", CVPR 2018; arXiv:2506.12756, equation 9.
     """
 
-    def __init__(self, num_losses, learning_rate_scale=10.0, **kwargs):
+    def __init__(
+        self, num_losses: int, learning_rate_scale: float = 10.0, **kwargs: Any
+    ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         if num_losses < 1:
@@ -65,7 +71,13 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         self._start = add_state(self, "start", (num_losses,), nan)
         self.built = True
 
-    def call(self, losses, counts, started=True, training=False):
+    def call(
+        self,
+        losses: tf.Tensor,
+        counts: tf.Tensor,
+        started: tf.Tensor | bool = True,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Weighted sum; see the class."""
         losses = tf.convert_to_tensor(losses, tf.float32)
         mean = sum_over_replicas(tf.stop_gradient(losses)) / num_replicas()
@@ -84,11 +96,11 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         return tf.reduce_sum(tf.where(counts, weighted, 0.0))
 
     @property
-    def log_sigma(self):
+    def log_sigma(self) -> tf.Tensor:
         """float32 [num_losses]; NaN for a loss that has not started."""
         return self._start + self.learning_rate_scale * self._moved
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {
             **super().get_config(),

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 
-def finite_table(embeddings):
+def finite_table(embeddings: tf.Tensor | np.ndarray) -> tf.Tensor:
     """Embeddings to fit to, float32 [rows, dim]."""
     points = tf.cast(embeddings, tf.float32)
     if points.shape.rank != 2 or not points.shape[0]:
@@ -19,7 +19,9 @@ def finite_table(embeddings):
     return points
 
 
-def weights_of_rows(sample_weight, rows):
+def weights_of_rows(
+    sample_weight: tf.Tensor | np.ndarray | None, rows: int
+) -> tf.Tensor:
     """Weights of the rows of a table, float32 [rows]."""
     if sample_weight is None:
         return tf.ones(rows)

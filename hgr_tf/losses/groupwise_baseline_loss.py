@@ -1,9 +1,16 @@
 """GroupwiseBaselineLoss: a listwise loss without a hierarchy, to compare with."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import tensorflow as tf
 
-from hgr_tf.groups import id_groups, whole_batch
-from hgr_tf.losses.groupwise_loss import GroupwiseLossBase, check_choice
+from hgr_tf.groups import Groups, id_groups, whole_batch
+from hgr_tf.losses.groupwise_loss import GroupwiseLossBase, LevelWeights, check_choice
+from hgr_tf.losses.list_shares import Normalization
+from hgr_tf.losses.listwise_loss import Listwise
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -31,13 +38,13 @@ class GroupwiseBaselineLoss(GroupwiseLossBase):
 
     def __init__(
         self,
-        listwise="list_ce",
-        over="batch",
-        level_weights=0.3,
-        normalization="positive",
-        global_batch=False,
-        **kwargs,
-    ):
+        listwise: Listwise | Sequence[Listwise] = "list_ce",
+        over: Literal["batch", "user"] = "batch",
+        level_weights: LevelWeights = 0.3,
+        normalization: Normalization = "positive",
+        global_batch: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             1, listwise, level_weights, normalization, global_batch, **kwargs
         )
@@ -45,17 +52,19 @@ class GroupwiseBaselineLoss(GroupwiseLossBase):
         self.over = over
 
     @property
-    def by_user(self):
+    def by_user(self) -> bool:
         """Whether `user_ids` are needed."""
         return self.over == "user"
 
-    def _group(self, labels, codes, user_ids):
+    def _group(
+        self, labels: tf.Tensor, codes: tf.Tensor | None, user_ids: tf.Tensor | None
+    ) -> Groups:
         if self.over == "batch":
             return whole_batch(labels)
         if user_ids is None:
             raise ValueError("`user_ids` must be given with over='user', got None")
         return id_groups(user_ids)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {**super().get_config(), "over": self.over}

@@ -1,18 +1,26 @@
 """What the groupwise losses share: inputs, replicas, weighting of levels."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
-from hgr_tf.groups import NestedLists
+from hgr_tf.groups import Groups, NestedLists
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
 from hgr_tf.losses.inputs import flat_float, flat_labels
 from hgr_tf.losses.level_losses import level_losses
-from hgr_tf.losses.list_shares import NORMALIZATIONS
-from hgr_tf.losses.listwise_loss import needs_of
+from hgr_tf.losses.list_shares import NORMALIZATIONS, Normalization
+from hgr_tf.losses.listwise_loss import Listwise, ListwiseLoss, needs_of
 from hgr_tf.losses.resolve_listwise import resolve_listwise
+
+LevelWeights: TypeAlias = (
+    float | Sequence[float] | Literal["uncertainty"] | UncertaintyWeighting
+)
+"""A total, one weight for each level, or learned ones."""
 
 
 class GroupwiseLossOutput(NamedTuple):
@@ -45,13 +53,13 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        num_levels,
-        listwise,
-        level_weights,
-        normalization,
-        global_batch,
-        **kwargs,
-    ):
+        num_levels: int,
+        listwise: Listwise | Sequence[Listwise],
+        level_weights: LevelWeights,
+        normalization: Normalization,
+        global_batch: bool,
+        **kwargs: Any,
+    ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**{"autocast": False, **kwargs})
         check_choice("normalization", normalization, NORMALIZATIONS)
@@ -59,13 +67,13 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         self.level_weights = level_weights
         self.normalization = normalization
         self.global_batch = global_batch
-        several = isinstance(listwise, list | tuple)
-        if several and len(listwise) != num_levels:
+        each = listwise if isinstance(listwise, list | tuple) else [listwise]
+        if each is listwise and len(each) != num_levels:
             raise ValueError(
-                f"`listwise` must be one loss or {num_levels}, got {len(listwise)}"
+                f"`listwise` must be one loss or {num_levels}, got {len(each)}"
             )
         # A loss that several levels share is computed once.
-        losses = _resolve_each(listwise if several else [listwise])
+        losses = _resolve_each(each)
         self._losses_of_levels = losses
         self._fixed_weights, self._uncertainty = None, None
         if isinstance(level_weights, str):
@@ -90,13 +98,13 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
 
     def call(
         self,
-        labels,
-        logits,
-        codes=None,
-        sample_weight=None,
-        user_ids=None,
-        training=False,
-    ):
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        codes: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
+        user_ids: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """The weighted sum of the level losses, a float32 scalar."""
         return self.compute(
             labels, logits, codes, sample_weight, user_ids, training
@@ -104,14 +112,14 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
 
     def compute(
         self,
-        labels,
-        logits,
-        codes=None,
-        sample_weight=None,
-        user_ids=None,
-        training=False,
-        started=True,
-    ):
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        codes: tf.Tensor | None = None,
+        sample_weight: tf.Tensor | None = None,
+        user_ids: tf.Tensor | None = None,
+        training: bool = False,
+        started: tf.Tensor | bool = True,
+    ) -> GroupwiseLossOutput:
         """The loss with its levels and their occupancy.
 
         Takes what `call` takes, and `started`, a bool: uncertainty weights wait
@@ -127,14 +135,14 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
 
     def compute_flat(
         self,
-        labels,
-        logits,
-        weights=None,
-        codes=None,
-        user_ids=None,
-        training=False,
-        started=True,
-    ):
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        weights: tf.Tensor | None = None,
+        codes: tf.Tensor | None = None,
+        user_ids: tf.Tensor | None = None,
+        training: bool = False,
+        started: tf.Tensor | bool = True,
+    ) -> GroupwiseLossOutput:
         """`compute` of rows that `losses.inputs` has flattened and masked."""
         if self.global_batch:
             labels, weights, codes, user_ids = (
@@ -159,17 +167,25 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
             occupancy=occupancy,
         )
 
-    def _group(self, labels, codes, user_ids):
+    def _group(
+        self, labels: tf.Tensor, codes: tf.Tensor | None, user_ids: tf.Tensor | None
+    ) -> Groups:
         raise NotImplementedError
 
-    def _weigh(self, losses, occupancy, started, training):
+    def _weigh(
+        self,
+        losses: tf.Tensor,
+        occupancy: tf.Tensor,
+        started: tf.Tensor | bool,
+        training: bool,
+    ) -> tf.Tensor:
         if self._uncertainty is None:
             return tf.tensordot(losses, tf.constant(self._fixed_weights), 1)
         return self._uncertainty(
             losses, occupancy > 0, started=started, training=training
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments that all groupwise losses take."""
         weights = self.level_weights
         if isinstance(weights, UncertaintyWeighting):
@@ -185,10 +201,10 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> GroupwiseLossBase:
         """Makes the loss from `get_config`, serialized or not."""
 
-        def plain(item):
+        def plain(item: Any) -> Any:
             if isinstance(item, dict):
                 return tf.keras.utils.deserialize_keras_object(item)
             return item
@@ -200,7 +216,7 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         return cls(**{**config, "listwise": listwise, "level_weights": weights})
 
 
-def _resolve_each(listwise):
+def _resolve_each(listwise: Sequence[Any]) -> tuple[ListwiseLoss, ...]:
     resolved = {}
     keys = [item if isinstance(item, str) else id(item) for item in listwise]
     for key, item in zip(keys, listwise, strict=True):
@@ -209,7 +225,7 @@ def _resolve_each(listwise):
     return tuple(resolved[key] for key in keys)
 
 
-def _serialized(listwise):
+def _serialized(listwise: Listwise | Sequence[Listwise]) -> Any:
     if isinstance(listwise, list | tuple):
         return [_serialized(item) for item in listwise]
     if isinstance(listwise, str):
@@ -217,7 +233,7 @@ def _serialized(listwise):
     return tf.keras.utils.serialize_keras_object(listwise)
 
 
-def _weights_of_no_scale(labels, weights):
+def _weights_of_no_scale(labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Weights over the geometric mean of those of the positives.
 
     Weights of another scale move no gradient of a level's loss, but add the
@@ -229,13 +245,15 @@ def _weights_of_no_scale(labels, weights):
     return weights * tf.exp(-tf.math.divide_no_nan(tf.reduce_sum(logs), total))
 
 
-def check_choice(name, value, choices):
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Raises `ValueError` unless `value` is one of `choices`."""
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {choices}, got {value!r}")
 
 
-def _fixed_weights(level_weights, num_levels):
+def _fixed_weights(
+    level_weights: float | Sequence[float], num_levels: int
+) -> np.ndarray:
     weights = np.asarray(level_weights, np.float32)
     if weights.ndim == 0:
         weights = np.full(num_levels, weights / num_levels, np.float32)

@@ -1,11 +1,17 @@
 """HierarchicalGroupwiseLoss: a listwise loss inside the groups of every level."""
 
-from numbers import Integral
+from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
-from hgr_tf.groups import prefix_groups
-from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
+from hgr_tf.groups import Groups, prefix_groups
+from hgr_tf.losses.groupwise_loss import GroupwiseLossBase, LevelWeights
+from hgr_tf.losses.list_shares import Normalization
+from hgr_tf.losses.listwise_loss import Listwise
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -72,15 +78,15 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
 
     def __init__(
         self,
-        num_levels,
-        listwise="list_ce",
-        level_weights=0.3,
-        normalization="positive",
-        user_level=False,
-        global_batch=False,
-        **kwargs,
-    ):
-        if not isinstance(num_levels, Integral) or num_levels < 1:
+        num_levels: int,
+        listwise: Listwise | Sequence[Listwise] = "list_ce",
+        level_weights: LevelWeights = 0.3,
+        normalization: Normalization = "positive",
+        user_level: bool = False,
+        global_batch: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(num_levels, int | np.integer) or num_levels < 1:
             raise ValueError(f"`num_levels` must be a positive int, got {num_levels}")
         super().__init__(
             num_levels + bool(user_level),
@@ -94,11 +100,13 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         self.user_level = user_level
 
     @property
-    def by_user(self):
+    def by_user(self) -> bool:
         """Whether `user_ids` are needed."""
         return self.user_level
 
-    def _group(self, labels, codes, user_ids):
+    def _group(
+        self, labels: tf.Tensor, codes: tf.Tensor | None, user_ids: tf.Tensor | None
+    ) -> Groups:
         shape = None if codes is None else tf.convert_to_tensor(codes).shape
         if shape is None or shape[1:] != (self.num_levels,):
             raise ValueError(f"`codes` must be [batch, {self.num_levels}], got {shape}")
@@ -107,7 +115,7 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         users = user_ids if self.user_level else None
         return prefix_groups(codes, users)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {
             **super().get_config(),

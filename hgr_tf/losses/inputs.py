@@ -7,13 +7,15 @@ import tensorflow as tf
 from hgr_tf.input_checks import check_labels, check_weights
 
 
-def flat_float(values) -> tf.Tensor:
+def flat_float(values: tf.Tensor) -> tf.Tensor:
     """Any tensor-like as a flat float32 tensor."""
     return tf.reshape(tf.cast(values, tf.float32), [-1])
 
 
 def flat_labels(
-    labels, sample_weight=None, highest: float | None = None
+    labels: tf.Tensor,
+    sample_weight: tf.Tensor | None = None,
+    highest: float | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Labels and weights as float32 [batch]; a label of weight 0 becomes 0.
 

@@ -7,7 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.list_rows import ListRows, losses_of_rows
+from hgr_tf.losses.listwise_loss import SharesOf
 from hgr_tf.losses.tfr_adapter import is_loss_of
 
 _SUM = ("sum",)
@@ -35,7 +37,7 @@ class KerasRsAdapter:
         ValueError: The reduction is "none", or Keras is not Keras 3.
     """
 
-    def __init__(self, loss: Any):
+    def __init__(self, loss: Any) -> None:
         if loss.reduction not in (*_SUM, *_MEAN, *_WEIGHTED_MEAN):
             raise ValueError(
                 "`listwise` must be a loss that is reduced to one value, got "
@@ -48,11 +50,17 @@ class KerasRsAdapter:
         """Whether `loss` is an instance of a ranking loss of keras-rs."""
         return KERAS_3 and is_loss_of("keras_rs", loss)
 
-    def __call__(self, lists, labels, logits, shares_of):
+    def __call__(
+        self,
+        lists: NestedLists,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        shares_of: SharesOf,
+    ) -> list[tf.Tensor]:
         """The loss of every level, the deepest first."""
         return losses_of_rows(self._compute, lists, labels, logits, "keras-rs")
 
-    def _compute(self, rows: ListRows):
+    def _compute(self, rows: ListRows) -> tf.Tensor:
         labels = rows.labels.to_tensor(_PADDING)
         values = self.loss.call(labels, rows.logits.to_tensor())
         if values.shape.rank == 1:

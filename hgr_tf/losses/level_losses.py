@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from hgr_tf.groups import NestedLists, two_classes
-from hgr_tf.losses.list_shares import list_shares
+from hgr_tf.losses.list_shares import Normalization, list_shares
 from hgr_tf.losses.listwise_loss import ListwiseLoss, needs_of
 
 
@@ -14,7 +16,7 @@ def level_losses(
     lists: NestedLists,
     labels: tf.Tensor,
     logits: tf.Tensor,
-    normalization: str = "positive",
+    normalization: Normalization = "positive",
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes the loss of every level, and its occupancy.
 
@@ -39,7 +41,7 @@ def level_losses(
     ]
     occupancy = tf.math.divide_no_nan(tf.stack(listed), tf.reduce_sum(sizes[0]))
 
-    def shares_of(targets):
+    def shares_of(targets: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         return [
             list_shares(*level, normalization)
             for level in zip(targets, sizes, valid, strict=True)

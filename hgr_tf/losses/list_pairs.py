@@ -25,7 +25,7 @@ class ListPairs:
         lists: `NestedLists` of the batch.
     """
 
-    def __init__(self, lists: NestedLists):
+    def __init__(self, lists: NestedLists) -> None:
         ids = lists.groups.level_ids()[::-1]
         order = lists.groups.nested_order()
         self._size = tf.size(order)
@@ -65,11 +65,11 @@ class ListPairs:
         arranged = [self._arrange(tf.stop_gradient(value)) for value in values]
         shape = [num_results, self._levels, self._tile]
 
-        def rows(block):
+        def rows(block: tf.Tensor) -> tf.Tensor:
             ids = self._cut(self._ids, block)[..., :, None]
             of_rows = tuple(self._cut(value, block)[..., :, None] for value in arranged)
 
-            def add(column, sums):
+            def add(column: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
                 same = ids == self._cut(self._ids, column)[..., None, :]
                 same &= ids >= 0
                 cut = [self._cut(value, column) for value in arranged]
@@ -91,7 +91,7 @@ class ListPairs:
         sums = tf.reshape(sums, [*shape[:2], self._blocks * self._tile])
         return tf.unstack(tf.gather(sums, self._inverse, axis=2))
 
-    def _bands(self, sorted_ids):
+    def _bands(self, sorted_ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """First and last block of columns that each block of rows has pairs in."""
         size = self._size
         changes = tf.cast(sorted_ids[1:] != sorted_ids[:-1], tf.int32)
@@ -107,14 +107,14 @@ class ListPairs:
         last = tf.gather(ends, tf.gather(runs, tf.maximum(last_rows, 0))) // self._tile
         return first, last
 
-    def _arrange(self, values, fill=0):
+    def _arrange(self, values: tf.Tensor, fill: float = 0) -> tf.Tensor:
         """Values [..., batch] in the order of the lists, padded to whole tiles."""
         values = tf.gather(values, self._order, axis=-1)
         missing = self._blocks * self._tile - self._size
         paddings = [[0, 0]] * (values.shape.rank - 1) + [[0, missing]]
         return tf.pad(values, paddings, constant_values=fill)
 
-    def _cut(self, values, block):
+    def _cut(self, values: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
         """Tile number `block` of [..., padded] values."""
         leading = values.shape[:-1].as_list()
         begin = [0] * len(leading) + [block * self._tile]

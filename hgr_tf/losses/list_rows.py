@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -68,7 +68,12 @@ def losses_of_rows(
     ]
 
 
-def _level_loss(compute, ids, is_list, columns):
+def _level_loss(
+    compute: Callable[[ListRows], tf.Tensor],
+    ids: tf.Tensor,
+    is_list: tf.Tensor,
+    columns: Sequence[tf.Tensor],
+) -> tf.Tensor:
     weights = columns[-1]
     kept = tf.where(tf.gather(is_list, ids) & (weights > 0))[:, 0]
     order = tf.gather(kept, tf.argsort(tf.gather(ids, kept), stable=True))
@@ -80,7 +85,7 @@ def _level_loss(compute, ids, is_list, columns):
     spare = tf.where(nothing, 2, 0)
     rows = tf.concat([rows, tf.zeros([spare], tf.int32)], axis=0)
 
-    def ragged(values):
+    def ragged(values: tf.Tensor) -> tf.RaggedTensor:
         values = tf.concat(
             [tf.gather(values, order), tf.constant(_STAND_IN)[:spare]], axis=0
         )

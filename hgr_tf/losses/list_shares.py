@@ -1,11 +1,18 @@
 """How the lists of a level are averaged into the loss of the level."""
 
+from __future__ import annotations
+
+from typing import Literal
+
 import tensorflow as tf
 
+Normalization = Literal["positive", "list", "sample"]
 NORMALIZATIONS = ("positive", "list", "sample")
 
 
-def list_shares(targets, sizes, valid, normalization):
+def list_shares(
+    targets: tf.Tensor, sizes: tf.Tensor, valid: tf.Tensor, normalization: Normalization
+) -> tf.Tensor:
     """What a unit of target mass counts for in each group of a level.
 
     The loss of a level is sum_G c_G loss(G) / sum_G c_G, with loss(G) a mean over
@@ -29,6 +36,6 @@ def list_shares(targets, sizes, valid, normalization):
     return tf.math.divide_no_nan(shares, targets)
 
 
-def weighted_total(sums, shares):
+def weighted_total(sums: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
     """sum_G shares_G sums_G, where sums of share 0 may be anything, NaN too."""
     return tf.reduce_sum(tf.math.multiply_no_nan(sums, shares))

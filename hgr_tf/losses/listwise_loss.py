@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import tensorflow as tf
 
@@ -61,6 +61,10 @@ class ListwiseLoss(Protocol):
         ...
 
 
+Listwise: TypeAlias = str | ListwiseLoss | tf.keras.losses.Loss
+"""A name, a loss of your own, or an instance of another package's loss."""
+
+
 class Needs(NamedTuple):
     """What a listwise loss asks of those who call it.
 
@@ -101,8 +105,9 @@ def listwise_loss(
             raise ValueError(
                 f"`name` must be free, got {name!r}, the name of {_origin(known)}"
             )
-        loss.needs = Needs(clipped_labels, fixed_level_weights)
-        _REGISTERED[name] = loss() if isinstance(loss, type) else loss
+        decorated: Any = loss
+        decorated.needs = Needs(clipped_labels, fixed_level_weights)
+        _REGISTERED[name] = decorated() if isinstance(loss, type) else decorated
         return loss
 
     return register
@@ -131,6 +136,6 @@ def _all_registered() -> dict[str, ListwiseLoss]:
     return _REGISTERED
 
 
-def _origin(loss) -> str:
-    named = loss if hasattr(loss, "__qualname__") else type(loss)
+def _origin(loss: object) -> str:
+    named: Any = loss if hasattr(loss, "__qualname__") else type(loss)
     return f"{named.__module__}:{named.__qualname__}"

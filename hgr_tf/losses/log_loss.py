@@ -7,7 +7,9 @@ import tensorflow as tf
 from hgr_tf.losses.inputs import flat_float, flat_labels
 
 
-def log_loss(labels, logits, sample_weight=None) -> tf.Tensor:
+def log_loss(
+    labels: tf.Tensor, logits: tf.Tensor, sample_weight: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mean over the batch of the weighted binary cross entropy.
 
     1 / B sum_i w_i ( -y_i log p_i - (1 - y_i) log(1 - p_i) ),  p = sigmoid(s)
@@ -28,7 +30,9 @@ def log_loss(labels, logits, sample_weight=None) -> tf.Tensor:
     return flat_log_loss(labels, flat_float(logits), weights)
 
 
-def flat_log_loss(labels, logits, weights=None) -> tf.Tensor:
+def flat_log_loss(
+    labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
     """`log_loss` of rows that `flat_labels` and `flat_float` have prepared."""
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
     if weights is not None:
@@ -37,7 +41,9 @@ def flat_log_loss(labels, logits, weights=None) -> tf.Tensor:
     return tf.math.divide_no_nan(tf.reduce_sum(losses), rows)
 
 
-def mean_weight(labels, weights=None) -> tuple[tf.Tensor, tf.Tensor | float]:
+def mean_weight(
+    labels: tf.Tensor, weights: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor | float]:
     """What turns `flat_log_loss`, a mean over the rows, into a weighted mean.
 
     Returns:

@@ -22,7 +22,7 @@ class OrderedLists:
         labels: float32 [batch].
     """
 
-    def __init__(self, lists: NestedLists, labels: tf.Tensor):
+    def __init__(self, lists: NestedLists, labels: tf.Tensor) -> None:
         ids = lists.groups.level_ids()[::-1]
         by_label = tf.argsort(labels, stable=True)
         orders = []
@@ -57,12 +57,14 @@ class OrderedLists:
         """As `log_sum_of_lower`, over the higher labels."""
         return self._log_sum(values, -1, self._list_ends, self._label_ends + 1)
 
-    def _log_sum(self, values, direction, limits, read_at):
+    def _log_sum(
+        self, values: tf.Tensor, direction: int, limits: tf.Tensor, read_at: tf.Tensor
+    ) -> tf.Tensor:
         values = tf.broadcast_to(values, tf.shape(self._order))
         values = tf.gather(values, self._order, batch_dims=1)
         longest = tf.reduce_max(self._list_ends - self._list_starts)
 
-        def add(reach, sums):
+        def add(reach: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             sources = self._positions - direction * reach
             is_inside = direction * (sources - limits) >= 0
             sources = tf.where(is_inside, sources, 0)
@@ -75,7 +77,7 @@ class OrderedLists:
         found = tf.where(is_inside, found, NOTHING)
         return tf.gather(found, self._inverse, batch_dims=1)
 
-    def _ends_of_runs(self, changes):
+    def _ends_of_runs(self, changes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """First and last position of the run of each, [levels, batch]."""
         levels, size = tf.unstack(tf.shape(self._order))
         first = tf.zeros([levels, tf.minimum(size, 1)], tf.int32)
@@ -88,5 +90,5 @@ class OrderedLists:
         return tf.gather(starts, runs), tf.gather(ends, runs)
 
 
-def _log_add(a, b):
+def _log_add(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     return tf.maximum(a, b) + tf.math.log1p(tf.exp(-tf.abs(a - b)))

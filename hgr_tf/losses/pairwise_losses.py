@@ -46,21 +46,29 @@ def mean_logistic_losses(
     targets = lists.sum(lists.weigh(labels))
     masses = [t * s for t, s in zip(targets, shares_of(targets), strict=True)]
 
-    def pair_weights(row, column):
+    def pair_weights(
+        row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+    ) -> tf.Tensor:
         return row[1] * column[1] * factor(row[_OWN:], column[_OWN:])
 
-    def losses_and_weights(row, column):
+    def losses_and_weights(
+        row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         weight = tf.where(row[0] > column[0], pair_weights(row, column), 0.0)
         return weight * tf.math.softplus(column[2] - row[2]), weight
 
-    def slopes(row, column):
+    def slopes(
+        row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+    ) -> list[tf.Tensor]:
         # Both samples of a pair feel its loss.
         order = tf.sign(row[0] - column[0])
         slope = -order * tf.sigmoid(order * (column[2] - row[2]))
         return [slope * pair_weights(row, column)]
 
     @tf.custom_gradient
-    def losses_of(logits):
+    def losses_of(
+        logits: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
         values = [*own, logits, *columns]
         sums = pairs.sum(losses_and_weights, values, 2)
         losses, weights = (sum_by_list(lists, each) for each in sums)
@@ -69,7 +77,7 @@ def mean_logistic_losses(
             for loss, weight, mass in zip(losses, weights, masses, strict=True)
         ]
 
-        def gradient(*upstreams):
+        def gradient(*upstreams: tf.Tensor) -> tf.Tensor:
             scales = [
                 tf.math.divide_no_nan(upstream * mass, weight)
                 for upstream, mass, weight in zip(

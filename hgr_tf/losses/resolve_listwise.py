@@ -38,7 +38,7 @@ def resolve_listwise(listwise: Any) -> ListwiseLoss:
     raise ValueError(_message(listwise))
 
 
-def _by_key(name):
+def _by_key(name: str) -> tf.keras.losses.Loss:
     try:
         return tfr_loss(name)
     except ImportError as error:
@@ -47,7 +47,7 @@ def _by_key(name):
         raise ValueError(_message(name)) from error
 
 
-def _message(listwise):
+def _message(listwise: object) -> str:
     near = []
     if isinstance(listwise, str):
         near = difflib.get_close_matches(listwise, listwise_names(), 1)

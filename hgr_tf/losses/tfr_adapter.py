@@ -6,8 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.list_rows import ListRows, losses_of_rows
-from hgr_tf.losses.listwise_loss import Needs
+from hgr_tf.losses.listwise_loss import Needs, SharesOf
 
 _HINT = (
     "{key!r} is none of hgr_tf's own losses; those of tensorflow-ranking need "
@@ -30,7 +31,7 @@ class TfrAdapter:
 
     needs = Needs(fixed_level_weights=True)
 
-    def __init__(self, loss: tf.keras.losses.Loss):
+    def __init__(self, loss: tf.keras.losses.Loss) -> None:
         if not getattr(loss, "_ragged", False):
             raise ValueError(f"`listwise` must be made with ragged=True, got {loss}")
         if type(loss).__name__ == "OrdinalLoss":
@@ -45,7 +46,13 @@ class TfrAdapter:
         """Whether `loss` is an instance of a tensorflow-ranking Keras loss."""
         return is_loss_of("tensorflow_ranking", loss)
 
-    def __call__(self, lists, labels, logits, shares_of):
+    def __call__(
+        self,
+        lists: NestedLists,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        shares_of: SharesOf,
+    ) -> list[tf.Tensor]:
         """The loss of every level, the deepest first."""
         # Keras asks for a reduction under a strategy, except of losses that, as here,
         # are averaged over the replicas; `compile` tells it so in the same way.
@@ -54,7 +61,7 @@ class TfrAdapter:
             self._compute, lists, labels, logits, "tensorflow-ranking"
         )
 
-    def _compute(self, rows: ListRows):
+    def _compute(self, rows: ListRows) -> tf.Tensor:
         return self.loss(rows.labels, rows.logits, sample_weight=rows.weights)
 
 

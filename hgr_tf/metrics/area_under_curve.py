@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import undefined
@@ -26,7 +28,9 @@ class AreaUnderCurve(tf.keras.metrics.AUC):
         1.0
     """
 
-    def __init__(self, num_thresholds: int = 1000, name: str = "auc", **kwargs):
+    def __init__(
+        self, num_thresholds: int = 1000, name: str = "auc", **kwargs: Any
+    ) -> None:
         super().__init__(num_thresholds=num_thresholds, name=name, **kwargs)
 
     def result(self) -> tf.Tensor:

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import check_positive, first_codes, flat_weights
@@ -14,7 +18,9 @@ class CodeCounts(SummingMetric):
         dtype: Dtype of the result; counts are float64 whatever it is.
     """
 
-    def __init__(self, codebook_size, level, name, dtype):
+    def __init__(
+        self, codebook_size: int, level: int, name: str, dtype: str | None
+    ) -> None:
         check_positive("codebook_size", codebook_size)
         check_positive("level", level)
         super().__init__(name=name, dtype=dtype)
@@ -22,7 +28,9 @@ class CodeCounts(SummingMetric):
         self.level = level
         self._counts = self._add_sum("counts", (codebook_size,))
 
-    def update_state(self, codes, sample_weight=None):
+    def update_state(
+        self, codes: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -38,7 +46,7 @@ class CodeCounts(SummingMetric):
             tf.math.unsorted_segment_sum(weights, codes, self.codebook_size)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {
             "codebook_size": self.codebook_size,

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import tensorflow as tf
 
 from hgr_tf.metrics.code_counts import CodeCounts
@@ -22,10 +24,16 @@ class CodebookUsage(CodeCounts):
         0.5
     """
 
-    def __init__(self, codebook_size, level=1, name="codebook_usage", dtype=None):
+    def __init__(
+        self,
+        codebook_size: int,
+        level: int = 1,
+        name: str = "codebook_usage",
+        dtype: str | None = None,
+    ) -> None:
         super().__init__(codebook_size, level, name, dtype)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The share, a scalar between 0 and 1."""
         used = tf.cast(tf.convert_to_tensor(self._counts) > 0, tf.float64)
         return tf.cast(tf.reduce_mean(used), self.dtype)

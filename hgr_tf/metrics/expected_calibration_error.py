@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import flat_batch, ratio
@@ -39,7 +43,13 @@ class ExpectedCalibrationError(SummingMetric):
     Analysis for Natural Language Processing Models", EMNLP 2015.
     """
 
-    def __init__(self, num_bins=15, binning="equal_width", name="ece", dtype=None):
+    def __init__(
+        self,
+        num_bins: int = 15,
+        binning: Literal["equal_width", "equal_mass"] = "equal_width",
+        name: str = "ece",
+        dtype: str | None = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         if not 1 <= num_bins <= _GRID_CELLS:
             raise ValueError(
@@ -53,7 +63,12 @@ class ExpectedCalibrationError(SummingMetric):
         self._weights = self._add_sum("weights", (self._cells,))
         self._gaps = self._add_sum("gaps", (self._cells,))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: tf.Tensor,
+        y_pred: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -75,10 +90,10 @@ class ExpectedCalibrationError(SummingMetric):
         self._weights.assign_add(self._by_cell(weights, cell))
         self._gaps.assign_add(self._by_cell(gaps, cell))
 
-    def _by_cell(self, values, cell):
+    def _by_cell(self, values: tf.Tensor, cell: tf.Tensor) -> tf.Tensor:
         return tf.math.unsorted_segment_sum(values, cell, self._cells)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The error, a scalar between 0 and 1; NaN without rows."""
         weights = tf.convert_to_tensor(self._weights)
         gaps = tf.convert_to_tensor(self._gaps)
@@ -89,7 +104,7 @@ class ExpectedCalibrationError(SummingMetric):
         error = ratio(tf.reduce_sum(tf.abs(gaps)), tf.reduce_sum(weights))
         return tf.cast(error, self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {
             "num_bins": self.num_bins,
@@ -97,7 +112,7 @@ class ExpectedCalibrationError(SummingMetric):
         }
 
 
-def _equal_mass_bins(weights, num_bins):
+def _equal_mass_bins(weights: tf.Tensor, num_bins: int) -> tf.Tensor:
     """Bin of each cell: where the middle of its weight falls."""
     middle = tf.cumsum(weights) - weights / 2
     share = tf.math.divide_no_nan(middle, tf.reduce_sum(weights))

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import check_positive, ratio
@@ -23,7 +27,9 @@ class ExpiredCodes(SummingMetric):
         3.0
     """
 
-    def __init__(self, level=1, name="expired_codes", dtype=None):
+    def __init__(
+        self, level: int = 1, name: str = "expired_codes", dtype: str | None = None
+    ) -> None:
         check_positive("level", level)
         super().__init__(name=name, dtype=dtype)
         self.level = level
@@ -31,7 +37,9 @@ class ExpiredCodes(SummingMetric):
         self._count = self._add_sum("count")
         self._told = self._add_sum("told")
 
-    def update_state(self, expired, sample_weight=None):
+    def update_state(
+        self, expired: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
         """Takes the counts as they stand; they replace those before.
 
         Args:
@@ -50,10 +58,10 @@ class ExpiredCodes(SummingMetric):
         self._count.assign(tf.cast(expired[self.level - 1], tf.float64))
         self._told.assign(1.0)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The count, a scalar; NaN before the first update."""
         return tf.cast(ratio(self._count, self._told), self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {"level": self.level}

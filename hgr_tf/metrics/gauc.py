@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import flat_batch, ratio, same_size
@@ -49,7 +53,7 @@ class GroupAUC(tf.keras.metrics.Metric):
     KDD 2017, arXiv:1703.02091 (GAUC).
     """
 
-    def __init__(self, name="gauc", dtype=None):
+    def __init__(self, name: str = "gauc", dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self._rows = RowBuffer(
             {
@@ -61,7 +65,13 @@ class GroupAUC(tf.keras.metrics.Metric):
         )
         self._running = _RunningValue()
 
-    def update_state(self, y_true, y_pred, sample_weight=None, groups=None):
+    def update_state(
+        self,
+        y_true: tf.Tensor,
+        y_pred: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+        groups: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -87,11 +97,11 @@ class GroupAUC(tf.keras.metrics.Metric):
             }
         )
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The GAUC of the rows so far, a scalar. Sorts them all."""
         return tf.cast(_group_auc(**self._rows.rows()), self.dtype)
 
-    def running_result(self):
+    def running_result(self) -> tf.Tensor:
         """A result for progress bars, at a cost that stays in proportion.
 
         It is computed anew when the rows have grown by half since the last time,
@@ -107,7 +117,7 @@ class GroupAUC(tf.keras.metrics.Metric):
         )
         return tf.cast(value, self.dtype)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         """Forgets all rows."""
         self._rows.clear()
         self._running.clear()
@@ -119,12 +129,12 @@ class _RunningValue:
     Like the rows, its variables are not the metric's to save.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._rows = local_variable(tf.zeros([], tf.int64))
         self._value = local_variable(tf.constant(_NAN))
 
-    def at(self, rows, compute):
-        def renew():
+    def at(self, rows: tf.Tensor, compute: Callable[[], tf.Tensor]) -> tf.Tensor:
+        def renew() -> bool:
             self._rows.assign(rows)
             self._value.assign(compute())
             return True
@@ -133,12 +143,12 @@ class _RunningValue:
         tf.cond(2 * rows >= 3 * last_rows, renew, lambda: False)
         return tf.convert_to_tensor(self._value)
 
-    def clear(self):
+    def clear(self) -> None:
         self._rows.assign(tf.zeros([], tf.int64))
         self._value.assign(_NAN)
 
 
-def _flat_groups(groups):
+def _flat_groups(groups: tf.Tensor) -> tf.Tensor:
     if groups is None:
         raise ValueError(
             "`groups` must be the user of each row, [batch] integers, got None. "
@@ -151,7 +161,9 @@ def _flat_groups(groups):
     return tf.reshape(tf.cast(groups, tf.int64), [-1])
 
 
-def _group_auc(groups, scores, signed_weights):
+def _group_auc(
+    groups: tf.Tensor, scores: tf.Tensor, signed_weights: tf.Tensor
+) -> tf.Tensor:
     """The algorithm of `hgr_tf.metrics.group_auc`, in TensorFlow."""
     by_score = tf.argsort(scores, stable=True)
     by_group = tf.argsort(tf.gather(groups, by_score), stable=True)
@@ -181,9 +193,9 @@ def _group_auc(groups, scores, signed_weights):
     return tf.where(has_nan, _NAN, tf.cast(gauc, tf.float32))
 
 
-def _differs_from_previous(column):
+def _differs_from_previous(column: tf.Tensor) -> tf.Tensor:
     return tf.concat([tf.ones_like(column[:1], tf.bool), column[1:] != column[:-1]], 0)
 
 
-def _segment_ids(starts):
+def _segment_ids(starts: tf.Tensor) -> tf.Tensor:
     return tf.cumsum(tf.cast(starts, tf.int32)) - 1

@@ -1,9 +1,17 @@
 """GAUC of arrays in memory, without TensorFlow."""
 
+from __future__ import annotations
+
 import numpy as np
+import numpy.typing as npt
 
 
-def group_auc(labels, scores, groups, sample_weight=None):
+def group_auc(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+) -> float:
     r"""GAUC: the impression-weighted mean of each group's own AUC.
 
     $$
@@ -39,7 +47,12 @@ def group_auc(labels, scores, groups, sample_weight=None):
     Source: Zhu et al., "Optimized Cost per Click in Taobao Display Advertising",
     KDD 2017, arXiv:1703.02091 (GAUC).
     """
-    labels, scores, groups, weights = _columns(labels, scores, groups, sample_weight)
+    return _group_auc(*_columns(labels, scores, groups, sample_weight))
+
+
+def _group_auc(
+    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, weights: np.ndarray
+) -> float:
     if not len(scores):
         return float("nan")
     if np.isnan(scores).any():
@@ -69,29 +82,30 @@ def group_auc(labels, scores, groups, sample_weight=None):
     return float(np.average(auc, weights=(positives + negatives)[both]))
 
 
-def _columns(labels, scores, groups, sample_weight):
-    labels, scores, groups = (
-        np.asarray(column).reshape(-1) for column in (labels, scores, groups)
-    )
-    if sample_weight is None:
-        weights = np.ones(len(scores))
-    else:
+def _columns(
+    labels: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    groups: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    columns = [np.asarray(column).reshape(-1) for column in (labels, scores, groups)]
+    weights = np.ones(len(columns[1]))
+    if sample_weight is not None:
         weights = np.asarray(sample_weight, "float64").reshape(-1)
-    lengths = [len(column) for column in (labels, scores, groups, weights)]
+    columns.append(weights)
+    lengths = [len(column) for column in columns]
     if len(set(lengths)) > 1:
         raise ValueError(
             "`labels`, `scores`, `groups` and `sample_weight` must have one length, "
             f"got {lengths}."
         )
     counts = weights != 0  # rows of weight 0 are as if they were not there
-    labels, scores, groups, weights = (
-        column[counts] for column in (labels, scores, groups, weights)
-    )
-    for name, column in (("sample_weight", weights), ("labels", labels)):
+    kept = [column[counts] for column in columns]
+    for name, column in (("sample_weight", kept[3]), ("labels", kept[0])):
         if not (column >= 0).all():
             raise ValueError(f"`{name}` must be at least 0, got {column.min()}.")
-    return labels, scores, groups, weights
+    return kept[0], kept[1], kept[2], kept[3]
 
 
-def _differs_from_previous(column):
+def _differs_from_previous(column: np.ndarray) -> np.ndarray:
     return np.concatenate(([True], column[1:] != column[:-1]))

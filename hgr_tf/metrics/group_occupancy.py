@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.groups import group_statistics, prefix_groups
@@ -28,14 +32,21 @@ class GroupOccupancy(SummingMetric):
         0.5
     """
 
-    def __init__(self, level=1, name="group_occupancy", dtype=None):
+    def __init__(
+        self, level: int = 1, name: str = "group_occupancy", dtype: str | None = None
+    ) -> None:
         check_positive("level", level)
         super().__init__(name=name, dtype=dtype)
         self.level = level
         self._listed = self._add_sum("listed")
         self._samples = self._add_sum("samples")
 
-    def update_state(self, y_true, codes, sample_weight=None):
+    def update_state(
+        self,
+        y_true: tf.Tensor,
+        codes: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -55,10 +66,10 @@ class GroupOccupancy(SummingMetric):
         self._listed.assign_add(tf.cast(occupancy, tf.float64) * samples)
         self._samples.assign_add(samples)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The share, a scalar between 0 and 1; NaN without rows."""
         return tf.cast(ratio(self._listed, self._samples), self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {"level": self.level}

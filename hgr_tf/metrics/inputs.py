@@ -8,7 +8,12 @@ from hgr_tf.input_checks import check_labels, check_weights
 from hgr_tf.losses.inputs import flat_float
 
 
-def flat_batch(y_true, y_pred, sample_weight=None, highest: float | None = None):
+def flat_batch(
+    y_true: tf.Tensor,
+    y_pred: tf.Tensor,
+    sample_weight: tf.Tensor | None = None,
+    highest: float | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Labels, predictions and weights as float32 [batch] tensors.
 
     Rows of weight 0 get label and prediction 0, whatever they had: they are as if
@@ -37,7 +42,7 @@ def flat_batch(y_true, y_pred, sample_weight=None, highest: float | None = None)
     return check_labels(y_true, highest), y_pred, weights
 
 
-def same_size(name, values, y_pred):
+def same_size(name: str, values: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """The flat `values`, checked to have one value for each prediction."""
     sizes = values.shape[0], y_pred.shape[0]
     if None in sizes:
@@ -56,7 +61,7 @@ def same_size(name, values, y_pred):
     return values
 
 
-def first_codes(codes, level):
+def first_codes(codes: tf.Tensor, level: int) -> tf.Tensor:
     """The codes of the first `level` levels, int32 [batch, level].
 
     Raises:
@@ -71,26 +76,26 @@ def first_codes(codes, level):
     return codes[:, :level]
 
 
-def flat_weights(sample_weight, like):
+def flat_weights(sample_weight: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
     """Weights as a float64 [batch] tensor; ones when there are none."""
     if sample_weight is None:
         return tf.ones_like(like, tf.float64)
     return tf.cast(check_weights(flat_float(sample_weight)), tf.float64)
 
 
-def ratio(numerator, denominator):
+def ratio(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:
     """Returns numerator / denominator; NaN, "undefined", where the denominator is 0."""
     numerator, denominator = map(tf.convert_to_tensor, (numerator, denominator))
     quotient = tf.math.divide_no_nan(numerator, denominator)
     return tf.where(tf.equal(denominator, 0), undefined(quotient), quotient)
 
 
-def undefined(like):
+def undefined(like: tf.Tensor) -> tf.Tensor:
     """NaN, of a tensor's dtype."""
     return tf.constant(float("nan"), like.dtype)
 
 
-def check_positive(name, value):
+def check_positive(name: str, value: object) -> None:
     """Refuses a constructor argument that is not an int above 0."""
     if not isinstance(value, int) or value < 1:
         raise ValueError(f"`{name}` must be an int of at least 1, got {value!r}.")

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import tensorflow as tf
 
 from hgr_tf.metrics.code_counts import CodeCounts
@@ -31,10 +33,16 @@ class Perplexity(CodeCounts):
     NeurIPS 2017 (as its published code reports it).
     """
 
-    def __init__(self, codebook_size, level=1, name="perplexity", dtype=None):
+    def __init__(
+        self,
+        codebook_size: int,
+        level: int = 1,
+        name: str = "perplexity",
+        dtype: str | None = None,
+    ) -> None:
         super().__init__(codebook_size, level, name, dtype)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The perplexity, a scalar between 0 and codebook_size."""
         counts = tf.convert_to_tensor(self._counts)
         total = tf.reduce_sum(counts)

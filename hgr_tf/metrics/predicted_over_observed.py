@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import flat_batch, ratio
@@ -29,12 +31,17 @@ class PredictedOverObserved(SummingMetric):
     Facebook", ADKDD 2014, section 2 (there: calibration).
     """
 
-    def __init__(self, name="pcoc", dtype=None):
+    def __init__(self, name: str = "pcoc", dtype: str | None = None) -> None:
         super().__init__(name=name, dtype=dtype)
         self._predicted = self._add_sum("predicted")
         self._observed = self._add_sum("observed")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self,
+        y_true: tf.Tensor,
+        y_pred: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -52,6 +59,6 @@ class PredictedOverObserved(SummingMetric):
         self._predicted.assign_add(predicted)
         self._observed.assign_add(observed)
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The ratio, a scalar."""
         return tf.cast(ratio(self._predicted, self._observed), self.dtype)

@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.metrics.inputs import flat_weights, ratio
@@ -30,13 +34,23 @@ class QuantizationError(SummingMetric):
         2.0
     """
 
-    def __init__(self, relative=False, name="quantization_error", dtype=None):
+    def __init__(
+        self,
+        relative: bool = False,
+        name: str = "quantization_error",
+        dtype: str | None = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.relative = relative
         self._error = self._add_sum("error")
         self._scale = self._add_sum("scale")
 
-    def update_state(self, embeddings, decoded, sample_weight=None):
+    def update_state(
+        self,
+        embeddings: tf.Tensor,
+        decoded: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -56,10 +70,10 @@ class QuantizationError(SummingMetric):
         self._error.assign_add(tf.reduce_sum(errors))
         self._scale.assign_add(tf.reduce_sum(scale))
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         """The error, a scalar; NaN without rows."""
         return tf.cast(ratio(self._error, self._scale), self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return super().get_config() | {"relative": self.relative}

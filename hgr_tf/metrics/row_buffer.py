@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 import tensorflow as tf
 
 from hgr_tf.compat import under_xla
@@ -20,14 +24,14 @@ class RowBuffer:
         dtypes: Column name -> dtype.
     """
 
-    def __init__(self, dtypes):
+    def __init__(self, dtypes: Mapping[str, tf.DType]) -> None:
         self._columns = {
             name: local_variable(tf.zeros([_INITIAL_CAPACITY], dtype), shape=[None])
             for name, dtype in dtypes.items()
         }
         self._count = local_variable(tf.zeros([], tf.int64))
 
-    def append(self, columns):
+    def append(self, columns: Mapping[str, tf.Tensor]) -> None:
         """Adds a batch: column name -> [batch] tensor of the column's dtype.
 
         Raises:
@@ -50,7 +54,7 @@ class RowBuffer:
             )
         self._count.assign(end)
 
-    def rows(self):
+    def rows(self) -> dict[str, tf.Tensor]:
         """Column name -> [rows] tensor, in the order of their coming."""
         count = self.count()
         return {
@@ -58,16 +62,18 @@ class RowBuffer:
             for name, variable in self._columns.items()
         }
 
-    def count(self):
+    def count(self) -> tf.Tensor:
         """Number of rows, an int64 scalar."""
         return tf.convert_to_tensor(self._count)
 
-    def clear(self):
+    def clear(self) -> None:
         """Forgets the rows and keeps the capacity: an epoch is like the last."""
         self._count.assign(tf.zeros([], tf.int64))
 
 
-def local_variable(value, shape=None):
+def local_variable(
+    value: tf.Tensor, shape: Sequence[int | None] | None = None
+) -> tf.Variable:
     """A variable that each replica keeps for itself, alike on all of them."""
     return tf.Variable(
         value,
@@ -78,13 +84,13 @@ def local_variable(value, shape=None):
     )
 
 
-def _reserve(variable, needed):
+def _reserve(variable: tf.Variable, needed: tf.Tensor) -> None:
     # The shape without the contents: a tensor of these would have to be copied
     # before the next assignment in place.
     shape = tf.raw_ops.VariableShape(input=variable.handle, out_type=tf.int64)
     capacity = shape[0]
 
-    def grow():
+    def grow() -> bool:
         room = tf.maximum(needed, 2 * capacity) - capacity
         contents = tf.convert_to_tensor(variable)
         variable.assign(tf.pad(contents, [[0, room]]))
@@ -93,7 +99,7 @@ def _reserve(variable, needed):
     tf.cond(needed > capacity, grow, lambda: False)
 
 
-def _refuse_xla():
+def _refuse_xla() -> None:
     if under_xla():
         raise NotImplementedError(
             "A metric that keeps every row cannot be compiled by XLA, which needs "

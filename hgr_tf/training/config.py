@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from hgr_tf.features.spec import describe
+from hgr_tf.features.strict_model import Strict
 from hgr_tf.training.imported import Imported
 from hgr_tf.training.method import MethodConfig
-from hgr_tf.training.rankers import AnyRanker, MlpConfig
+from hgr_tf.training.rankers import AnyRanker, DcnV2Config, DlrmConfig, MlpConfig
 from hgr_tf.training.run_metrics import SIGNS
+from hgr_tf.training.yaml_config import ConfigError, YamlConfig
+
+__all__ = [
+    "CheckpointsConfig",
+    "ConfigError",
+    "DataConfig",
+    "DcnV2Config",
+    "DlrmConfig",
+    "EarlyStopping",
+    "MlpConfig",
+    "RunConfig",
+    "TrainingConfig",
+]
 
 
-class ConfigError(ValueError):
-    """A config that cannot be used; the message names field and value."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Which prepared data to train on.
 
     Attributes:
@@ -49,7 +52,7 @@ class DataConfig(_Strict):
     memory_mb: int = Field(2048, ge=1)
 
 
-class EarlyStopping(_Strict):
+class EarlyStopping(Strict):
     """When to stop before the last epoch, keeping the best epoch's weights.
 
     Attributes:
@@ -79,7 +82,7 @@ class EarlyStopping(_Strict):
         return SIGNS.get(self.metric, 1 if self.mode == "max" else -1)
 
 
-class CheckpointsConfig(_Strict):
+class CheckpointsConfig(Strict):
     """When the state that an interrupted run goes on from is written.
 
     Attributes:
@@ -92,7 +95,7 @@ class CheckpointsConfig(_Strict):
     keep: int = Field(3, ge=1)
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """How to optimize.
 
     Attributes:
@@ -121,7 +124,7 @@ class TrainingConfig(_Strict):
     checkpoints: CheckpointsConfig = CheckpointsConfig()
 
 
-class RunConfig(_Strict):
+class RunConfig(YamlConfig):
     """Everything that decides a training run.
 
     Attributes:
@@ -151,57 +154,3 @@ class RunConfig(_Strict):
     training: TrainingConfig = TrainingConfig()
     metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)
-
-    def override(self, **values) -> RunConfig:
-        """Returns a copy with fields replaced, dots in their names as `__`.
-
-        Values of None are left out, so that command line options can be
-        passed as they are.
-
-        Raises:
-            ConfigError: A value is out of its range.
-        """
-        data = self.model_dump(mode="json")
-        for name, value in values.items():
-            if value is None:
-                continue
-            *sections, key = name.split("__")
-            target = data
-            for section in sections:
-                target = target[section]
-            target[key] = value
-        return self._validate(data, "options")
-
-    @classmethod
-    def from_yaml(cls, text: str, source: str = "config") -> RunConfig:
-        """Parses YAML text.
-
-        Raises:
-            ConfigError: Names every field that is wrong, what it must be and
-                what came.
-        """
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{source}: not YAML: {error}") from error
-        return cls._validate({} if data is None else data, source)
-
-    @classmethod
-    def load(cls, path: str | Path) -> RunConfig:
-        """Reads a YAML file; errors name the file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        return cls.from_yaml(text, source=str(path))
-
-    def to_yaml(self) -> str:
-        """YAML text that `from_yaml` reads back to an equal config."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-    @classmethod
-    def _validate(cls, data, source) -> RunConfig:
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error, cls)}") from error

@@ -15,19 +15,18 @@ from pydantic import (
 )
 
 from hgr_tf.features.embedding_options import EmbeddingOptions
+from hgr_tf.features.strict_model import Strict
 from hgr_tf.training.imported import Imported, import_object, is_imported
 
 Units = tuple[Annotated[int, Field(ge=1)], ...]
 
 
-class _RankerConfig(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _RankerConfig(Strict):
     embedding_dim: int = Field(16, ge=1)
     hidden_units: Units = (128, 64)
     dropout: float = Field(0.0, ge=0, lt=1)
     user_tower: Units = ()
-    features: dict[str, EmbeddingOptions] = {}
+    features: dict[str, EmbeddingOptions] = Field({})
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""

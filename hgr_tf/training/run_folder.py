@@ -7,12 +7,14 @@ import math
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.training.config import RunConfig
+from hgr_tf.training.yaml_config import YamlConfig
 
 
 class RunError(ValueError):
@@ -33,10 +35,15 @@ class RunFolder:
         FINISHED            written last
 
     Every file appears whole or not at all.
+
+    Args:
+        path: The folder.
+        config_class: What config.yaml holds; a ranking run's config by default.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, config_class: type[YamlConfig] = RunConfig):
         self.path = Path(path)
+        self._config_class = config_class
 
     @property
     def is_finished(self) -> bool:
@@ -68,7 +75,7 @@ class RunFolder:
         """Folder of the TensorBoard logs."""
         return self.path / "tensorboard"
 
-    def open(self, config: RunConfig, overwrite: bool = False) -> None:
+    def open(self, config: YamlConfig, overwrite: bool = False) -> None:
         """Makes the folder, or checks that it holds a run of this config.
 
         Args:
@@ -102,7 +109,7 @@ class RunFolder:
         else:
             data.encoding.save(self.encoding)
 
-    def config(self) -> RunConfig:
+    def config(self) -> Any:
         """The run's config.
 
         Raises:
@@ -111,7 +118,7 @@ class RunFolder:
         path = self.path / "config.yaml"
         if not path.exists():
             raise RunError(f"{self.path}: no config.yaml: not a training run")
-        return RunConfig.load(path)
+        return self._config_class.load(path)
 
     def history(self) -> list[dict[str, float]]:
         """The metrics of each epoch so far."""

@@ -27,6 +27,7 @@ from hgr_tf.training.optimizer import (
     build_optimizer,
     check_tables,
 )
+from hgr_tf.training.resumable_fit import ResumableFit
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
@@ -113,8 +114,7 @@ def _train(config, data, folder, verbose):
     if epochs_done < settings.epochs and not should_stop(
         history, settings.early_stopping
     ):
-        fit = _Fit(config, data, folder, model, steps, checkpoints, verbose)
-        fit.run(trained)
+        _fit(config, data, folder, model, checkpoints, trained, verbose)
     if not settings.early_stopping:
         with averaged_weights(model):
             folder.save_weights(model)
@@ -132,81 +132,48 @@ def _check_stopping(stopping, metrics):
         )
 
 
-class _Fit:
-    """Keras's `fit` from a step on: the rest of its epoch, then whole epochs."""
+def _fit(config, data, folder, model, checkpoints, trained, verbose):
+    settings, splits = config.training, config.data
+    steps = data.steps(splits.train, settings.batch_size)
 
-    def __init__(self, config, data, folder, model, steps, checkpoints, verbose):
-        self._config = config
-        self._data = data
-        self._folder = folder
-        self._model = model
-        self._steps = steps
-        self._checkpoints = checkpoints
-        self._verbose = verbose
-
-    def run(self, trained: int) -> None:
-        """Trains on after `trained` steps, to the last epoch or an early stop."""
-        settings = self._config.training
-        step_end = StepEnd(
-            self._checkpoints,
-            trained,
-            self._steps,
-            settings.checkpoints.every_steps,
-            self._batch_of,
-            self._folder.faulty_batch,
-        )
-        callbacks = self._callbacks(step_end)
-        epoch, done = divmod(trained, self._steps)
-        try:
-            if done:
-                self._fit(epoch, epoch + 1, done, callbacks)
-                epoch += 1
-            if epoch < settings.epochs and not self._model.stop_training:
-                self._fit(epoch, settings.epochs, 0, callbacks)
-        finally:
-            step_end.release()
-
-    def _fit(self, first, end, done, callbacks):
-        splits = self._config.data
-        with self._data.errors():
-            self._model.fit(
-                self._batches(range(first, end), done),
-                validation_data=self._data.dataset(splits.validation, EVALUATION_BATCH),
-                initial_epoch=first,
-                epochs=end,
-                steps_per_epoch=self._steps - done,
-                callbacks=callbacks,
-                shuffle=False,  # the dataset does, and Keras 3 would warn of it
-                verbose=self._verbose,
-            )
-
-    def _batches(self, epochs, done):
-        """The training batches of some epochs, `done` steps left out."""
-        return self._data.dataset(
-            self._config.data.train,
-            self._config.training.batch_size,
+    def batches(epochs, done):
+        return data.dataset(
+            splits.train,
+            settings.batch_size,
             shuffle=True,
-            seed=self._config.seed,
+            seed=config.seed,
             epochs=epochs,
             first_step=done,
-            shuffle_buffer=self._config.data.shuffle_buffer,
+            shuffle_buffer=splits.shuffle_buffer,
         )
 
-    def _batch_of(self, step: int):
-        epoch, done = divmod(step, self._steps)
-        return next(iter(self._batches(range(epoch, epoch + 1), done)))
-
-    def _callbacks(self, step_end):
-        settings, folder = self._config.training, self._folder
-        looked_at = self._data.dataset(self._config.data.train, settings.batch_size)
-        return [
-            EvaluateAverages(),
-            progress_bar(),
-            StepProgress(settings.epochs),
-            QuantizerDiagnostics(looked_at),
-            step_end,
-            EpochEnd(folder, step_end, settings.early_stopping),
-            tf.keras.callbacks.TensorBoard(
-                folder.tensorboard, write_graph=False, update_freq=100
-            ),
-        ]
+    fit = ResumableFit(
+        model,
+        steps=steps,
+        epochs=settings.epochs,
+        batches=batches,
+        validation=lambda: data.dataset(splits.validation, EVALUATION_BATCH),
+        verbose=verbose,
+    )
+    step_end = StepEnd(
+        checkpoints,
+        trained,
+        steps,
+        settings.checkpoints.every_steps,
+        fit.batch_of,
+        folder.faulty_batch,
+    )
+    looked_at = data.dataset(splits.train, settings.batch_size)
+    callbacks = [
+        EvaluateAverages(),
+        progress_bar(),
+        StepProgress(settings.epochs),
+        QuantizerDiagnostics(looked_at),
+        step_end,
+        EpochEnd(folder, step_end, settings.early_stopping),
+        tf.keras.callbacks.TensorBoard(
+            folder.tensorboard, write_graph=False, update_freq=100
+        ),
+    ]
+    with data.errors():
+        fit.run(trained, step_end, callbacks)

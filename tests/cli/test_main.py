@@ -49,6 +49,13 @@ def test_every_command_has_help_and_a_seed(command, capsys):
     assert "--seed" in out
 
 
+@pytest.mark.parametrize("command", ["generate", "train", "evaluate", "predict"])
+def test_every_command_of_a_group_has_help_and_a_seed(command, capsys):
+    code, out, _ = run("qa", command, "--help", capsys=capsys)
+    assert code == 0
+    assert "--seed" in out
+
+
 def test_help_loads_neither_tensorflow_nor_beam():
     code = (
         "import sys; from hgr_tf.cli.main import main\n"

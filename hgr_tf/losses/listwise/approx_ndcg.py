@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.discounts import discount_slopes, discounts, gains, total_discounts
 from hgr_tf.losses.list_pairs import ListPairs, spread_to_samples, sum_by_list
 from hgr_tf.losses.list_shares import weighted_total
-from hgr_tf.losses.listwise_loss import listwise_loss
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -44,12 +48,18 @@ class ApproxNDCG:
     Neural Networks", SIGIR 2019.
     """
 
-    def __init__(self, temperature: float = 0.1):
+    def __init__(self, temperature: float = 0.1) -> None:
         if not temperature > 0:
             raise ValueError(f"`temperature` must be above 0, got {temperature!r}")
         self.temperature = temperature
 
-    def __call__(self, lists, labels, logits, shares_of):
+    def __call__(
+        self,
+        lists: NestedLists,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        shares_of: SharesOf,
+    ) -> list[tf.Tensor]:
         """The loss of every level; see `hgr_tf.losses.ListwiseLoss`."""
         pairs, weights = ListPairs(lists), lists.weights
         mass = weights * gains(labels)
@@ -60,7 +70,9 @@ class ApproxNDCG:
         own = tf.maximum(weights - 1.0, 0.0) / 2.0 - weights / 2.0
 
         @tf.custom_gradient
-        def losses_of(scores):
+        def losses_of(
+            scores: tf.Tensor,
+        ) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
             (beaten_by,) = pairs.sum(_beaten_by, [scores, weights])
             ranks = 1.0 + beaten_by + own
             dcg = sum_by_list(lists, mass * discounts(ranks))
@@ -69,7 +81,7 @@ class ApproxNDCG:
                 for got, most, factor in zip(dcg, best, factors, strict=True)
             ]
 
-            def gradient(*upstreams):
+            def gradient(*upstreams: tf.Tensor) -> tf.Tensor:
                 scales = [
                     tf.math.divide_no_nan(upstream * factor, most)
                     for upstream, factor, most in zip(
@@ -86,20 +98,24 @@ class ApproxNDCG:
 
         return losses_of(lists.mask(logits, 0.0) / self.temperature)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""
         return {"temperature": self.temperature}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> ApproxNDCG:
         """Makes the loss from `get_config`."""
         return cls(**config)
 
 
-def _best_dcg(lists, pairs, labels, mass):
+def _best_dcg(
+    lists: NestedLists, pairs: ListPairs, labels: tf.Tensor, mass: tf.Tensor
+) -> list[tf.Tensor]:
     """The DCG of the best order: a float32 [num_groups] for each level."""
 
-    def better_and_equal(row, column):
+    def better_and_equal(
+        row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         (label, _), (other, weight) = row, column
         return (
             tf.where(other > label, weight, 0.0),
@@ -112,12 +128,16 @@ def _best_dcg(lists, pairs, labels, mass):
     return sum_by_list(lists, mass * tf.math.divide_no_nan(given, equal))
 
 
-def _beaten_by(row, column):
+def _beaten_by(
+    row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+) -> list[tf.Tensor]:
     (score, _), (other, weight) = row, column
     return [weight * tf.sigmoid(other - score)]
 
 
-def _slopes(row, column):
+def _slopes(
+    row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+) -> list[tf.Tensor]:
     (score, weight, cost), (other, other_weight, other_cost) = row, column
     probability = tf.sigmoid(other - score)
     lost = weight * other_cost - other_weight * cost

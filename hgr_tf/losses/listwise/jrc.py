@@ -1,11 +1,18 @@
 """jrc: the ranking term of joint optimization of ranking and calibration."""
 
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.listwise.softmax_ce import cross_entropies
-from hgr_tf.losses.listwise_loss import listwise_loss
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
 
 
 @listwise_loss("jrc", clipped_labels=True)
-def jrc(lists, labels, logits, shares_of):
+def jrc(
+    lists: NestedLists, labels: tf.Tensor, logits: tf.Tensor, shares_of: SharesOf
+) -> list[tf.Tensor]:
     """Each sample against its group, on the logit of its own class.
 
     JRC(G) = - sum_{i in G} w_i / W . log( exp(f_i[y_i]) / sum_j w_j exp(f_j[y_i]) )

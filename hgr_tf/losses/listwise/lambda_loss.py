@@ -1,15 +1,20 @@
 """lambda_loss: pairs weighted by what swapping them changes in NDCG."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.discounts import discounts, gains
 from hgr_tf.losses.list_pairs import ListPairs
-from hgr_tf.losses.listwise_loss import listwise_loss
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
 from hgr_tf.losses.pairwise_losses import mean_logistic_losses
 
 
 @listwise_loss("lambda_loss")
-def lambda_loss(lists, labels, logits, shares_of):
+def lambda_loss(
+    lists: NestedLists, labels: tf.Tensor, logits: tf.Tensor, shares_of: SharesOf
+) -> list[tf.Tensor]:
     """LambdaRank of every group, at every level.
 
     For the pairs i, j of G with y_i > y_j:
@@ -54,7 +59,9 @@ def lambda_loss(lists, labels, logits, shares_of):
     )
 
 
-def _above(row, column):
+def _above(
+    row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+) -> list[tf.Tensor]:
     """The weight of what is ranked above a sample, and half of what is level."""
     (logit, label, _), (other, other_label, weight) = row, column
     ties = tf.equal(other, logit)
@@ -63,5 +70,7 @@ def _above(row, column):
     return [weight * tf.where(higher, 1.0, tf.where(level, 0.5, 0.0))]
 
 
-def _gain_of_swap(row, column):
+def _gain_of_swap(
+    row: tuple[tf.Tensor, ...], column: tuple[tf.Tensor, ...]
+) -> tf.Tensor:
     return tf.abs(row[0] - column[0]) * tf.abs(row[1] - column[1])

@@ -1,13 +1,18 @@
 """list_ce: regression-compatible listwise cross entropy."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.listwise.softmax_ce import softmax_ce
-from hgr_tf.losses.listwise_loss import listwise_loss
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
 
 
 @listwise_loss("list_ce")
-def list_ce(lists, labels, logits, shares_of):
+def list_ce(
+    lists: NestedLists, labels: tf.Tensor, logits: tf.Tensor, shares_of: SharesOf
+) -> list[tf.Tensor]:
     """ListCE of every level.
 
     ListCE(G) = - sum_{i in G} w_i y_i / Y . log( p_i / sum_{j in G} w_j p_j )

@@ -1,15 +1,22 @@
 """list_mle: the likelihood of the order that the labels give."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.list_pairs import spread_to_samples, sum_by_list
 from hgr_tf.losses.list_shares import weighted_total
-from hgr_tf.losses.listwise_loss import listwise_loss
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
 from hgr_tf.losses.ordered_lists import NOTHING, OrderedLists
 
 
 @listwise_loss("list_mle")
-def list_mle(lists, labels, logits, shares_of):
+def list_mle(
+    lists: NestedLists, labels: tf.Tensor, logits: tf.Tensor, shares_of: SharesOf
+) -> list[tf.Tensor]:
     """ListMLE of every group, at every level.
 
     ListMLE(G) = 1 / n sum_i w_i log( 1 + sum_{j: y_j < y_i} w_j exp(s_j - s_i) )
@@ -56,13 +63,15 @@ def list_mle(lists, labels, logits, shares_of):
     ]
 
     @tf.custom_gradient
-    def losses_of(logits):
+    def losses_of(
+        logits: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
         lower = ordered.log_sum_of_lower(log_weights + logits)
         gaps = lower - logits
         costs = sum_by_list(lists, above_others * tf.math.softplus(gaps))
         losses = list(map(weighted_total, costs, shares))
 
-        def gradient(*upstreams):
+        def gradient(*upstreams: tf.Tensor) -> tf.Tensor:
             # Of each choice: its weight, and the logarithm of what it chose from.
             weight = above_others * spread_to_samples(lists, shares)
             chosen_from = logits + tf.math.softplus(gaps)

@@ -1,11 +1,18 @@
 """pairwise_logistic: every pair of a group in the wrong order pays."""
 
-from hgr_tf.losses.listwise_loss import listwise_loss
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hgr_tf.groups import NestedLists
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
 from hgr_tf.losses.pairwise_losses import mean_logistic_losses
 
 
 @listwise_loss("pairwise_logistic")
-def pairwise_logistic(lists, labels, logits, shares_of):
+def pairwise_logistic(
+    lists: NestedLists, labels: tf.Tensor, logits: tf.Tensor, shares_of: SharesOf
+) -> list[tf.Tensor]:
     """Logistic loss of the pairs of every group, at every level.
 
     For the pairs i, j of G with y_i > y_j:

@@ -1,16 +1,25 @@
 """softmax_ce: listwise softmax cross entropy over nested groups."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
 import tensorflow as tf
 
+from hgr_tf.groups import NestedLists
 from hgr_tf.losses.list_shares import weighted_total
-from hgr_tf.losses.listwise_loss import listwise_loss
+from hgr_tf.losses.listwise_loss import SharesOf, listwise_loss
+
+Centered = tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]
 
 # Logits of a batch this close share a shift: exp(-60) is far from underflow.
 _NARROW = 60.0
 
 
 @listwise_loss("softmax_ce")
-def softmax_ce(lists, labels, logits, shares_of):
+def softmax_ce(
+    lists: NestedLists, labels: tf.Tensor, logits: tf.Tensor, shares_of: SharesOf
+) -> list[tf.Tensor]:
     """Softmax cross entropy of every level.
 
     SoftmaxCE(G) = - sum_{i in G} w_i y_i / Y . log( exp(s_i) / Z )
@@ -35,7 +44,12 @@ def softmax_ce(lists, labels, logits, shares_of):
     return cross_entropies(lists, targets, logits, shares_of(lists.sum(targets)))
 
 
-def cross_entropies(lists, targets, logits, shares):
+def cross_entropies(
+    lists: NestedLists,
+    targets: tf.Tensor,
+    logits: tf.Tensor,
+    shares: Sequence[tf.Tensor],
+) -> list[tf.Tensor]:
     """sum_G shares_G (Y log Z - sum_i t_i s_i) of every level, with Y = sum_i t_i.
 
     With S = sum w exp(s - shift) and D = sum t (s - shift), those of a parent are
@@ -58,7 +72,9 @@ def cross_entropies(lists, targets, logits, shares):
     masses = lists.sum(targets)
 
     @tf.custom_gradient
-    def losses_of(logits):
+    def losses_of(
+        logits: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
         centered, scales, drifts = _center(lists, logits, masses)
         exponentials = lists.weigh(tf.exp(centered))
         partitions = [lists.sum_step(0, exponentials)]
@@ -73,7 +89,7 @@ def cross_entropies(lists, targets, logits, shares):
             )
         ]
 
-        def gradient(*upstreams):
+        def gradient(*upstreams: tf.Tensor) -> tf.Tensor:
             levels = zip(upstreams, shares, strict=True)
             taken_by = [upstream * share for upstream, share in levels]
             owed_by = [
@@ -95,7 +111,9 @@ def cross_entropies(lists, targets, logits, shares):
     return losses_of(logits)
 
 
-def _center(lists, logits, masses):
+def _center(
+    lists: NestedLists, logits: tf.Tensor, masses: Sequence[tf.Tensor]
+) -> Centered:
     """Logits less a shift that keeps their exponentials from overflow.
 
     One shift for the batch, its largest logit, is as good as a largest logit for
@@ -115,12 +133,12 @@ def _center(lists, logits, masses):
     highest = tf.reduce_max(logits)
     lowest = tf.reduce_min(lists.mask(logits, highest))
 
-    def by_batch():
+    def by_batch() -> Centered:
         counts = lists.num_groups[:-1]
         scales, drifts = [tf.ones([n]) for n in counts], [tf.zeros([n]) for n in counts]
         return logits - highest, scales, drifts
 
-    def by_group():
+    def by_group() -> Centered:
         shifts = lists.max(logits)
         gaps = [
             shifts[level] - tf.gather(shifts[level + 1], parents)

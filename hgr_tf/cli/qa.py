@@ -1,0 +1,226 @@
+"""`hgr-tf qa`: question answering over reports; needs the extra `qa`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hgr_tf.cli.counted import counted
+from hgr_tf.cli.stages import load_tensorflow
+
+log = logging.getLogger(__name__)
+
+qa = typer.Typer(
+    help="Answer questions about reports with no span, one span or several.",
+    no_args_is_help=True,
+)
+
+
+class Choice(str, Enum):
+    """What decides on an answer."""
+
+    tags = "tags"
+    type = "type"
+    span = "span"
+
+
+@qa.command()
+def generate(
+    output: Annotated[Path, typer.Option(help="Folder to fill with .jsonl files.")],
+    train: Annotated[int, typer.Option(min=0, help="Questions to train on.")] = 1600,
+    val: Annotated[int, typer.Option(min=0, help="Questions to validate on.")] = 200,
+    test: Annotated[int, typer.Option(min=0, help="Questions to test on.")] = 300,
+    unseen: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Questions with names and templates that no other file has."
+        ),
+    ] = 300,
+    min_events: Annotated[int, typer.Option(help="Fewest events of a report.")] = 5,
+    max_events: Annotated[int, typer.Option(help="Most events of a report.")] = 9,
+    no_answer: Annotated[
+        float, typer.Option(help="Share of questions without an answer.")
+    ] = 0.1,
+    multi: Annotated[
+        float, typer.Option(help="Share of questions with several spans.")
+    ] = 0.4,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness.")] = 0,
+) -> None:
+    """Write questions about generated activity reports.
+
+    Fills OUTPUT with train.jsonl, val.jsonl, test.jsonl and unseen.jsonl.
+    """
+    from pydantic import ValidationError
+
+    from hgr_tf.features.strict_model import describe
+    from hgr_tf.qa.reports import ReportOptions, write_reports
+
+    try:
+        options = ReportOptions(
+            min_events=min_events,
+            max_events=max_events,
+            no_answer=no_answer,
+            multi=multi,
+        )
+    except ValidationError as error:
+        raise ValueError(f"options: {describe(error, ReportOptions)}") from error
+    counts = {"train": train, "val": val, "test": test, "unseen": unseen}
+    files = write_reports(output, counts, seed=seed, options=options)
+    for split, path in files.items():
+        typer.echo(f"{path}: {counted(counts[split], 'question')}")
+
+
+@qa.command()
+def train(
+    output: Annotated[Path, typer.Option(help="Run folder.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="YAML file of the run; see docs/qa.md. Defaults without."),
+    ] = None,
+    train: Annotated[
+        Path | None, typer.Option(help="File to train on, instead of the config's.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="File to validate on, instead of the config's.")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help='"minilm" or a folder, instead of the config\'s.'),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the data, instead of the config's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of all random numbers, instead of the config's.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove a run that is there.")
+    ] = False,
+) -> None:
+    """Train a reader on a file of questions.
+
+    Takes SQuAD's, Quoref's, DROP's and MultiSpanQA's JSON and JSON Lines. Run again
+    after an interruption, it goes on from its last checkpoint.
+    """
+    load_tensorflow()
+    from hgr_tf.qa.config import QAConfig
+    from hgr_tf.qa.run import qa_folder
+    from hgr_tf.qa.trainer import train_reader
+
+    settings = (QAConfig.load(config) if config else QAConfig()).override(
+        data__train=train and str(train),
+        data__validation=validation and str(validation),
+        encoder__folder=encoder,
+        training__epochs=epochs,
+        seed=seed,
+    )
+    was_finished = qa_folder(output).is_finished and not overwrite
+    run = train_reader(settings, output, overwrite=overwrite, verbose=2)
+    if was_finished:
+        typer.echo(f"{output}: finished before; --overwrite trains it anew")
+    _print_scores({settings.choice: run.metrics}, f"{output}, on its validation file")
+
+
+@qa.command()
+def evaluate(
+    run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf qa train`.")],
+    data: Annotated[Path, typer.Option(help="File of questions with answers.")],
+    choice: Annotated[
+        list[Choice] | None,
+        typer.Option(help="What decides, once or more; all three by default."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many first questions.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON.")
+    ] = False,
+    seed: Annotated[
+        int, typer.Option(help="Taken by every command; nothing here is random.")
+    ] = 0,
+) -> None:
+    """Score a trained reader: by its tags, by the type of answer, and by one span."""
+    load_tensorflow()
+    from hgr_tf.qa.answers import evaluate as score_run
+    from hgr_tf.qa.readers import read_examples
+    from hgr_tf.qa.run import load_qa_run
+    from hgr_tf.training.run_folder import nulls
+
+    examples = read_examples(data)[:limit]
+    choices = [one.value for one in choice or Choice]
+    scores = score_run(load_qa_run(run), examples, choices)
+    if as_json:
+        lines = {name: nulls(values) for name, values in scores.items()}
+        typer.echo(json.dumps(lines, allow_nan=False))
+    else:
+        _print_scores(scores, f"{run}, on {counted(len(examples), 'question')}")
+
+
+@qa.command()
+def predict(
+    run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf qa train`.")],
+    report: Annotated[Path, typer.Option(help="Text file that is asked about.")],
+    question: Annotated[
+        list[str], typer.Option(help="A question; give it once or more.")
+    ],
+    choice: Annotated[
+        Choice | None, typer.Option(help="What decides; the config's by default.")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Taken by every command; nothing here is random.")
+    ] = 0,
+) -> None:
+    """Answer questions about a report.
+
+    Prints a line of JSON per question: its type and its answers, each with text,
+    start and end in characters of the report, and a score.
+    """
+    load_tensorflow()
+    from hgr_tf.qa.answers import answer_questions, read_with
+    from hgr_tf.qa.example import QAExample
+    from hgr_tf.qa.run import load_qa_run
+
+    text = report.read_text(encoding="utf-8")
+    loaded = load_qa_run(run)
+    examples = [
+        QAExample(str(number), asked, text)
+        for number, asked in enumerate(question, start=1)
+    ]
+    answered = answer_questions(
+        read_with(loaded.reader),
+        examples,
+        loaded.tokenizer,
+        loaded.config.windows,
+        [choice.value if choice else loaded.config.choice],
+    )
+    for example, (found,) in zip(examples, answered, strict=True):
+        answers = [
+            {"text": words, "start": start, "end": end, "score": score}
+            for words, (start, end), score in zip(
+                found.texts, found.spans, found.scores, strict=True
+            )
+        ]
+        line = {"question": example.question, "type": found.type, "answers": answers}
+        typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _print_scores(scores: dict[str, dict[str, float]], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hgr_tf.cli.metrics_table import figure
+
+    table = Table(title=title, title_justify="left")
+    table.add_column()
+    for choice in scores:
+        table.add_column(f"by {choice}", justify="right")
+    names = next(iter(scores.values()))
+    for name in names:
+        form = ".0f" if name == "questions" else ".4f"
+        table.add_row(name, *(figure(row[name], form) for row in scores.values()))
+    Console().print(table)
