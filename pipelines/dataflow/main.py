@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--layout", choices=["shuffled", "user", "code"])
     parser.add_argument("--code_table")
     parser.add_argument("--code_prefix", type=int)
+    parser.add_argument("--history_from", type=_paths)
     parser.add_argument("--encoding_from")
     parser.add_argument("--grow_vocabularies", type=_flag)
     parser.add_argument("--compression", type=int)
@@ -46,6 +47,10 @@ def main(arguments: list[str]) -> None:
             beam_options=beam_options,
             **settings,
         )
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _flag(text: str) -> bool:
