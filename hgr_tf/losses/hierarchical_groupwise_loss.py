@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.groups import Groups, prefix_groups
+from hgr_tf.groups import Groups, prefix_groups, shuffled_codes
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase, LevelWeights
 from hgr_tf.losses.list_shares import Normalization
 from hgr_tf.losses.listwise_loss import Listwise
@@ -46,6 +46,9 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         user_level: Adds the user as one more, deepest level.
         global_batch: Under a `tf.distribute` strategy, lists span the batches
             of all replicas.
+        shuffle_codes: Deals the codes anew among the users of each batch: lists
+            of the same sizes without the hierarchy, the control that tells what
+            the hierarchy adds. See `hgr_tf.groups.shuffled_codes`.
 
     Call arguments:
         labels: [batch] or [batch, 1], at least 0. They may be graded; "jrc"
@@ -54,7 +57,7 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         codes: int [batch, levels].
         sample_weight: Optional [batch] or [batch, 1], at least 0. A sample of
             weight w counts as w samples; one of weight 0 is masked out.
-        user_ids: int [batch], with `user_level`.
+        user_ids: int [batch], with `user_level` or `shuffle_codes`.
         training: Whether uncertainty weights may start.
 
     Returns:
@@ -84,10 +87,16 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         normalization: Normalization = "positive",
         user_level: bool = False,
         global_batch: bool = False,
+        shuffle_codes: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(num_levels, int | np.integer) or num_levels < 1:
             raise ValueError(f"`num_levels` must be a positive int, got {num_levels}")
+        if shuffle_codes and global_batch:
+            raise ValueError(
+                "`shuffle_codes` must be False with global_batch=True, as each replica "
+                "would deal the codes of the batch in its own way; got True"
+            )
         super().__init__(
             num_levels + bool(user_level),
             listwise,
@@ -98,11 +107,12 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         )
         self.num_levels = num_levels
         self.user_level = user_level
+        self.shuffle_codes = shuffle_codes
 
     @property
     def by_user(self) -> bool:
         """Whether `user_ids` are needed."""
-        return self.user_level
+        return self.user_level or self.shuffle_codes
 
     def _group(
         self, labels: tf.Tensor, codes: tf.Tensor | None, user_ids: tf.Tensor | None
@@ -110,8 +120,11 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
         shape = None if codes is None else tf.convert_to_tensor(codes).shape
         if shape is None or shape[1:] != (self.num_levels,):
             raise ValueError(f"`codes` must be [batch, {self.num_levels}], got {shape}")
-        if self.user_level and user_ids is None:
-            raise ValueError("`user_ids` must be given with user_level=True, got None")
+        if self.by_user and user_ids is None:
+            needs = "user_level" if self.user_level else "shuffle_codes"
+            raise ValueError(f"`user_ids` must be given with {needs}=True, got None")
+        if self.shuffle_codes:
+            codes = shuffled_codes(codes, user_ids)
         users = user_ids if self.user_level else None
         return prefix_groups(codes, users)
 
@@ -121,4 +134,5 @@ class HierarchicalGroupwiseLoss(GroupwiseLossBase):
             **super().get_config(),
             "num_levels": self.num_levels,
             "user_level": self.user_level,
+            "shuffle_codes": self.shuffle_codes,
         }

@@ -12,6 +12,11 @@ from hgr_tf.training.imported import NameOrImported, instance_of, is_imported
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
     "default": {"ranking_loss": "list_ce", "quantization_dropout": 0.25},
+    "random_codes": {
+        "ranking_loss": "list_ce",
+        "lists": "random_codes",
+        "quantization_dropout": 0.25,
+    },
     "paper": {
         "ranking_loss": "list_ce",
         "level_weights": "uncertainty",
@@ -19,11 +24,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 """Fields that differ from the defaults of `MethodConfig`, by preset: the plain
-LogLoss, and the hierarchical method in its cheap and its full form. Beside them,
-<loss>_batch and <loss>_user of every registered loss are the baselines that it is to
-be compared with: see `preset_fields`."""
+LogLoss, the hierarchical method in its cheap form, the control of that form, and its
+full form. Beside them, <loss>_batch and <loss>_user of every registered loss are the
+baselines that it is to be compared with: see `preset_fields`."""
 
 _BASELINES = ("batch", "user")
+_BY_CODE = ("codes", "random_codes")
 
 
 def preset_fields(name: str) -> dict[str, Any]:
@@ -68,7 +74,9 @@ class MethodConfig(BaseModel):
             that `HierarchicalGroupwiseLoss` takes as `listwise`; a list of these,
             one for each level; or None for LogLoss alone.
         lists: What makes a list: users of one code prefix, at every level
-            ("codes"); the whole batch; or a user.
+            ("codes"); the same after the codes were dealt anew among the users of
+            the batch ("random_codes"), a control of the same list sizes; the whole
+            batch; or a user.
         level_weights: Total weight of the ranking loss, a weight for each
             level, or "uncertainty" to learn them.
         normalization: How a level's lists are averaged: per "positive", "list"
@@ -104,7 +112,7 @@ class MethodConfig(BaseModel):
 
     preset: Annotated[str, AfterValidator(_check_preset)] = "none"
     ranking_loss: NameOrImported | tuple[NameOrImported, ...] | None = None
-    lists: Literal["codes", "batch", "user"] = "codes"
+    lists: Literal["codes", "random_codes", "batch", "user"] = "codes"
     level_weights: float | tuple[float, ...] | Literal["uncertainty"] = 0.3
     normalization: Literal["positive", "list", "sample"] = "positive"
     uncertainty_learning_rate_scale: float = Field(10.0, gt=0)
@@ -152,7 +160,7 @@ class MethodConfig(BaseModel):
     @property
     def has_codes(self) -> bool:
         """Whether users are quantized at all."""
-        by_code = self.ranking_loss is not None and self.lists == "codes"
+        by_code = self.ranking_loss is not None and self.lists in _BY_CODE
         return (
             by_code or self.quantized_loss_weight > 0 or self.quantization_dropout > 0
         )
@@ -212,9 +220,12 @@ class MethodConfig(BaseModel):
             normalization=self.normalization,
             global_batch=self.global_batch,
         )
-        if self.lists == "codes":
+        if self.lists in _BY_CODE:
             return losses.HierarchicalGroupwiseLoss(
-                self.num_levels, user_level=self.user_level, **options
+                self.num_levels,
+                user_level=self.user_level,
+                shuffle_codes=self.lists == "random_codes",
+                **options,
             )
         return losses.GroupwiseBaselineLoss(over=self.lists, **options)
 
@@ -229,7 +240,7 @@ class MethodConfig(BaseModel):
             return self.level_weights
         from hgr_tf.layers import UncertaintyWeighting
 
-        levels = self.num_levels + self.user_level if self.lists == "codes" else 1
+        levels = self.num_levels + self.user_level if self.lists in _BY_CODE else 1
         return UncertaintyWeighting(levels, self.uncertainty_learning_rate_scale)
 
 

@@ -62,7 +62,7 @@ def test_a_field_wins_over_its_preset():
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_only_the_hierarchical_presets_quantize(preset):
     method = MethodConfig.model_validate(preset)
-    assert method.has_codes == (preset in ("default", "paper"))
+    assert method.has_codes == (preset in ("default", "random_codes", "paper"))
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,14 @@ def test_only_the_hierarchical_presets_quantize(preset):
 def test_unknown_fields_are_told_what_they_may_have_meant(text, message):
     with pytest.raises(ValueError, match=message):
         RunConfig.from_yaml(text)
+
+
+def test_random_codes_are_the_default_with_codes_dealt_anew():
+    own = MethodConfig.model_validate("default")
+    control = MethodConfig.model_validate("random_codes")
+    same = {"preset", "lists"}
+    assert own.model_dump(exclude=same) == control.model_dump(exclude=same)
+    assert control.has_codes
+    loss = control._ranking_loss()
+    assert loss.shuffle_codes and loss.by_user
+    assert not own._ranking_loss().shuffle_codes
