@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,14 +36,23 @@ def evaluate(
             "what this ranker's embeddings tell of the users' tastes.",
         ),
     ] = False,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Of swapping the users' embeddings.")
-    ] = 0,
+    permute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FEATURE",
+            help="Also permute this feature of the spec and rank again; may be "
+            "repeated.",
+        ),
+    ] = None,
+    permutations: Annotated[
+        int, typer.Option(min=1, help="How many times each is swapped or permuted.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Of swapping and permuting.")] = 0,
 ) -> None:
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
     load_tensorflow()
     from hgr_tf import training
-    from hgr_tf.cli.metrics_table import figure, print_metrics
+    from hgr_tf.cli.metrics_table import print_importance, print_metrics
     from hgr_tf.data import PreparedData
     from hgr_tf.training.run_folder import nulls
 
@@ -56,25 +67,38 @@ def evaluate(
     split = split or loaded.config.data.validation
     prepared = PreparedData.load(data, spec=loaded.encoding.spec)
     prepared.check_encoding(loaded.encoding)
+    features = training.permutables(loaded.encoding.spec, permute or [])
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
-    if user_taste:
+    lost = None
+    if user_taste or permute:
         with prepared.errors():
-            taste = training.check_user_taste(
+            lost = training.permutation_importance(
                 loaded.model.ranker,
                 prepared.dataset(split, batch_size),
-                loaded.config.method.user_embedding,
+                user_embedding=loaded.config.method.user_embedding
+                if user_taste
+                else None,
+                features=features,
+                from_logits=loaded.config.method.from_logits,
+                permutations=permutations,
                 seed=seed,
             )
-        metrics["permuted_gauc"] = taste.permuted_gauc
-        metrics["permuted_log_loss"] = taste.permuted_log_loss
     if as_json:
-        typer.echo(json.dumps(nulls(metrics), allow_nan=False))
-    else:
-        print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
-    if user_taste and not as_json:
-        typer.echo(
-            f"Users' embeddings swapped: GAUC {figure(taste.permuted_gauc)} "
-            f"({figure(-taste.gauc_drop, '+.4f')}), "
-            f"LogLoss {figure(taste.permuted_log_loss)} "
-            f"({figure(taste.log_loss_rise, '+.4f')})"
-        )
+        told: dict[str, Any] = nulls(metrics)
+        if lost is not None:
+            told["importance"] = {
+                name: {
+                    "gauc_drops": one.gauc_drops,
+                    "log_loss_rises": one.log_loss_rises,
+                }
+                for name, one in lost.of.items()
+            }
+        typer.echo(json.dumps(told, allow_nan=False))
+        return
+    print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
+    if lost is not None:
+        print_importance(lost)
+
+
+def _nulls(values: Sequence[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values]

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from hgr_tf.training.importance import PermutationImportance
 from hgr_tf.training.run_metrics import RUN_METRICS
 
 _TITLES = {metric.name: metric.column for metric in RUN_METRICS}
-# Keras's name for the LogLoss, and what --user-taste tells in words.
-_HIDDEN = {"loss", "permuted_gauc", "permuted_log_loss"}
+# Keras's name for the LogLoss.
+_HIDDEN = {"loss"}
 
 
 def figure(value: float, form: str = ".4f") -> str:
@@ -30,4 +31,21 @@ def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
         table.add_column(_TITLES.get(name, name), justify="right")
     for label, row in rows.items():
         table.add_row(label, *(figure(row[name]) for name in shown))
+    Console().print(table)
+
+
+def print_importance(lost: PermutationImportance) -> None:
+    """Prints what another user's embedding, or another row's feature, costs."""
+    table = Table(
+        title="Of another user or row (mean ± spread over permutations)",
+        title_justify="left",
+    )
+    for name in ("permuted", "GAUC", "LogLoss"):
+        table.add_column(name, justify="left" if name == "permuted" else "right")
+    for name, one in lost.of.items():
+        table.add_row(
+            name,
+            f"{figure(-one.gauc_drop, '+.4f')} ± {figure(one.gauc_spread)}",
+            f"{figure(one.log_loss_rise, '+.4f')} ± {figure(one.log_loss_spread)}",
+        )
     Console().print(table)

@@ -7,12 +7,17 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "config": ["ConfigError", "RunConfig"],
         "diagnostics": ["QuantizerDiagnostics"],
+        "importance": [
+            "Importance",
+            "PermutationImportance",
+            "permutables",
+            "permutation_importance",
+        ],
         "method": ["MethodConfig"],
         "build_and_evaluate": ["evaluate"],
         "run": ["Run", "load_run"],
         "run_folder": ["RunError", "RunFolder"],
         "step_end": ["INTERRUPTED", "TrainingInterruptedError"],
         "trainer": ["train"],
-        "user_taste": ["UserTaste", "check_user_taste"],
     },
 )

@@ -80,14 +80,18 @@ def test_evaluate_prints_a_table(trained, run):
     assert "LogLoss" in out and "'val' of data" in out
 
 
-def test_evaluate_swaps_users_on_request(trained, run):
-    code, out, _ = run("evaluate --run runs/small --json --user-taste")
+def test_evaluate_swaps_users_and_permutes_features_on_request(trained, run):
+    line = "evaluate --run runs/small --user-taste --permute item --permutations 2"
+    code, out, _ = run(f"{line} --json")
     assert code == 0
-    metrics = json.loads(out)
+    lost = json.loads(out)["importance"]
+    assert set(lost) == {"user_embedding", "item"}
     # Odd users click more: another user's embedding predicts worse.
-    assert metrics["permuted_log_loss"] > metrics["log_loss"]
-    code, out, _ = run("evaluate --run runs/small --user-taste")
-    assert f"swapped: GAUC {metrics['permuted_gauc']:.4f} (" in out
+    assert sum(lost["user_embedding"]["log_loss_rises"]) > 0
+    assert len(lost["item"]["gauc_drops"]) == 2
+    code, out, _ = run(line)
+    mean = sum(lost["item"]["gauc_drops"]) / 2
+    assert code == 0 and f"{-mean:+.4f} ±" in out
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,7 @@ def test_evaluate_swaps_users_on_request(trained, run):
         ("train --config small.yaml --data .", "no MANIFEST.json"),
         ("train --config small.yaml --data data --epochs 0", "got 0"),
         ("train --config small.yaml --data data --method x", "method.preset"),
+        ("evaluate --run runs/small --permute x", "features must be among ['age'"),
         ("evaluate --run nowhere", "nowhere: no config.yaml: not a training run"),
     ],
 )

@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from hgr_tf.features import USER
 from hgr_tf.metrics import group_auc
-from hgr_tf.training import check_user_taste
-from hgr_tf.training.user_taste import _cycle
+from hgr_tf.training import permutables, permutation_importance
+from hgr_tf.training.importance import Permutable, random_cycle
+from tests.prepared import SPEC
 
 USERS, ITEMS, DIM = 50, 20, 4
 
@@ -57,7 +58,7 @@ def test_own_embeddings_give_the_rankers_own_metrics(weighted):
     ranker = make_ranker(taste)
     columns, logits = clicks_of(ranker, weighted)
     inputs, labels, *weights = columns
-    found = check_user_taste(ranker, batches(columns))
+    found = permutation_importance(ranker, batches(columns))
     expected = group_auc(labels, logits, inputs[USER], *weights)
     assert found.gauc == pytest.approx(expected, abs=1e-6)
     losses = np.logaddexp(0, logits) - labels * logits
@@ -68,18 +69,61 @@ def test_own_embeddings_give_the_rankers_own_metrics(weighted):
 
 def test_taste_is_lost_with_anothers_embedding():
     ranker = make_ranker(taste)
-    found = check_user_taste(ranker, batches(clicks_of(ranker)[0]))
+    found = permutation_importance(
+        ranker, batches(clicks_of(ranker)[0]), permutations=3
+    )
+    own = found.of["user_embedding"]
     assert found.gauc > 0.75
-    assert found.permuted_gauc == pytest.approx(0.5, abs=0.05)
-    assert found.gauc_drop == found.gauc - found.permuted_gauc
-    assert found.log_loss_rise > 0.3
+    assert found.gauc - own.gauc_drop == pytest.approx(0.5, abs=0.05)
+    assert own.log_loss_rise > 0.3
+    assert len(own.gauc_drops) == len(set(own.gauc_drops)) == 3
+    assert own.gauc_spread == pytest.approx(np.std(own.gauc_drops, ddof=1))
+
+
+def test_features_of_users_keep_their_users_together():
+    ranker = make_ranker(bias)
+    data = batches(clicks_of(ranker)[0])
+    features = {
+        "user": Permutable(("user",), by_user=True),
+        "user by row": Permutable(("user",), by_user=False),
+        "item": Permutable(("item",), by_user=False),
+    }
+    found = permutation_importance(
+        ranker, data, user_embedding=None, features=features, permutations=2
+    )
+    assert set(found.of) == set(features)
+    # Another user's bias moves no ranking within a user; another in each row does.
+    assert abs(found.of["user"].gauc_drop) < 1e-6
+    assert found.of["user"].log_loss_rise > 0.1
+    assert found.of["user by row"].gauc_drop > 0.02
+    assert found.gauc - found.of["item"].gauc_drop == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_user_embedding_and_its_only_feature_weigh_the_same():
+    ranker = make_ranker(taste)
+    data = batches(clicks_of(ranker)[0])
+    features = {"user": Permutable(("user",), by_user=True)}
+    found = permutation_importance(ranker, data, features=features, permutations=2)
+    np.testing.assert_allclose(
+        found.of["user"].gauc_drops, found.of["user_embedding"].gauc_drops, atol=1e-6
+    )
+
+
+def test_features_of_a_spec_are_found_by_name():
+    found = permutables(SPEC, ["age", "tags"])
+    assert found == {
+        "age": Permutable(("age",), by_user=True),
+        "tags": Permutable(("tags",), by_user=False),
+    }
+    with pytest.raises(ValueError, match=r"among \['age'.*got \['colour'\]"):
+        permutables(SPEC, ["age", "colour"])
 
 
 def test_user_bias_changes_log_loss_and_not_the_ranking():
     ranker = make_ranker(bias)
-    found = check_user_taste(ranker, batches(clicks_of(ranker)[0]))
-    assert abs(found.gauc_drop) < 1e-4
-    assert found.log_loss_rise > 0.1
+    found = permutation_importance(ranker, batches(clicks_of(ranker)[0]))
+    assert abs(found.of["user_embedding"].gauc_drop) < 1e-4
+    assert found.of["user_embedding"].log_loss_rise > 0.1
 
 
 def test_ranker_of_probabilities():
@@ -87,24 +131,31 @@ def test_ranker_of_probabilities():
     columns, _ = clicks_of(logits)
     probabilities = tf.keras.layers.Activation("sigmoid", name="click")
     ranker = tf.keras.Model(logits.input, probabilities(logits.output))
-    found = check_user_taste(ranker, batches(columns), from_logits=False)
-    expected = check_user_taste(logits, batches(columns))
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    found = permutation_importance(ranker, batches(columns), from_logits=False)
+    expected = permutation_importance(logits, batches(columns))
+    for one, other in zip(found, expected, strict=True):
+        if not isinstance(one, dict):
+            assert one == pytest.approx(other, rel=1e-4)
+    np.testing.assert_allclose(
+        found.of["user_embedding"], expected.of["user_embedding"], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_seed_decides_the_permutation_and_weights_stay():
     ranker = make_ranker(taste)
     data = batches(clicks_of(ranker)[0])
     before = ranker.get_weights()
-    assert check_user_taste(ranker, data) == check_user_taste(ranker, data)
-    assert check_user_taste(ranker, data) != check_user_taste(ranker, data, seed=1)
+    assert permutation_importance(ranker, data) == permutation_importance(ranker, data)
+    assert permutation_importance(ranker, data) != permutation_importance(
+        ranker, data, seed=1
+    )
     for old, new in zip(before, ranker.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
 @pytest.mark.parametrize("size", [2, 3, 100])
 def test_nobody_keeps_their_own_embedding(size):
-    cycle = _cycle(size, seed=3)
+    cycle = random_cycle(size, np.random.default_rng(3))
     assert sorted(cycle) == list(range(size))
     assert (cycle != np.arange(size)).all()
 
@@ -114,12 +165,14 @@ def test_one_user_cannot_be_permuted():
     (inputs, labels), _ = clicks_of(ranker)
     inputs[USER] = np.zeros(len(labels), "int64")
     with pytest.raises(ValueError, match="at least 2 users, got 1"):
-        check_user_taste(ranker, batches((inputs, labels)))
+        permutation_importance(ranker, batches((inputs, labels)))
     with pytest.raises(ValueError, match="at least 2 users, got 0"):
-        check_user_taste(ranker, batches((inputs, labels)).take(0))
+        permutation_importance(ranker, batches((inputs, labels)).take(0))
 
 
 def test_unknown_layer_is_named():
     ranker = make_ranker(taste)
     with pytest.raises(ValueError, match="`user_embedding` must name a layer"):
-        check_user_taste(ranker, batches(clicks_of(ranker)[0]), user_embedding="users")
+        permutation_importance(
+            ranker, batches(clicks_of(ranker)[0]), user_embedding="users"
+        )
