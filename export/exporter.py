@@ -13,6 +13,8 @@ from hgr_tf.export.checking.replay import replay
 from hgr_tf.export.checking.verification import verify
 from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
 from hgr_tf.export.ranker import feature_names, gives_logits, ranker_of
+from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
+from hgr_tf.export.saving.request_file import write_request
 from hgr_tf.export.saving.warmup import check_records, write_warmup
 from hgr_tf.export.saving.writer import write
 from hgr_tf.export.signature import signature_class
@@ -103,6 +105,8 @@ def export_for_serving(
         if encoding is not None:
             names = feature_names(ranker, encoding)
             write_warmup(staged, encoding, names, options.signatures, warmup, seed)
+            if DEFAULT_SIGNATURE in options.signatures:
+                write_request(staged, encoding, names, seed)
         log.info("checking for training-only parts, against a ranker never wrapped")
         verify(staged, model, encoding).raise_if_leaking()
         log.info("answering the warm-up records in a fresh process")

@@ -6,6 +6,8 @@ classifier.cc, regressor.cc).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -20,6 +22,8 @@ from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
 
 DEFAULT_SIGNATURE = "serving_default"
+REQUEST_FILE = Path("assets.extra") / "request.json"
+"""A request for the REST API that the export leaves in each version."""
 
 
 def run_predict(

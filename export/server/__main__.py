@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -18,7 +19,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Serves; returns the exit code.
 
     Writes one line when it is ready:
-    "serving ranker: grpc 127.0.0.1:8500, rest 127.0.0.1:8501".
+    "serving ranker: grpc 127.0.0.1:8500, rest 127.0.0.1:8501", and a second one with a
+    request to try, where the export left one.
     """
     options = _parser().parse_args(arguments)
     signals = []  # a lock in a handler may be held by what it interrupts
@@ -31,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     use_protos_only()
     from hgr_tf.export.runtime.c_library import SessionError
+    from hgr_tf.export.runtime.requests import REQUEST_FILE
     from hgr_tf.export.server.grpc_services import make_server
     from hgr_tf.export.server.model_versions import ModelVersions
     from hgr_tf.export.server.rest import RestServer
@@ -64,6 +67,11 @@ def main(arguments: list[str] | None = None) -> int:
         f"rest {options.host}:{rest_server.server_port}",
         flush=True,
     )
+    request = models.folder / REQUEST_FILE
+    if request.exists():
+        rest = f"http://{options.host}:{rest_server.server_port}"
+        url = f"{rest}/v1/models/{options.name}:predict"
+        print(f"try: curl -d @{shlex.quote(str(request))} {url}", flush=True)
     # A thread of TensorFlow's or gRPC's may take the signal, which does not wake
     # this one; Python runs the handler here, when the sleep ends.
     while not signals:

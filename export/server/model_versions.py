@@ -71,6 +71,14 @@ class ModelVersions:
             raise (failed or [SessionError(Code.NOT_FOUND, absent)])[-1]
         self._poller.start()
 
+    @property
+    def folder(self) -> Path:
+        """Folder of the version that is served."""
+        with self._lock:
+            if self._serving is None:
+                raise RuntimeError(f"{self._base_path}: no version is served")
+            return self._base_path / str(self._serving.number)
+
     def stop(self) -> None:
         """Stops looking, and unloads when the last request has ended."""
         self._stop.set()

@@ -38,12 +38,14 @@ def load_run(path: str | Path) -> Run:
     """Loads a run folder.
 
     Raises:
-        RunError: The folder holds no run, or one that is not finished.
+        RunError: The folder holds no run, one that is not finished, or one of the other
+            generation of Keras.
     """
     folder = RunFolder(path)
     config = folder.config()
     if not folder.is_finished:
         raise RunError(f"{path}: not finished: `hgr-tf train` resumes it")
+    folder.check_environment()
     encoding = FeatureEncoding.load(folder.encoding)
     model = build_model(config, encoding)
     model.load_weights(str(folder.weights))

@@ -14,6 +14,7 @@ import tensorflow as tf
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.training.config import RunConfig
+from hgr_tf.training.environment import environment, mismatch
 from hgr_tf.training.yaml_config import YamlConfig
 
 
@@ -25,6 +26,7 @@ class RunFolder:
     """Where a run keeps its files.
 
         config.yaml         the whole config, defaults included
+        environment.json    the versions that it was trained with
         encoding/           the feature encoding of its data
         tensorboard/        logs
         history.json        a list with the metrics of each epoch
@@ -83,7 +85,8 @@ class RunFolder:
             overwrite: Remove a run that is there, finished or not.
 
         Raises:
-            RunError: The folder holds something else, or another run.
+            RunError: The folder holds something else, another run, or a run that
+                another generation of Keras began.
         """
         if self.path.exists() and any(self.path.iterdir()):
             if not (self.path / "config.yaml").exists():
@@ -95,8 +98,21 @@ class RunFolder:
                     f"{self.path}: holds a run of another config; "
                     "choose another --output or say --overwrite"
                 )
+            else:
+                self.check_environment()
         self.path.mkdir(parents=True, exist_ok=True)
+        self._write("environment.json", _json(environment()))
         self._write("config.yaml", config.to_yaml())
+
+    def check_environment(self) -> None:
+        """Checks that this process has the Keras that the run was trained with.
+
+        Raises:
+            RunError: It has the other generation.
+        """
+        reason = mismatch(self._read("environment.json", default={}))
+        if reason:
+            raise RunError(f"{self.path}: {reason}")
 
     def keep_encoding(self, data: PreparedData) -> None:
         """Copies the data's encoding, or checks it against the one kept.

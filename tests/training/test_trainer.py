@@ -274,3 +274,20 @@ def test_unknown_split_leaves_no_folder_behind(folder, tmp_path):
 def test_path_without_a_run_is_named(tmp_path):
     with pytest.raises(RunError, match=r"nowhere: no config\.yaml"):
         load_run(tmp_path / "nowhere")
+
+
+def test_a_run_of_the_other_keras_is_named(plain, folder, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(plain.path, run)
+    file = run / "environment.json"
+    here = json.loads(file.read_text())
+    assert here["tensorflow"] == tf.__version__
+    other = {"Keras 2": "Keras 3", "Keras 3": "Keras 2"}[here["keras"]]
+    file.write_text(json.dumps({**here, "keras": other, "tensorflow": "2.x"}))
+    message = rf"run: trained with {other} \(TensorFlow 2.x\).*has {here['keras']}"
+    with pytest.raises(RunError, match=message):
+        load_run(run)
+    with pytest.raises(RunError, match=message):
+        train(config(folder), run, verbose=0)
+    file.unlink()  # as of earlier versions
+    assert load_run(run).metrics == plain.metrics

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import shlex
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -192,3 +194,16 @@ def test_ovmsclient_agrees(server, raw, expected):
     # Without a version ovmsclient asks for version 0.
     close(client.predict(inputs, MODEL, model_version=1), expected)
     assert client.get_model_status(MODEL, model_version=1)[1]["state"] == "AVAILABLE"
+
+
+def test_the_line_to_try_is_answered(local, base_path):
+    """The server's second line is a command that works as it stands."""
+    words = shlex.split(local.process.stdout.readline())
+    assert words[:3] == ["try:", "curl", "-d"]
+    body = Path(words[3].removeprefix("@")).read_text(encoding="utf-8")
+    row = json.loads(body)["instances"][0]
+    assert set(row) == set(NAMES)
+    answer = http.post(words[4], data=body, timeout=10)
+    assert answer.status_code == 200, answer.text
+    (prediction,) = answer.json()["predictions"]
+    assert 0 < prediction < 1
