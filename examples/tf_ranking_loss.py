@@ -2,9 +2,17 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_ranking as tfr
 
 import hgr_tf
+
+try:
+    import tensorflow_ranking as tfr
+except ImportError:
+    raise SystemExit(
+        "This example needs tensorflow-ranking, which works with Keras 2 alone: take "
+        "Python 3.10 or 3.11. hgr_tf.losses has ApproxNDCG, ListMLE and LambdaLoss of "
+        "its own for every Keras."
+    ) from None
 
 rng = np.random.default_rng(0)
 codes = rng.integers(4, size=(512, 3))  # of each row's user, three levels deep

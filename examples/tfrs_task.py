@@ -2,9 +2,17 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 import hgr_tf
+
+try:
+    import tensorflow_recommenders as tfrs
+except ImportError:
+    raise SystemExit(
+        "This example needs tensorflow-recommenders, which works with Keras 2 alone: "
+        "take Python 3.10 or 3.11, or set TF_USE_LEGACY_KERAS=1. The wrapper "
+        "HierarchicalGroupwiseRanker trains models of every Keras."
+    ) from None
 
 
 class Ranker(tfrs.Model):

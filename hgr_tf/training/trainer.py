@@ -33,6 +33,7 @@ from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
 from hgr_tf.training.step_end import StepEnd
 from hgr_tf.training.step_progress import StepProgress
+from hgr_tf.training.unseen_users import warn_of_unseen_users
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ def train(
         validation = data.dataset(config.data.validation, EVALUATION_BATCH)
         stopping = config.training.early_stopping
         check_defined(stopping, validation, config.data.validation)
+        warn_of_unseen_users(data.encoding.spec, validation, config.data.validation)
     folder.open(config, overwrite)
     if not folder.is_finished:
         folder.keep_encoding(data)

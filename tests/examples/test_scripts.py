@@ -1,3 +1,4 @@
+import importlib
 import runpy
 from pathlib import Path
 
@@ -17,6 +18,28 @@ def test_plug_in_learns_and_saves_the_ranker(run, tmp_path):
     model = run("plug_in.py")["model"]
     assert model.history.history["val_gauc"][-1] > 0.6
     assert (tmp_path / "ranker.keras").exists()
+
+
+def imports(name):
+    try:
+        importlib.import_module(name)
+    except ImportError:  # TFRS is installed on Keras 3, and fails there
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("script", "library"),
+    [
+        ("tfrs_task.py", "tensorflow_recommenders"),
+        ("tf_ranking_loss.py", "tensorflow_ranking"),
+    ],
+)
+def test_without_its_library_an_example_says_so(run, script, library):
+    if imports(library):
+        pytest.skip(f"{library} works here")
+    with pytest.raises(SystemExit, match="needs tensorflow-.*Keras 2 alone"):
+        run(script)
 
 
 def test_tfrs_task_learns(run):
