@@ -38,7 +38,7 @@ def imports(name):
 def test_without_its_library_an_example_says_so(run, script, library):
     if imports(library):
         pytest.skip(f"{library} works here")
-    with pytest.raises(SystemExit, match="needs tensorflow-.*Keras 2 alone"):
+    with pytest.raises(SystemExit, match=r"needs tensorflow-.*Keras 2 alone"):
         run(script)
 
 
