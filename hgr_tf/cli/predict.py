@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import logging
 import sys
@@ -108,8 +109,22 @@ def _remote(server: str, name: str, version: int | None, timeout: float):
         try:
             return client.probabilities(inputs)
         except grpc.RpcError as error:
+            hint = "; this is a REST port, and --server takes gRPC's (8500 by default)"
             raise ValueError(
                 f"{server}: {error.code().name}: {error.details()}"
+                f"{hint if _answers_http(server) else ''}"
             ) from error
 
     return score
+
+
+def _answers_http(server: str) -> bool:
+    connection = http.client.HTTPConnection(server, timeout=1.0)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

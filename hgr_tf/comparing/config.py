@@ -157,7 +157,7 @@ class CompareConfig(Strict):
         except yaml.YAMLError as error:
             raise ConfigError(f"{source}: not YAML: {error}") from error
         except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error)}") from error
+            raise ConfigError(f"{source}: {describe(error, cls)}") from error
 
     @classmethod
     def load(cls, path: str | Path) -> CompareConfig:

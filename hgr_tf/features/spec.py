@@ -242,7 +242,7 @@ class FeatureSpec(Strict):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise SpecError(f"{source}: {describe(error)}") from error
+            raise SpecError(f"{source}: {describe(error, cls)}") from error
 
     def to_yaml(self) -> str:
         """YAML text that `from_yaml` reads back to an equal spec."""

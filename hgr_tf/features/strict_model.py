@@ -61,7 +61,8 @@ def _unknown(location: tuple, model: type[BaseModel] | None) -> str:
 def _model_of(model: type[BaseModel] | None, part) -> type[BaseModel] | None:
     """The model of a field, or the one of a union that a tag such as "mlp" picks."""
     if isinstance(model, tuple):
-        return next((m for m in model if _tag_of(m) == part), None)
+        # A part that is no tag is the key of a mapping to models of the union.
+        return next((m for m in model if _tag_of(m) == part), model)
     field = model.model_fields.get(part) if model else None
     if field is None:
         return None

@@ -49,9 +49,9 @@ def warn_of_unseen_users(
     unseen = 1 - sum(known.values()) / len(known)
     if unseen >= _MOST:
         log.warning(
-            "training has seen %.0f%% of the users of %r looked at not once: embeddings "
-            "there are that of unknown users, so no loss on the user side can show. "
-            "Split by time or at random instead of by user, or lower `min_count` of %r",
+            "%.0f%% of the users of %r looked at are not in training: their embeddings "
+            "are that of unknown users, so no loss on the user side can show there; "
+            "split by time or at random instead of by user, or lower `min_count` of %r",
             100 * unseen,
             split,
             feature.name,

@@ -105,6 +105,9 @@ def test_predict_on_a_server(hgr_tf, base_path, rows, model):
         refused, _, err = hgr_tf(
             "predict", *given, "--server", server.grpc, "--name", MODEL
         )
+        given = ("--model", base_path, "--input", rows, "--timeout", 1)
+        rest, _, told = hgr_tf("predict", *given, "--server", server.rest)
+    assert rest == 1 and "this is a REST port, and --server takes gRPC's" in told
     assert code == 1
     assert_scored(out, rows, model)
     assert refused == 1 and "NOT_FOUND" in err
