@@ -57,7 +57,7 @@ def test_columns_of_log_and_tables():
         ("tme: when", "tme: unknown field; did you mean 'time'?"),
         (
             "context: {tab: {type: categorical, min_cout: 2}}",
-            "context.tab.categorical.min_cout: unknown field; did you mean 'min_count'?",
+            "min_cout: unknown field; did you mean 'min_count'?",
         ),
         ("label: {column: c, min: 1, max: 1}", "min must be below max"),
         ("context: {price: {type: numeric}}", "seen twice: ['price']"),
