@@ -39,3 +39,10 @@ model = hgr_tf.HierarchicalGroupwiseRanker(
 model.compile(tf.keras.optimizers.Adam(0.01), metrics=[hgr_tf.metrics.GroupAUC()])
 model.fit(x, y, batch_size=512, epochs=10, validation_split=0.2, verbose=2)
 model.ranker.save("ranker.keras")  # trained, and nothing of the quantizer in it
+
+# -- To compare with: LogLoss alone, with the same metrics. ----------------------
+plain = hgr_tf.HierarchicalGroupwiseRanker(
+    tf.keras.models.clone_model(ranker), user_id="user"
+)
+plain.compile(tf.keras.optimizers.Adam(0.01), metrics=[hgr_tf.metrics.GroupAUC()])
+plain.fit(x, y, batch_size=512, epochs=10, validation_split=0.2, verbose=2)

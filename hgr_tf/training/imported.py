@@ -60,10 +60,11 @@ def instance_of(text: str) -> Any:
         ) from error
 
 
-def _check(text: str) -> str:
-    if is_imported(text):
-        import_object(text)
-    return text
+def _check(names: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    for name in [names] if isinstance(names, str) else names:
+        if is_imported(name):
+            import_object(name)
+    return names
 
 
 def _check_imported(text: str) -> str:
@@ -71,8 +72,8 @@ def _check_imported(text: str) -> str:
     return text
 
 
-NameOrImported = Annotated[str, AfterValidator(_check)]
-"""A plain name, or "package.module:name", which is imported to see whether it can."""
+NamesOrImported = Annotated[str | tuple[str, ...], AfterValidator(_check)]
+"""Plain names and "package.module:name", which is imported to see whether it can."""
 
 Imported = Annotated[str, AfterValidator(_check_imported)]
 """Always "package.module:name"."""

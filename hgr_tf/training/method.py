@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from hgr_tf.training.imported import NameOrImported, instance_of, is_imported
+from hgr_tf.training.imported import NamesOrImported, instance_of, is_imported
 
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -111,7 +111,7 @@ class MethodConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: Annotated[str, AfterValidator(_check_preset)] = "none"
-    ranking_loss: NameOrImported | tuple[NameOrImported, ...] | None = None
+    ranking_loss: NamesOrImported | None = None
     lists: Literal["codes", "random_codes", "batch", "user"] = "codes"
     level_weights: float | tuple[float, ...] | Literal["uncertainty"] = 0.3
     normalization: Literal["positive", "list", "sample"] = "positive"

@@ -1,7 +1,10 @@
 """What the documents say to type must work."""
 
+import json
 import re
 import shlex
+import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -57,8 +60,42 @@ def test_readme_python_runs(tmp_path, monkeypatch):
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     assert (tmp_path / "ranker.keras").exists()
+    assert (tmp_path / "models/ranker/1/saved_model.pb").exists()
 
 
+@pytest.mark.slow
+def test_readme_commands_run_in_order_after_the_demo(tmp_path, monkeypatch, capfd):
+    """All but `serve`, whose line needs a free port and has tests of its own."""
+    monkeypatch.chdir(tmp_path)
+    app(["demo", "--rows", "3000"], standalone_mode=False)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("## From raw logs to predictions")[1].split("\n## ")[0]
+    lines = re.search(r"^```bash\n(.*?)^```", section, re.S | re.M)[1].splitlines()
+    assert [line.split()[1] for line in lines][-2:] == ["predict", "serve"]
+    for line in lines[:-1]:
+        app(shlex.split(line)[1:], standalone_mode=False)
+    last = capfd.readouterr().out.strip().splitlines()[-1]
+    assert 0 < json.loads(last)["probability"] < 1
+    request = json.loads(
+        Path("models/demo/1/assets.extra/request.json").read_text(encoding="utf-8")
+    )
+    assert len(request["instances"]) == 1
+
+
+@pytest.fixture
+def my_team(monkeypatch):
+    """The package that docs/training.md tells of as the reader's own."""
+    for module, name in (("rankers", "two_tower"), ("losses", "squared_gap")):
+        own = types.ModuleType(f"my_team.{module}")
+        setattr(own, name, lambda: None)
+        monkeypatch.setitem(sys.modules, own.__name__, own)
+    own = types.ModuleType("my_team.metrics")
+    own.HitRate = type("HitRate", (), {})
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    monkeypatch.setitem(sys.modules, "my_team", types.ModuleType("my_team"))
+
+
+@pytest.mark.usefixtures("my_team")
 def test_training_configs_are_valid_and_the_shown_defaults_are_true():
     path = ROOT / "docs" / "training.md"
     whole, *_ = configs = blocks(path, "yaml")
