@@ -23,7 +23,7 @@ PYTEST := -m pytest -n $(WORKERS)
 # On tf-keras: every public class, and what cuts models in two.
 CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
 
-.PHONY: env env-modern demo test test-slow test-keras-3 test-tf-keras test-all lint clean
+.PHONY: env env-modern demo test test-slow test-keras-3 test-tf-keras test-all lint rooms clean
 
 env: $(STAMP)
 
@@ -68,6 +68,11 @@ test-all: env-modern
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	tools/lint_imports $(BIN)
+
+# The picture of the rooms in docs/rooms.md, from the imports.
+rooms: env
+	tools/lint_imports $(BIN) --draw
 
 clean:
 	rm -rf .venv .venv-modern .venv-uv demo build dist *.egg-info

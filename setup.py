@@ -3,6 +3,7 @@
 Beam's `--setup_file` runs this file on its workers, so it stays self-contained.
 """
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -83,35 +84,59 @@ EXTRAS = {
         "build>=1.2",
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
+        "import-linter>=2.5,<3",
         "ovmsclient>=2023.1",
+        "pre-commit>=3.5",
         "pytest>=8.2",
         "pytest-xdist>=3.5",
         "ruff>=0.6",
     ],
 }
 
-# The folders pipelines/ and export/ are imported as hgr_tf.pipelines and hgr_tf.export.
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (ROOT / "hgr_tf/__init__.py").read_text("utf-8"), re.M
+)[1]
+
+# The folders pipelines/ and export/ are imported as hgr_tf.pipelines and hgr_tf.export,
+# and docs/ goes with them for `hgr-tf docs`.
 ROOMS = {"hgr_tf.pipelines": "pipelines", "hgr_tf.export": "export"}
 
 setup(
     name="hgr_tf",
-    version="0.1.0",
+    version=VERSION,
     description="Hierarchical group-wise ranking for TensorFlow and Keras recommenders",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8")
     if (ROOT / "README.md").exists()
     else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Operating System :: MacOS",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    project_urls={"Paper": "https://arxiv.org/abs/2506.12756"},
     python_requires=">=3.10,<3.14",
-    package_dir=ROOMS,
+    package_dir={**ROOMS, "hgr_tf.docs": "docs"},
     packages=find_packages(include=["hgr_tf*"])
     + [
         ".".join((name, *below))
         for name, folder in ROOMS.items()
         for below in [(), *((p,) for p in find_packages(folder))]
-    ],
+    ]
+    + ["hgr_tf.docs"],
     package_data={
         "hgr_tf.comparing": ["*.jinja"],
+        "hgr_tf.docs": ["*.md"],
         "hgr_tf.export": ["tf_serving/*.config", "tf_serving/*.yaml"],
     },
     install_requires=CORE + PIPELINES + SERVING,

@@ -10,7 +10,7 @@ import typer
 
 def compare(
     config: Annotated[
-        Path, typer.Option(help="YAML file of the comparison; see docs/comparing.md.")
+        Path, typer.Option(help="YAML of the comparison; see `hgr-tf docs comparing`.")
     ],
     data: Annotated[
         Path | None,

@@ -24,6 +24,7 @@ COMMANDS = (
     "export",
     "predict",
     "serve",
+    "docs",
 )
 """Each is the function of that name in the module of that name, in the order
 in which a newcomer meets them. The modules import what is heavy inside the

@@ -80,7 +80,7 @@ def train(
     output: Annotated[Path, typer.Option(help="Run folder.")],
     config: Annotated[
         Path | None,
-        typer.Option(help="YAML file of the run; see docs/qa.md. Defaults without."),
+        typer.Option(help="YAML of the run; see `hgr-tf docs qa`. Defaults without."),
     ] = None,
     train: Annotated[
         Path | None, typer.Option(help="File to train on, instead of the config's.")

@@ -37,7 +37,7 @@ def serve(
     """Serve the newest version over gRPC and REST, for development and tests.
 
     Speaks TensorFlow Serving's protocol and follows new versions and rollbacks.
-    Production is TensorFlow Serving: see docs/serving.md.
+    Production is TensorFlow Serving: see `hgr-tf docs serving`.
     """
     from hgr_tf.export.runtime.fresh_process import command_of
 

@@ -12,7 +12,7 @@ from hgr_tf.cli.stages import load_tensorflow
 
 def train(
     config: Annotated[
-        Path, typer.Option(help="YAML file of the run; see docs/training.md.")
+        Path, typer.Option(help="YAML file of the run; see `hgr-tf docs training`.")
     ],
     data: Annotated[
         Path | None,

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.distribute import gather_over_replicas, gather_with_gradient
+from hgr_tf.flat_inputs import flat_float, flat_labels
 from hgr_tf.groups import Groups, NestedLists
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
-from hgr_tf.losses.inputs import flat_float, flat_labels
 from hgr_tf.losses.level_losses import level_losses
 from hgr_tf.losses.list_shares import NORMALIZATIONS, Normalization
 from hgr_tf.losses.listwise_loss import Listwise, ListwiseLoss, needs_of
@@ -143,7 +143,7 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
         training: bool = False,
         started: tf.Tensor | bool = True,
     ) -> GroupwiseLossOutput:
-        """`compute` of rows that `losses.inputs` has flattened and masked."""
+        """`compute` of rows that `hgr_tf.flat_inputs` has flattened and masked."""
         if self.global_batch:
             labels, weights, codes, user_ids = (
                 None if values is None else gather_over_replicas(values)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import tensorflow as tf
 
 from hgr_tf.groups import NestedLists
+from hgr_tf.registry import Registry
 
 SharesOf = Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]]
 """Target masses of the groups of each level -> the weight of a unit of them."""
@@ -129,10 +129,9 @@ def needs_of(loss: ListwiseLoss) -> Needs:
 
 
 def _all_registered() -> dict[str, ListwiseLoss]:
-    from hgr_tf.losses import listwise
-
-    for module in pkgutil.iter_modules(listwise.__path__):
-        importlib.import_module(f"{listwise.__name__}.{module.name}")
+    shipped = Registry("hgr_tf.losses.listwise")
+    for name in shipped.names():
+        importlib.import_module(f"{shipped.package}.{name}")
     return _REGISTERED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from hgr_tf.losses.inputs import flat_float, flat_labels
+from hgr_tf.flat_inputs import flat_float, flat_labels
 
 
 def log_loss(

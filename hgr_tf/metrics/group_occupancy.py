@@ -4,9 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from hgr_tf.flat_inputs import flat_float
 from hgr_tf.groups import group_statistics, prefix_groups
 from hgr_tf.input_checks import check_labels
-from hgr_tf.losses.inputs import flat_float
 from hgr_tf.metrics.inputs import check_positive, first_codes, flat_weights, ratio
 from hgr_tf.metrics.summing_metric import SummingMetric
 

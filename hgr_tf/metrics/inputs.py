@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from hgr_tf.flat_inputs import flat_float
 from hgr_tf.input_checks import check_labels, check_weights
-from hgr_tf.losses.inputs import flat_float
 
 
 def flat_batch(

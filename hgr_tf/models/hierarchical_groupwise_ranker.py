@@ -7,8 +7,8 @@ import tensorflow as tf
 from hgr_tf.compat import KERAS_3, minimize, under_xla
 from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
+from hgr_tf.flat_inputs import flat_labels
 from hgr_tf.functional.graph import is_functional, own_inputs
-from hgr_tf.losses.inputs import flat_labels
 from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
 from hgr_tf.models.checks import check_objective, check_ranker
 from hgr_tf.models.objective import Objective

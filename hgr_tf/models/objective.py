@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from hgr_tf.flat_inputs import flat_float, flat_labels
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
-from hgr_tf.losses.inputs import flat_float, flat_labels
 from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
 
 

@@ -1,4 +1,4 @@
-"""The rows of a batch as the losses take them: flat, checked, masked if weightless."""
+"""The rows of a batch as losses and metrics take them: flat, checked, masked."""
 
 from __future__ import annotations
 
