@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.export.checking.replay import replay
+from hgr_tf.export.checking.leak_report import Report
 from hgr_tf.export.checking.verification import verify
 from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
+from hgr_tf.export.publishing import publish_checked
 from hgr_tf.export.ranker import feature_names, gives_logits, ranker_of
 from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.saving.request_file import write_request
 from hgr_tf.export.saving.warmup import check_records, write_warmup
 from hgr_tf.export.saving.writer import write
 from hgr_tf.export.signature import signature_class
-from hgr_tf.export.versions import (
-    check_free,
-    check_keep,
-    prune,
-    publish,
-    remove_stale,
-    staging_folder,
-)
+from hgr_tf.export.versions import check_keep
 from hgr_tf.features import FeatureEncoding
 
 log = logging.getLogger(__name__)
@@ -95,11 +88,8 @@ def export_for_serving(
     options = ExportOptions(
         tuple(signatures), with_logits, table_dtype, gives_logits(model)
     )
-    if version is not None:
-        check_free(base_path, version)
-    remove_stale(base_path)
-    staged = staging_folder(base_path)
-    try:
+
+    def write_version(staged: Path) -> None:
         log.info("writing %d signatures", len(options.signatures))
         write(ranker, staged, encoding, options)
         if encoding is not None:
@@ -107,16 +97,12 @@ def export_for_serving(
             write_warmup(staged, encoding, names, options.signatures, warmup, seed)
             if DEFAULT_SIGNATURE in options.signatures:
                 write_request(staged, encoding, names, seed)
+
+    def check(staged: Path) -> Report:
         log.info("checking for training-only parts, against a ranker never wrapped")
-        verify(staged, model, encoding).raise_if_leaking()
-        log.info("answering the warm-up records in a fresh process")
-        replay(staged)
-        published = publish(staged, base_path, version)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    if keep is not None:
-        prune(base_path, keep, spared=int(published.name))
-    return published
+        return verify(staged, model, encoding)
+
+    return publish_checked(base_path, version, write_version, check, keep=keep)
 
 
 def _takes_items(ranker: tf.keras.Model, encoding: FeatureEncoding) -> bool:

@@ -6,12 +6,20 @@ import json
 import logging
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hgr_tf.cli.counted import counted
 from hgr_tf.cli.stages import load_tensorflow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from hgr_tf.qa.decoding import Prediction
+    from hgr_tf.qa.served import Served
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +32,7 @@ qa = typer.Typer(
 class Choice(str, Enum):
     """What decides on an answer."""
 
+    both = "both"
     tags = "tags"
     type = "type"
     span = "span"
@@ -132,7 +141,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="File of questions with answers.")],
     choice: Annotated[
         list[Choice] | None,
-        typer.Option(help="What decides, once or more; all three by default."),
+        typer.Option(help="What decides, once or more; all four by default."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many first questions.")
@@ -144,7 +153,7 @@ def evaluate(
         int, typer.Option(help="Taken by every command; nothing here is random.")
     ] = 0,
 ) -> None:
-    """Score a trained reader: by its tags, by the type of answer, and by one span."""
+    """Score a trained reader by each way of deciding, one span alone among them."""
     load_tensorflow()
     from hgr_tf.qa.answers import evaluate as score_run
     from hgr_tf.qa.readers import read_examples
@@ -162,12 +171,57 @@ def evaluate(
 
 
 @qa.command()
-def predict(
+def export(
     run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf qa train`.")],
+    output: Annotated[
+        Path,
+        typer.Option(help="Folder of the model's versions."),
+    ],
+    version: Annotated[
+        int | None,
+        typer.Option(help="Number of the version; one past the newest by default."),
+    ] = None,
+    keep: Annotated[
+        int | None,
+        typer.Option(help="Keep this many newest versions, and the new one; else all."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="Taken by every command; nothing here is random.")
+    ] = 0,
+) -> None:
+    """Export a trained reader for TensorFlow Serving and `hgr-tf serve`.
+
+    Writes OUTPUT/<version>/, a SavedModel over token ids that gives tags, spans and
+    scores, with its tokenizer. It is checked, and then appears in one step.
+    """
+    load_tensorflow()
+    from hgr_tf.qa.exporter import export_reader
+    from hgr_tf.qa.run import load_qa_run
+
+    folder = export_reader(load_qa_run(run), output, version, keep=keep)
+    typer.echo(f"{folder}: verified and published")
+
+
+@qa.command()
+def predict(
     report: Annotated[Path, typer.Option(help="Text file that is asked about.")],
     question: Annotated[
         list[str], typer.Option(help="A question; give it once or more.")
     ],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of a finished `hgr-tf qa train`.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an exported reader's versions, instead of --run."),
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            help="Read on this server, host:port of its gRPC service; --model then "
+            "only says how texts are cut."
+        ),
+    ] = None,
     choice: Annotated[
         Choice | None, typer.Option(help="What decides; the config's by default.")
     ] = None,
@@ -175,38 +229,76 @@ def predict(
         int, typer.Option(help="Taken by every command; nothing here is random.")
     ] = 0,
 ) -> None:
-    """Answer questions about a report.
+    """Answer questions about a report, by a run or by an exported reader.
 
     Prints a line of JSON per question: its type and its answers, each with text,
     start and end in characters of the report, and a score.
     """
+    if (run is None) == (model is None):
+        raise ValueError("one of --run and --model must be given")
+    if server and model is None:
+        raise ValueError("--server needs --model, which says how texts are cut")
+    text = report.read_text(encoding="utf-8")
+    decides = choice.value if choice else None
+    if model:
+        found = _served(model, server).answer(text, question, decides)
+    else:
+        found = _by_run(run, text, question, decides)
+    for asked, prediction in zip(question, found, strict=True):
+        answers = [
+            {"text": words, "start": start, "end": end, "score": score}
+            for words, (start, end), score in zip(
+                prediction.texts, prediction.spans, prediction.scores, strict=True
+            )
+        ]
+        line = {"question": asked, "type": prediction.type, "answers": answers}
+        typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _by_run(
+    run: Path, text: str, questions: list[str], choice: str | None
+) -> list[Prediction]:
     load_tensorflow()
     from hgr_tf.qa.answers import answer_questions, read_with
     from hgr_tf.qa.example import QAExample
     from hgr_tf.qa.run import load_qa_run
 
-    text = report.read_text(encoding="utf-8")
     loaded = load_qa_run(run)
-    examples = [
-        QAExample(str(number), asked, text)
-        for number, asked in enumerate(question, start=1)
-    ]
     answered = answer_questions(
         read_with(loaded.reader),
-        examples,
+        [QAExample(str(n), asked, text) for n, asked in enumerate(questions)],
         loaded.tokenizer,
         loaded.config.windows,
-        [choice.value if choice else loaded.config.choice],
+        [choice or loaded.config.choice],
+        loaded.config.tagging,
     )
-    for example, (found,) in zip(examples, answered, strict=True):
-        answers = [
-            {"text": words, "start": start, "end": end, "score": score}
-            for words, (start, end), score in zip(
-                found.texts, found.spans, found.scores, strict=True
-            )
-        ]
-        line = {"question": example.question, "type": found.type, "answers": answers}
-        typer.echo(json.dumps(line, ensure_ascii=False))
+    return [prediction for (prediction,) in answered]
+
+
+def _served(model: Path, server: str | None) -> Served:
+    from hgr_tf.export.runtime.protos import protos_only
+    from hgr_tf.export.versions import version_path
+    from hgr_tf.qa.served import Served
+
+    folder = version_path(model)
+    if server is None:
+        return Served(folder)
+    with protos_only():
+        from hgr_tf.export.client import Client
+
+    client = Client(server, model.resolve().name, timeout_seconds=60)
+
+    def read(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        import grpc
+
+        try:
+            return client.predict(inputs)
+        except grpc.RpcError as error:
+            raise ValueError(
+                f"{server}: {error.code().name}: {error.details()}"
+            ) from error
+
+    return Served(folder, read)
 
 
 def _print_scores(scores: dict[str, dict[str, float]], title: str) -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from hgr_tf.qa.decoding import Choice, Prediction, decode
 from hgr_tf.qa.example import QAExample
 from hgr_tf.qa.metrics import score
-from hgr_tf.qa.run import QARun
+from hgr_tf.qa.targets import Tagging
 from hgr_tf.qa.tokenization import OffsetTokenizer
 from hgr_tf.qa.windows import WindowOptions, cut_windows, model_inputs
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from hgr_tf.qa.run import QARun
 
 log = logging.getLogger(__name__)
 
 Read = Callable[[Mapping[str, np.ndarray]], Mapping[str, Any]]
-"""What gives the logits of a batch of windows, such as `read_with(reader)`."""
+"""What gives the `window_answers` of a batch: `read_with(reader)`, or a server."""
 
 QUESTIONS = 16
 """Questions that are read at once."""
@@ -30,16 +34,18 @@ def answer_questions(
     examples: Sequence[QAExample],
     tokenizer: OffsetTokenizer,
     options: WindowOptions | None = None,
-    choices: Sequence[Choice] = ("tags",),
+    choices: Sequence[Choice] = ("both",),
+    tagging: Tagging = "bio",
 ) -> Iterator[list[Prediction]]:
     """Answers questions, which need not hold answers.
 
     Args:
-        read: Gives the outputs of a `MultiSpanReader`.
+        read: Gives the `window_answers` of `model_inputs`.
         examples: The questions.
         tokenizer: What the reader was trained with.
         options: How texts are cut.
         choices: What decides; each gives an answer of its own.
+        tagging: What the reader was trained with.
 
     Yields:
         For each question, in order, the prediction of each choice.
@@ -51,11 +57,11 @@ def answer_questions(
             read(model_inputs(windows[i : i + QUESTIONS], tokenizer, _length(windows)))
             for i in range(0, len(windows), QUESTIONS)
         ]
-        outputs = {
+        found = {
             name: np.concatenate([np.asarray(batch[name]) for batch in batches])
             for name in batches[0]
         }
-        decoded = [decode(outputs, windows, part, choice) for choice in choices]
+        decoded = [decode(found, windows, part, one, tagging) for one in choices]
         yield from map(list, zip(*decoded, strict=True))
         done = min(low + QUESTIONS, len(examples))
         log.info("answering", extra={"done": done, "total": len(examples)})
@@ -77,7 +83,12 @@ def evaluate(
     choices = choices or (run.config.choice,)
     answered = list(
         answer_questions(
-            read_with(run.reader), examples, run.tokenizer, run.config.windows, choices
+            read_with(run.reader),
+            examples,
+            run.tokenizer,
+            run.config.windows,
+            choices,
+            run.config.tagging,
         )
     )
     scores = {}
@@ -88,11 +99,15 @@ def evaluate(
 
 
 def read_with(reader: tf.keras.Model) -> Read:
-    """Reads with a Keras model, in a graph that takes windows of any size."""
+    """Reads with a `MultiSpanReader`, in a graph that takes windows of any size."""
+    import tensorflow as tf
+
+    from hgr_tf.qa.window_answers import window_answers
 
     @tf.function(reduce_retracing=True)
     def read(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return reader(inputs, training=False)
+        logits = reader(inputs, training=False)
+        return window_answers(logits, inputs["context_mask"])
 
     return lambda inputs: read({k: tf.constant(v) for k, v in inputs.items()})
 

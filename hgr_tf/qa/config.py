@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from hgr_tf.features.strict_model import Strict
+from hgr_tf.qa.decoding import Choice
 from hgr_tf.qa.windows import WindowOptions
 from hgr_tf.training.config import CheckpointsConfig, TrainingConfig
 from hgr_tf.training.yaml_config import YamlConfig
@@ -82,7 +83,7 @@ class QAConfig(YamlConfig):
     windows: WindowOptions = WindowOptions()
     encoder: EncoderConfig = EncoderConfig()
     tagging: Literal["bio", "io"] = "bio"
-    choice: Literal["tags", "type", "span"] = "tags"
+    choice: Choice = "both"
     dropout: float = Field(0.1, ge=0, lt=1)
     loss: LossConfig = LossConfig()
     training: QATrainingConfig = QATrainingConfig()

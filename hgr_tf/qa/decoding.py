@@ -1,4 +1,4 @@
-"""decode: from a reader's outputs for windows to the answers of questions."""
+"""decode: from the answers of windows to those of questions. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,22 +9,17 @@ from typing import Literal, get_args
 import numpy as np
 
 from hgr_tf.qa.example import TYPES, QAExample, Span
-from hgr_tf.qa.targets import Tagging, num_tags
-from hgr_tf.qa.viterbi import (
-    best_spans,
-    log_softmax,
-    only_in_text,
-    tag_spans,
-    viterbi,
-)
+from hgr_tf.qa.targets import Tagging, tag_spans
 from hgr_tf.qa.windows import Window
 
-Choice = Literal["tags", "type", "span"]
-"""What decides: the tags alone; the type head between no answer, the best span and
-the tags; or the best span alone, which is the single-span baseline."""
+Choice = Literal["both", "tags", "type", "span"]
+"""What decides on an answer.
 
-MAX_TOKENS = 30
-"""Most tokens of the best span."""
+both    the tags, but the best span where they give several and the type head says one
+tags    the tags alone
+type    the type head alone, between no answer, the best span and the tags
+span    the best span alone: the single-span baseline
+"""
 
 
 @dataclass(frozen=True)
@@ -49,31 +44,31 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Reading:
-    """What a window says: log probabilities and spans of characters with scores."""
+    """What a window says: probabilities, and spans of characters with scores."""
 
     types: np.ndarray
     tagged: dict[Span, float]
     best: tuple[Span, float] | None
-    null: float
+    no_answer: float
 
 
 def decode(
-    outputs: Mapping[str, np.ndarray],
+    found: Mapping[str, np.ndarray],
     windows: Sequence[Window],
     examples: Sequence[QAExample],
-    choice: Choice = "tags",
+    choice: Choice = "both",
+    tagging: Tagging = "bio",
 ) -> list[Prediction]:
     """Answers each question by all of its windows.
 
     Spans of several windows are joined; of those that overlap the likeliest stays.
 
     Args:
-        outputs: A `MultiSpanReader`'s outputs for the windows: "tags" [windows,
-            tokens, 2 or 3], "start" and "end" [windows, tokens], "answer_type"
-            [windows, 3]; all are logits.
-        windows: The windows, those of a question beside each other.
+        found: What `window_answers`, or a server, gave for the windows.
+        windows: The windows.
         examples: The questions that were cut.
         choice: What decides.
+        tagging: What the reader was trained with.
 
     Returns:
         A prediction for each question, in order.
@@ -84,48 +79,38 @@ def decode(
     if choice not in get_args(Choice):
         raise ValueError(f"`choice` must be one of {get_args(Choice)}, got {choice!r}")
     readings: list[list[_Reading]] = [[] for _ in examples]
-    for window, reading in zip(windows, _read(outputs, windows), strict=True):
-        readings[window.example].append(reading)
-    choose = {"tags": _by_tags, "type": _by_type, "span": _by_span}[choice]
+    for row, window in enumerate(windows):
+        one = {name: np.asarray(values[row]) for name, values in found.items()}
+        readings[window.example].append(_read(one, window, tagging))
+    choose = _CHOICES[choice]
     return [
         _prediction(example, choose(read))
         for example, read in zip(examples, readings, strict=True)
     ]
 
 
-def _read(
-    outputs: Mapping[str, np.ndarray], windows: Sequence[Window]
-) -> list[_Reading]:
-    tokens = outputs["start"].shape[1]
-    context = np.zeros((len(windows), tokens), np.int32)
-    for row, window in enumerate(windows):
-        context[row, window.first : window.last] = 1
-    tags = only_in_text(log_softmax(np.asarray(outputs["tags"], float)), context)
-    tagging: Tagging = "bio" if tags.shape[-1] == num_tags("bio") else "io"
-    paths = viterbi(tags)
-    start, end = (log_softmax(np.asarray(outputs[k], float)) for k in ("start", "end"))
-    spans, scores = best_spans(start, end, context, MAX_TOKENS)
-    types = log_softmax(np.asarray(outputs["answer_type"], float))
-    readings = []
-    for row, window in enumerate(windows):
-        chosen = np.take_along_axis(tags[row], paths[row][:, None], -1)[:, 0]
-        tagged = {
-            window.characters(first, last): float(chosen[first : last + 1].mean())
-            for first, last in tag_spans(paths[row], tagging)
-        }
-        best = None
-        if np.isfinite(scores[row]):
-            best = window.characters(*spans[row].tolist()), float(scores[row])
-        null = float(start[row, 0] + end[row, 0])
-        readings.append(_Reading(types[row], tagged, best, null))
-    return readings
+def _read(found: dict[str, np.ndarray], window: Window, tagging: Tagging) -> _Reading:
+    tagged = {
+        window.characters(first, last): _mean(found["tag_scores"][first : last + 1])
+        for first, last in tag_spans(found["tags"], tagging)
+    }
+    best = None
+    if window.offsets:
+        best = window.characters(*found["span"].tolist()), float(found["span_score"])
+    return _Reading(found["answer_type"], tagged, best, float(found["no_answer_score"]))
+
+
+def _mean(probabilities: np.ndarray) -> float:
+    """The geometric mean."""
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.log(probabilities.astype(float)).mean()))
 
 
 def _by_tags(readings: list[_Reading]) -> dict[Span, float]:
     joined: dict[Span, float] = {}
     for reading in readings:
         for span, score in reading.tagged.items():
-            joined[span] = max(score, joined.get(span, -np.inf))
+            joined[span] = max(score, joined.get(span, 0.0))
     kept: dict[Span, float] = {}
     for span, score in sorted(joined.items(), key=lambda item: -item[1]):
         if all(span[1] <= start or end <= span[0] for start, end in kept):
@@ -135,19 +120,30 @@ def _by_tags(readings: list[_Reading]) -> dict[Span, float]:
 
 def _by_span(readings: list[_Reading]) -> dict[Span, float]:
     # A window without the answer says so: the least sure of them decides.
-    null = min(reading.null for reading in readings)
+    no_answer = min(reading.no_answer for reading in readings)
     best = _best(readings)
-    return best if best and max(best.values()) > null else {}
+    return best if best and max(best.values()) > no_answer else {}
 
 
 def _by_type(readings: list[_Reading]) -> dict[Span, float]:
-    answering = [r for r in readings if r.types[0] < np.log(0.5)]
+    answering = [r for r in readings if r.types[0] < 0.5]
     if not answering:
         return {}
     surest = min(answering, key=lambda reading: reading.types[0])
     if surest.types[2] > surest.types[1]:
         return _by_tags(answering) or _best(answering)
     return _best(answering)
+
+
+def _by_both(readings: list[_Reading]) -> dict[Span, float]:
+    tagged = _by_tags(readings)
+    surest = min(readings, key=lambda reading: reading.types[0])
+    if len(tagged) > 1 and surest.types[1] > surest.types[2]:
+        return _best(readings)
+    return tagged
+
+
+_CHOICES = {"both": _by_both, "tags": _by_tags, "type": _by_type, "span": _by_span}
 
 
 def _best(readings: list[_Reading]) -> dict[Span, float]:
@@ -162,5 +158,5 @@ def _prediction(example: QAExample, found: dict[Span, float]) -> Prediction:
         TYPES[min(len(spans), 2)],
         spans,
         example.texts(spans),
-        tuple(float(np.exp(found[span])) for span in spans),
+        tuple(found[span] for span in spans),
     )

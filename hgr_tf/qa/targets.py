@@ -64,3 +64,18 @@ def window_targets(
     for row, found in enumerate(single):
         spans[row, : len(found)] = found
     return {"tags": tags, "spans": spans, "answer_type": types}
+
+
+def tag_spans(tags: np.ndarray, tagging: Tagging = "bio") -> list[Span]:
+    """First and last token of each span of tags [tokens]; see `window_targets`."""
+    spans: list[Span] = []
+    before = OUTSIDE
+    for token, tag in enumerate(tags.tolist()):
+        if tag != OUTSIDE:
+            begins = tag == BEGIN if tagging == "bio" else before == OUTSIDE
+            if begins or before == OUTSIDE:
+                spans.append((token, token))
+            else:
+                spans[-1] = (spans[-1][0], token)
+        before = tag
+    return spans

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 from hgr_tf.qa import MultiSpanReader, decode, generate
+from hgr_tf.qa.answers import read_with
 from hgr_tf.qa.batches import WindowBatches
 from hgr_tf.qa.loss import reader_loss
 from hgr_tf.qa.metrics import score
@@ -145,9 +146,9 @@ def test_a_tiny_encoder_overfits_64_questions():
     total = sum(weight * history[name][-1] for name, weight in LOSS_WEIGHTS.items())
     assert history["loss"][-1] == pytest.approx(total, rel=1e-4)
     windows = cut_windows(examples, tokenizer, OPTIONS)
-    outputs = reader(model_inputs(windows, tokenizer))
-    outputs = {name: np.asarray(value) for name, value in outputs.items()}
-    for choice in ("tags", "type"):
-        found = decode(outputs, windows, examples, choice)
-        scores = score(examples, {p.id: p.texts for p in found})
+    found = read_with(reader)(model_inputs(windows, tokenizer))
+    found = {name: np.asarray(value) for name, value in found.items()}
+    for choice in ("both", "tags", "type"):
+        predicted = decode(found, windows, examples, choice)
+        scores = score(examples, {p.id: p.texts for p in predicted})
         assert scores["exact_match"] > 0.9

@@ -83,9 +83,9 @@ def test_generate_train_evaluate_predict(run, trained, place):
     code, out, _ = run("evaluate", "--run", "run", "--data", "data/val.jsonl", "--json")
     scores = json.loads(out.splitlines()[-1])
     assert code == 0
-    assert set(scores) == {"tags", "type", "span"}
+    assert set(scores) == {"both", "tags", "type", "span"}
     metrics = json.loads((place / "run/metrics.json").read_text())
-    assert scores["tags"] == pytest.approx(metrics)
+    assert scores["both"] == pytest.approx(metrics)
 
     (place / "report.txt").write_text("At 9:05 Ann entered the kitchen.", "utf-8")
     asked = ["--question", "Who entered the kitchen?", "--question", "Who left?"]

@@ -7,8 +7,7 @@ from hypothesis import given
 from pydantic import ValidationError
 
 from hgr_tf.qa import OffsetTokenizer, QAExample, cut_windows
-from hgr_tf.qa.targets import window_targets
-from hgr_tf.qa.viterbi import tag_spans
+from hgr_tf.qa.targets import tag_spans, window_targets
 from hgr_tf.qa.windows import WindowOptions, model_inputs
 from tests.qa.tiny import TOKENIZERS
 
