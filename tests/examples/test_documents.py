@@ -11,7 +11,8 @@ import pytest
 import typer.main
 import yaml
 
-from hgr_tf.cli.main import app
+from hgr_tf.cli.main import GROUPS, app
+from hgr_tf.qa.config import QAConfig
 from hgr_tf.training import RunConfig
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,9 @@ def test_command_lines_are_understood(line):
     _, name, *arguments = shlex.split(line, comments=True)
     group = typer.main.get_command(app)
     command = group.get_command(None, name)
+    if name in GROUPS:
+        name, *arguments = arguments
+        command = command.get_command(None, name)
     assert command is not None
     command.make_context(name, arguments)
 
@@ -103,6 +107,11 @@ def test_training_configs_are_valid_and_the_shown_defaults_are_true():
         RunConfig.from_yaml(text)
     data = {"path": "prepared/kuairand_pure"}
     assert RunConfig.from_yaml(whole) == RunConfig.model_validate({"data": data})
+
+
+def test_the_shown_defaults_of_question_answering_are_true():
+    (text,) = blocks(ROOT / "docs" / "qa.md", "yaml")
+    assert QAConfig.from_yaml(text) == QAConfig()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.yaml")))

@@ -53,3 +53,10 @@ def test_tf_ranking_loss_falls(run):
     pytest.importorskip("tensorflow_ranking")
     values = run("tf_ranking_loss.py")["values"]
     assert values[-1] < values[0] - 0.01
+
+
+def test_qa_trains_and_answers(run, capsys):
+    pytest.importorskip("tokenizers", reason="the extra qa is not installed")
+    scores = run("qa.py")["main"](questions=64, epochs=2)
+    assert 0 <= scores["exact_match"] <= 1
+    assert "exact match over all spans" in capsys.readouterr().out
