@@ -47,13 +47,15 @@ def load_qa_run(path: str | Path) -> QARun:
     """Loads a run folder.
 
     Raises:
-        RunError: The folder holds no run, or one that is not finished.
+        RunError: The folder holds no run, one that is not finished, or one of the other
+            generation of Keras.
         ConfigError: The run is not one of question answering.
     """
     folder = qa_folder(path)
     config = folder.config()
     if not folder.is_finished:
         raise RunError(f"{path}: not finished: `hgr-tf qa train` resumes it")
+    folder.check_environment()
     kept = folder.path / ENCODER
     reader = build_reader(config, kept, pretrained=False)
     reader.load_weights(str(folder.weights))
