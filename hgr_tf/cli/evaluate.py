@@ -88,8 +88,8 @@ def evaluate(
         if lost is not None:
             told["importance"] = {
                 name: {
-                    "gauc_drops": one.gauc_drops,
-                    "log_loss_rises": one.log_loss_rises,
+                    "gauc_drops": _nulls(one.gauc_drops),
+                    "log_loss_rises": _nulls(one.log_loss_rises),
                 }
                 for name, one in lost.of.items()
             }

@@ -37,7 +37,7 @@ def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
 def print_importance(lost: PermutationImportance) -> None:
     """Prints what another user's embedding, or another row's feature, costs."""
     table = Table(
-        title="Of another user or row (mean ± spread over permutations)",
+        title="Costs of a swap (mean ± spread over permutations)",
         title_justify="left",
     )
     for name in ("permuted", "GAUC", "LogLoss"):
