@@ -11,11 +11,13 @@ import numpy as np
 
 from hgr_tf.pipelines.files.blocks import read_block
 from hgr_tf.pipelines.files.files import File, join, matching, open_read, write_bytes
+from hgr_tf.pipelines.reasons import MALFORMED_LINE
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import plan_units, read_unit
 from hgr_tf.pipelines.steps.elements import UnitReport
 
 _EXAMPLES = 1_000
+_LINE_ENDS = " (if values hold line ends, set `format: {newlines_in_values: true}`)"
 
 
 class WriteDeadLetters(beam.DoFn):
@@ -103,4 +105,6 @@ def example_of(settings: Settings, source: str) -> str:
     )
     column, reason = cause
     where = f"column {column!r}: " if column else ""
-    return f": {where}{reason}, as in the row {raw:.200}"
+    broken = raw.count(settings.spec.format.quote or "\0") % 2
+    hint = _LINE_ENDS if reason == MALFORMED_LINE and broken else ""
+    return f": {where}{reason}, as in the row {raw:.200}{hint}"

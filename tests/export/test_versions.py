@@ -191,7 +191,9 @@ def test_a_poller_never_sees_a_part_of_200_published_versions(tmp_path):
     assert looks > 50
 
 
-@pytest.mark.parametrize("call", ["fsync", "rename"])
+@pytest.mark.parametrize(
+    "call", ["fsync", pytest.param("rename", marks=pytest.mark.slow)]
+)
 def test_an_export_killed_as_it_publishes_leaves_the_served_version(call, tmp_path):
     ranker = small_ranker()
     arguments = {"encoding": ENCODING, "signatures": ["serving_default"], "warmup": 1}
@@ -223,6 +225,7 @@ def test_an_export_killed_as_it_publishes_leaves_the_served_version(call, tmp_pa
     np.testing.assert_allclose(scores, trained_scores(ranker, raw), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_kill_9_in_the_middle_of_a_publish_leaves_the_version_before(tmp_path):
     publish_next(tmp_path)
     code = f"""

@@ -72,15 +72,17 @@ def expected(log, tmp_path_factory):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"workers": 2},
-        {
-            "beam_options": [
-                "--direct_running_mode=multi_threading",
-                "--direct_num_workers=2",
-            ]
-        },
+        pytest.param({"workers": 2}, id="processes", marks=pytest.mark.slow),
+        pytest.param(
+            {
+                "beam_options": [
+                    "--direct_running_mode=multi_threading",
+                    "--direct_num_workers=2",
+                ]
+            },
+            id="threads",
+        ),
     ],
-    ids=["processes", "threads"],
 )
 def test_local_runners_write_the_same_manifest(log, tmp_path, expected, arguments):
     assert run_on(log, tmp_path / "out", **arguments) == expected

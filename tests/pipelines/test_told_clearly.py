@@ -130,6 +130,13 @@ def test_what_most_bad_rows_ail_from_is_told_with_the_failure(tmp_path):
         run(tmp_path, path)
 
 
+def test_line_ends_in_values_are_told_of_with_their_option(tmp_path):
+    path = log(tmp_path, ['"a', 'b",1,1', '"c', 'd",2,0'])
+    message = r"malformed line, as in the row \"a \(.*newlines_in_values: true"
+    with pytest.raises(PrepareError, match=message):
+        run(tmp_path, path)
+
+
 def test_a_split_that_gets_no_row_stops_the_run_with_the_times_it_read(tmp_path):
     rows = [f"{row},{1_767_225_600 + i}" for i, row in enumerate(ROWS)]
     path = log(tmp_path, rows, header="user,item,click,t")
