@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.export.checking.answers import check_answers, check_weights
 from hgr_tf.export.checking.leak_report import Report
 from hgr_tf.export.checking.verification import verify
 from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
@@ -69,6 +70,7 @@ def export_for_serving(
             of the spec, or the version is taken.
         VerificationError: What was written holds more than the ranker.
         ReplayError: What was written does not run in a fresh process.
+        AnswerError: It answers NaN, infinity, or the same to every request.
         In each case nothing is published.
 
     Example:
@@ -78,6 +80,7 @@ def export_for_serving(
     check_records(warmup)
     check_keep(keep)
     ranker = ranker_of(model)
+    check_weights(ranker)
     if signatures is None:
         ranks = encoding is not None and _takes_items(ranker, encoding)
         signatures = [
@@ -99,6 +102,8 @@ def export_for_serving(
                 write_request(staged, encoding, names, seed)
 
     def check(staged: Path) -> Report:
+        if encoding is not None and DEFAULT_SIGNATURE in options.signatures:
+            check_answers(staged, encoding, feature_names(ranker, encoding), seed)
         log.info("checking for training-only parts, against a ranker never wrapped")
         return verify(staged, model, encoding)
 

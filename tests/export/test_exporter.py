@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.saved_model import fingerprinting_utils
 
 from hgr_tf.export import export_for_serving
+from hgr_tf.export.checking.answers import AnswerError
 from hgr_tf.export.checking.leak_report import VerificationError
 from hgr_tf.export.checking.replay import ReplayError, replay
 from hgr_tf.export.inputs.sample_requests import SampleRequests
@@ -290,6 +291,43 @@ def test_a_ranker_without_item_features_has_no_rank_signature(tmp_path):
         export_for_serving(ranker, tmp_path, encoding=ENCODING, signatures=["rank"])
     folder = export_for_serving(ranker, tmp_path, encoding=ENCODING, warmup=4)
     assert "rank" not in ServingSession(folder).signatures
+
+
+def one_embedding(start):
+    """A ranker whose logit is the user's one weight."""
+    user = tf.keras.Input((), dtype="int64", name="user")
+    table = layers.Embedding(
+        ENCODING.num_ids("user"),
+        1,
+        embeddings_initializer=tf.keras.initializers.Constant(start),
+    )
+    return tf.keras.Model({"user": user}, table(user))
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (float("nan"), "weights must be finite, got NaN or infinity in .*embedding"),
+        (0.0, r"must differ, got 0.5 for each of 256 .*a constant ranks nothing"),
+    ],
+)
+def test_what_answers_nan_or_a_constant_is_not_published(tmp_path, weight, message):
+    with pytest.raises(AnswerError, match=message):
+        export_for_serving(one_embedding(weight), tmp_path / "m", encoding=ENCODING)
+    assert not list(tmp_path.glob("m/[0-9]*"))
+
+
+def test_what_overflows_in_smaller_tables_is_not_published(tmp_path):
+    ranker = one_embedding(0.0)
+    (weights,) = ranker.get_weights()
+    weights[::2], weights[1::2] = 1e6, -1e6  # float16 ends at 65,504
+    ranker.set_weights([weights])
+    with pytest.raises(AnswerError, match="must be finite"):
+        hidden = layers.Lambda(lambda x: x - x)(ranker.output)
+        both = tf.keras.Model(ranker.input, hidden)
+        export_for_serving(
+            both, tmp_path / "m", encoding=ENCODING, table_dtype="float16"
+        )
 
 
 def test_inputs_that_are_no_features_are_named(tmp_path):
