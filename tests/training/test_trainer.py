@@ -77,6 +77,7 @@ def test_run_folder_is_complete(plain):
         "FINISHED",
         "config.yaml",
         "encoding",
+        "environment.json",
         "history.json",
         "metrics.json",
         "model.weights.h5",
