@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from hgr_tf.comparing.config import CompareConfig
-from hgr_tf.comparing.report import interval, signed
+from hgr_tf.comparing.report import fallen, interval, signed
 
 
 class LiveTable:
@@ -68,6 +68,30 @@ class LiveTable:
             mean = f"{sum(values) / len(values):.4f}" if values else ""
             table.add_row(method, tuned, runs, mean)
         return table
+
+
+def print_pre_check(check: dict[str, Any]) -> None:
+    """Prints what the check before the runs found."""
+    if check["importance"]:
+        table = Table(
+            title="The baseline with another user's or row's values, "
+            "mean over permutations",
+            title_justify="left",
+        )
+        for name in ("permuted", "GAUC", "LogLoss"):
+            table.add_column(name)
+        for name, one in check["importance"].items():
+            table.add_row(name, fallen(one["gauc_drop"]), signed(one["log_loss_rise"]))
+        Console().print(table)
+    if check["users"]:
+        Console().print(check["users"])
+    seeds = check["seeds"]
+    if "ensemble_gauc" in seeds:
+        Console().print(
+            f"Two seeds of the baseline differ by {signed(seeds['gauc'])} GAUC and "
+            f"{signed(seeds['log_loss'])} LogLoss; their ensemble gains "
+            f"{signed(seeds['ensemble_gauc'])} GAUC."
+        )
 
 
 def print_verdicts(results: dict[str, Any]) -> None:

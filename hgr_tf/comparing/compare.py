@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -24,7 +23,15 @@ from hgr_tf.comparing.figures import (
     platt,
     reliability,
 )
-from hgr_tf.comparing.one_run import limit_threads, load_predictions, run_once
+from hgr_tf.comparing.one_run import (
+    limit_threads,
+    load_predictions,
+    run_folder,
+    run_once,
+)
+from hgr_tf.comparing.plain import plain, write_text
+from hgr_tf.comparing.pre_check import FILE as PRE_CHECK
+from hgr_tf.comparing.pre_check import pre_check, seed_spread
 from hgr_tf.comparing.tuning import tune
 from hgr_tf.comparing.verdict import decide
 
@@ -36,22 +43,26 @@ def compare(
     output: str | Path,
     *,
     workers: int | None = None,
+    only_pre_check: bool = False,
     told: Told = lambda method, state, value: None,
 ) -> dict[str, Any]:
     """Runs a comparison, or goes on with one that was interrupted.
 
-    Every method is tuned by the same search; then every method is trained with
-    every seed, in parallel processes. A finished run is a file and is not repeated.
+    Every method is tuned by the same search; the tuned baseline is checked for what
+    there is to win (see `hgr_tf.comparing.pre_check`); then every method is trained
+    with every seed, in parallel processes. A finished run is a file and is not
+    repeated.
 
     Args:
         config: What is compared.
         output: Folder of the comparison: a folder for each method and seed, and
             results.json and report.html at the end.
         workers: Processes; by default one for each core.
+        only_pre_check: Ends after the check of the baseline, which comes first.
         told: Is told of progress: method, what happened, and a figure or None.
 
     Returns:
-        What results.json holds.
+        What results.json holds; or {"pre_check": ...} alone.
 
     Raises:
         ValueError: The data or a config cannot be used, or the folder holds another
@@ -61,19 +72,19 @@ def compare(
     _open(config, output)
     workers = workers or os.cpu_count() or 1
     with _pool(workers) as pool:
-        found = _tuned(config, output, pool, told)
+        names = [config.baseline] if only_pre_check else [*config.methods]
+        found = _tuned(config, names, output, pool, told)
+        checked = pre_check(config, output, found, pool)
+        told(config.baseline, "checked", None)
+        if only_pre_check:
+            return {"pre_check": checked}
         _trained(config, output, found, pool, told)
     results = summarize(config, output, found)
-    _write(output / "results.json", json.dumps(results, indent=1) + "\n")
+    write_text(output / "results.json", json.dumps(results, indent=1) + "\n")
     from hgr_tf.comparing.report import html_report
 
-    _write(output / "report.html", html_report(results))
+    write_text(output / "report.html", html_report(results))
     return results
-
-
-def run_folder(output: str | Path, method: str, seed: int) -> Path:
-    """Folder of one run of a comparison."""
-    return Path(output) / "runs" / method / str(seed)
 
 
 def summarize(
@@ -126,7 +137,8 @@ def summarize(
             "seeds": list(config.seeds),
             "smallest_gain": config.smallest_gain,
             "largest_loss": config.largest_loss,
-            "seed_spread": _seed_spread(runs[config.baseline]),
+            "pre_check": json.loads((Path(output) / PRE_CHECK).read_text()),
+            "seed_spread": seed_spread(runs[config.baseline]),
             "methods": methods,
         }
     )
@@ -165,28 +177,12 @@ def _to_control(config, name: str, sums) -> Difference | None:
     return differences(pair, control)[name]
 
 
-def _seed_spread(own: list[Predictions]) -> dict[str, float]:
-    """What seeds alone make: of one run, and of the mean of two."""
-    values = [figures(predictions) for predictions in own]
-    spread = {
-        metric: float(np.ptp([value[metric] for value in values]))
-        for metric in ("gauc", "log_loss")
-    }
-    if len(own) > 1:
-        both = (own[0].probabilities + own[1].probabilities) / 2
-        ensemble = figures(own[0]._replace(probabilities=both))
-        for metric in ("gauc", "log_loss"):
-            single = (values[0][metric] + values[1][metric]) / 2
-            spread[f"ensemble_{metric}"] = ensemble[metric] - single
-    return spread
-
-
-def _tuned(config, output, pool, told: Told) -> dict[str, dict[str, Any]]:
+def _tuned(config, names, output, pool, told: Told) -> dict[str, dict[str, Any]]:
     if not config.tuning.trials:
-        return {name: {} for name in config.methods}
+        return {name: {} for name in names}
     waiting = {
         pool.submit(tune, config, name, output / "tuning" / name): name
-        for name in config.methods
+        for name in names
     }
     found = {}
     for future in as_completed(waiting):
@@ -236,23 +232,4 @@ def _open(config: CompareConfig, output: Path) -> None:
     elif output.exists() and any(output.iterdir()):
         raise ValueError(f"{output}: not empty, and not a comparison")
     output.mkdir(parents=True, exist_ok=True)
-    _write(kept, text)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def plain(value: Any) -> Any:
-    """A structure as JSON has it: NaN becomes None, numpy's numbers Python's."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    write_text(kept, text)

@@ -53,6 +53,19 @@ class Tuning(Strict):
     )
 
 
+class PreCheck(Strict):
+    """What is permuted of the baseline before the other runs.
+
+    Attributes:
+        permutations: How many times the user embedding and each feature are permuted;
+            0 for none.
+        features: Names of features; None for all of the spec.
+    """
+
+    permutations: int = Field(5, ge=0)
+    features: tuple[str, ...] | None = None
+
+
 class CompareConfig(Strict):
     """What is compared.
 
@@ -66,6 +79,7 @@ class CompareConfig(Strict):
         seeds: Seeds of the runs, or how many, from 1 on.
         evaluate: Split that the figures are of; None for the validation split.
         tuning: The search before the runs.
+        pre_check: The check of the baseline before the other runs.
         smallest_gain: GAUC that is worth having; smaller gains do not pay.
         largest_loss: LogLoss that a gain may cost.
 
@@ -87,6 +101,7 @@ class CompareConfig(Strict):
     seeds: tuple[int, ...] = (1, 2, 3)
     evaluate: str | None = None
     tuning: Tuning = Tuning()
+    pre_check: PreCheck = PreCheck()
     smallest_gain: float = Field(0.0005, gt=0)
     largest_loss: float = Field(0.0005, ge=0)
 

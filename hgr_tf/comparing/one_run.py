@@ -18,6 +18,11 @@ RESULT = "result.json"
 PREDICTIONS = "predictions.npz"
 
 
+def run_folder(output: str | Path, method: str, seed: int) -> Path:
+    """Folder of one run of a comparison."""
+    return Path(output) / "runs" / method / str(seed)
+
+
 def limit_threads(threads: int) -> None:
     """Gives this process its share of the cores; before TensorFlow's first use."""
     import tensorflow as tf

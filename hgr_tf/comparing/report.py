@@ -18,7 +18,9 @@ def html_report(results: dict[str, Any]) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(figure=figure, signed=signed, interval=interval)
+    environment.filters.update(
+        figure=figure, signed=signed, fallen=fallen, interval=interval
+    )
     pictures = {
         "Reliability": plots.reliability_plot(methods),
         "GAUC by activity": plots.activity_plot(methods),
@@ -55,6 +57,11 @@ def figure(value: float | None) -> str:
 def signed(value: float | None) -> str:
     """A difference with its sign, or "undefined"."""
     return "undefined" if value is None else f"{value:+.4f}"
+
+
+def fallen(drop: float | None) -> str:
+    """What a drop changes, with its sign, or "undefined"."""
+    return signed(None if drop is None else -drop)
 
 
 def interval(difference: dict[str, Any]) -> str:

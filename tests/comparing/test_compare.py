@@ -3,7 +3,8 @@ import json
 import pytest
 
 from hgr_tf.comparing import CompareConfig, compare
-from hgr_tf.comparing.compare import run_folder
+from hgr_tf.comparing.one_run import run_folder
+from hgr_tf.comparing.pre_check import what_users_give
 from hgr_tf.training import ConfigError
 from tests.prepared import rows, write_prepared
 
@@ -15,6 +16,10 @@ base:
 methods:
   log_loss: none
   list_ce: list_ce_batch
+  groups: {{method: {{preset: default, num_levels: 2, codebook_size: 3}}}}
+  random_codes: {{method: {{preset: random_codes, num_levels: 2, codebook_size: 3}}}}
+controls: {{groups: random_codes}}
+pre_check: {{permutations: 2, features: [item]}}
 baseline: log_loss
 seeds: 2
 {more}
@@ -89,7 +94,6 @@ def test_another_comparison_is_refused(compared, data):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ("controls: {list_ce: other}", r"names of methods.*got \['other'\]"),
         ("tuning: {space: {a: {low: 2, high: 1}}}", "low must be below high"),
         ("colour: red", "colour"),
     ],
@@ -112,3 +116,30 @@ def test_every_method_is_tuned_by_the_same_search(data, tmp_path):
     for method in results["methods"].values():
         assert set(method["tuned"]) == {"training.learning_rate"}
     assert (tmp_path / "tuned" / "tuning" / "list_ce" / "tuning.db").exists()
+
+
+def test_what_there_is_to_win_is_told_before_the_runs(compared):
+    output, results, events = compared
+    check = json.loads((output / "pre_check.json").read_text())
+    assert results["pre_check"] == check
+    assert set(check["importance"]) == {"user_embedding", "item"}
+    assert len(check["importance"]["item"]["gauc_drops"]) == 2
+    assert "user embedding" in check["users"]
+    assert check["seeds"]["ensemble_log_loss"] < 0  # a convex loss
+    assert events[0][1] == "checked"
+    assert check["users"] in (output / "report.html").read_text()
+
+
+def test_the_control_is_told_beside_the_method(compared):
+    control = compared[1]["methods"]["groups"]["control"]
+    assert control["name"] == "random_codes"
+    assert len(control["by_seed"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("drops", "word"),
+    [([0.0, 0.0004], "bias"), ([0.01, 0.02], "taste"), ([0.0, 0.01], "not clear")],
+)
+def test_users_are_a_bias_a_taste_or_not_clear(drops, word):
+    told = what_users_give({"gauc_drops": drops, "log_loss_rise": 0.1}, 0.0005)
+    assert word in told and "+0.1000" in told
