@@ -47,9 +47,7 @@ def compare(
 
     settings = CompareConfig.load(config)
     if data is not None:
-        base = {**settings.base, "data": {**settings.base.get("data", {})}}
-        base["data"]["path"] = str(data)
-        settings = settings.model_copy(update={"base": base})
+        settings = settings.with_data(data)
     if seeds is not None:
         settings = settings.model_copy(update={"seeds": tuple(range(1, seeds + 1))})
     output = output or Path("comparisons") / config.stem

@@ -20,6 +20,7 @@ COMMANDS = (
     "prepare",
     "train",
     "evaluate",
+    "tune",
     "compare",
     "export",
     "predict",

@@ -154,6 +154,11 @@ class CompareConfig(Strict):
             target[key] = value
         return RunConfig.model_validate({**fields, "seed": seed})
 
+    def with_data(self, path: str | Path) -> CompareConfig:
+        """The same comparison of other prepared data."""
+        data = {**self.base.get("data", {}), "path": str(path)}
+        return self.model_copy(update={"base": {**self.base, "data": data}})
+
     @property
     def split(self) -> str:
         """The split that the figures are of."""

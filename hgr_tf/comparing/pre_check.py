@@ -158,8 +158,8 @@ def what_users_give(own: dict[str, Any], smallest_gain: float) -> str:
         )
     if least >= smallest_gain:
         return (
-            "Your user embedding holds taste, which a user-side loss may improve: "
-            f"{change}."
+            "Your user embedding seems to hold taste, which a user-side loss may "
+            f"improve: {change}."
         )
     return f"Whether your user embedding holds taste is not clear: {change}."
 

@@ -1,0 +1,57 @@
+"""`hgr-tf tune`: the search that `hgr-tf compare` gives each method, alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def tune(
+    config: Annotated[
+        Path, typer.Option(help="YAML file of a comparison; see docs/comparing.md.")
+    ],
+    method: Annotated[
+        str | None,
+        typer.Option(help="Which of its methods. Default: the baseline."),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder to fill; else comparisons/<name of the config>."),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Runs of the search, instead of the config's."),
+    ] = None,
+) -> None:
+    """Search the settings of one method, and print the best as a run's config.
+
+    The search is kept in OUTPUT/tuning/METHOD/tuning.db and goes on from there;
+    `hgr-tf compare` with the same config and output takes it over.
+    """
+    from hgr_tf.comparing import CompareConfig
+    from hgr_tf.comparing.tuning import tune as search
+
+    settings = CompareConfig.load(config)
+    if data is not None:
+        settings = settings.with_data(data)
+    if trials is not None:
+        tuning = settings.tuning.model_copy(update={"trials": trials})
+        settings = settings.model_copy(update={"tuning": tuning})
+    if not settings.tuning.trials:
+        raise ValueError(f"{config}: `tuning.trials` must be at least 1, got 0")
+    method = method or settings.baseline
+    if method not in settings.methods:
+        raise ValueError(
+            f"--method must be one of {sorted(settings.methods)}, got {method!r}"
+        )
+    output = output or Path("comparisons") / config.stem
+    found = search(settings, method, output / "tuning" / method)
+    best = settings.run(method, settings.seeds[0], **found)
+    typer.echo(f"# {method}, best of {settings.tuning.trials}: {found}")
+    typer.echo(best.to_yaml(), nl=False)
