@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hgr_tf.cli.stages import load_tensorflow
+
+if TYPE_CHECKING:
+    from hgr_tf.comparing.slices import Slicing
+    from hgr_tf.features import FeatureEncoding
 
 
 def evaluate(
@@ -47,9 +51,20 @@ def evaluate(
     permutations: Annotated[
         int, typer.Option(min=1, help="How many times each is swapped or permuted.")
     ] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Of swapping and permuting.")] = 0,
+    slice_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice",
+            metavar="COLUMN[:quantileN]",
+            help="Also every metric of each value of this feature, or of N parts of "
+            "a numeric one or of user_activity, with intervals; may be repeated.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of swapping, permuting and the intervals.")
+    ] = 0,
 ) -> None:
-    """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE."""
+    """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE, also by slice."""
     load_tensorflow()
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_importance, print_metrics
@@ -68,6 +83,7 @@ def evaluate(
     prepared = PreparedData.load(data, spec=loaded.encoding.spec)
     prepared.check_encoding(loaded.encoding)
     features = training.permutables(loaded.encoding.spec, permute or [])
+    cut = _slicings(slice_by or [], loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
     lost = None
     if user_taste or permute:
@@ -83,6 +99,20 @@ def evaluate(
                 permutations=permutations,
                 seed=seed,
             )
+    sliced = None
+    if cut:
+        from hgr_tf.comparing.slices import sliced_figures
+
+        with prepared.errors():
+            sliced = sliced_figures(
+                loaded.model,
+                prepared,
+                split,
+                cut,
+                batch_size=batch_size,
+                from_logits=loaded.config.method.from_logits,
+                seed=seed,
+            )
     if as_json:
         told: dict[str, Any] = nulls(metrics)
         if lost is not None:
@@ -93,11 +123,33 @@ def evaluate(
                 }
                 for name, one in lost.of.items()
             }
+        if sliced is not None:
+            told["slices"] = {
+                name: [one.as_json() for one in found] for name, found in sliced.items()
+            }
         typer.echo(json.dumps(told, allow_nan=False))
         return
     print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
     if lost is not None:
         print_importance(lost)
+    if sliced is not None:
+        from hgr_tf.cli.slice_table import print_slices
+
+        for name, found in sliced.items():
+            print_slices(name, found)
+
+
+def _slicings(texts: Sequence[str], encoding: FeatureEncoding) -> list[Slicing]:
+    if not texts:
+        return []
+    try:
+        from hgr_tf.comparing.slices import Slicing
+    except ImportError as error:
+        raise ImportError(
+            "--slice needs the extra `compare` (pip install 'hgr_tf[compare]'): "
+            f"{error}"
+        ) from error
+    return [Slicing.parse(text, encoding) for text in texts]
 
 
 def _nulls(values: Sequence[float]) -> list[float | None]:

@@ -108,7 +108,12 @@ def gauc_by_user(predictions: Predictions) -> UserSums:
 
 
 def ndcg(predictions: Predictions, k: int = NDCG_AT) -> float:
-    """Mean over users with a positive of NDCG@k: gains y, discounts 1/log2(1+rank).
+    """Mean over users with a positive of NDCG@k: see `ndcg_by_user`."""
+    return mean_of(ndcg_by_user(predictions, k))
+
+
+def ndcg_by_user(predictions: Predictions, k: int = NDCG_AT) -> UserSums:
+    """NDCG@k by user: gains y, discounts 1/log2(1+rank); users without gain weigh 0.
 
     Rows of equal scores share the mean gain of their ranks, as in scikit-learn.
     """
@@ -117,9 +122,8 @@ def ndcg(predictions: Predictions, k: int = NDCG_AT) -> float:
     ideal = _dcg(position, gains, gains, len(users), k)
     found = _dcg(position, predictions.probabilities, gains, len(users), k)
     has_positive = ideal > 0
-    if not has_positive.any():
-        return float("nan")
-    return float(np.mean(found[has_positive] / ideal[has_positive]))
+    share = np.divide(found, ideal, out=np.zeros(len(users)), where=has_positive)
+    return UserSums(users, share, has_positive.astype(float))
 
 
 def _dcg(group, scores, gains, num_groups, k):

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,44 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
 
 def predict(model: Any, data: Any, split: str, batch_size: int = 8192) -> Predictions:
     """What a trained model says of every row of a split."""
+    return predict_with(model, data, split, (), batch_size)[0]
+
+
+def predict_with(
+    model: Any,
+    data: Any,
+    split: str,
+    inputs_kept: Sequence[str],
+    batch_size: int = 8192,
+    from_logits: bool = True,
+) -> tuple[Predictions, dict[str, np.ndarray]]:
+    """What a trained model says of every row of a split, beside some of its inputs.
+
+    Args:
+        model: The trained model; its `ranker` is asked.
+        data: The `hgr_tf.data.PreparedData`.
+        split: Name of a split.
+        inputs_kept: Names of the model's inputs to return for each row.
+        batch_size: Rows per step; only speed depends on it.
+        from_logits: Whether the ranker gives logits rather than probabilities.
+
+    Returns:
+        The predictions, and each kept input as an array of [rows, ...].
+    """
     import tensorflow as tf
 
     from hgr_tf.features import USER
 
     @tf.function(reduce_retracing=True)
-    def logits(inputs: Any) -> Any:
+    def outputs(inputs: Any) -> Any:
         return tf.reshape(model.ranker(inputs, training=False), [-1])
 
+    def probabilities(inputs: Any) -> Any:
+        values = tf.cast(outputs(inputs), tf.float64)
+        return tf.sigmoid(values) if from_logits else values
+
     columns: list[tuple[np.ndarray, ...]] = []
+    kept: dict[str, list[np.ndarray]] = {name: [] for name in inputs_kept}
     for inputs, labels, *weights in data.dataset(split, batch_size):
         ranked = {name: value for name, value in inputs.items() if name != USER}
         columns.append(
@@ -84,10 +114,15 @@ def predict(model: Any, data: Any, split: str, batch_size: int = 8192) -> Predic
                 inputs[USER].numpy(),
                 labels.numpy().astype(float),
                 weights[0].numpy().astype(float) if weights else np.ones(len(labels)),
-                tf.sigmoid(tf.cast(logits(ranked), tf.float64)).numpy(),
+                probabilities(ranked).numpy(),
             )
         )
-    return Predictions(*map(np.concatenate, zip(*columns, strict=True)))
+        for name, values in kept.items():
+            values.append(inputs[name].numpy())
+    return (
+        Predictions(*map(np.concatenate, zip(*columns, strict=True))),
+        {name: np.concatenate(values) for name, values in kept.items()},
+    )
 
 
 def load_predictions(folder: str | Path) -> Predictions:

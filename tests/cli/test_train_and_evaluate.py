@@ -116,3 +116,19 @@ def test_unknown_split_is_one_line(trained, run):
     code, _, err = run("evaluate --run runs/small --split tset")
     assert (code, errors(err)) == (1, 1)
     assert "no split 'tset'; there are ['train', 'val']" in err
+
+
+def test_evaluate_slices_on_request(trained, run):
+    line = "evaluate --run runs/small --slice device --slice user_activity:quantile3"
+    code, out, _ = run(f"{line} --json")
+    assert code == 0
+    told = json.loads(out)
+    (whole,) = told["slices"]["all"]
+    assert whole["rows"] == 300
+    assert whole["metrics"]["gauc"]["value"] == pytest.approx(told["gauc"], abs=1e-6)
+    for name in ("device", "user_activity:quantile3"):
+        assert sum(one["rows"] for one in told["slices"][name]) == 300
+    code, out, _ = run(line)
+    assert code == 0 and "hit@10" in out and "device" in out
+    code, _, err = run("evaluate --run runs/small --slice nation")
+    assert code == 1 and errors(err) == 1 and "got 'nation'" in err

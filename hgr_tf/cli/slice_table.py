@@ -1,0 +1,45 @@
+"""Metrics of slices on the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from hgr_tf.cli.metrics_table import figure
+from hgr_tf.comparing.intervals import Estimate
+from hgr_tf.comparing.slices import Slice
+
+_TITLES = {
+    "gauc": "GAUC",
+    "auc": "AUC",
+    "ndcg_10": "NDCG@10",
+    "mrr": "MRR",
+    "hit_rate_10": "hit@10",
+    "log_loss": "LogLoss",
+    "pcoc": "PCOC",
+    "ece": "ECE",
+}
+
+
+def print_slices(name: str, slices: Sequence[Slice]) -> None:
+    """Prints a row for each slice: its metrics over their 95% intervals."""
+    table = Table(title=f"{name}, with 95% intervals", title_justify="left")
+    table.add_column("slice")
+    table.add_column("rows", justify="right")
+    table.add_column("users", justify="right")
+    metrics = slices[0].metrics
+    for metric in metrics:
+        table.add_column(_TITLES.get(metric, metric), justify="right", no_wrap=True)
+    for one in slices:
+        cells = [_cell(one.metrics[metric]) for metric in metrics]
+        table.add_row(one.value, f"{one.rows:,}", f"{one.users:,}", *cells)
+    # Narrower than its cells a table would cut them; a pager or a file takes it whole.
+    console = Console()
+    console.print(table, width=max(console.width, console.measure(table).maximum))
+
+
+def _cell(estimate: Estimate) -> str:
+    value = figure(estimate.value)
+    if estimate.low != estimate.low:
+        return value
+    return f"{value}\n{estimate.low:.3f}-{estimate.high:.3f}"

@@ -1,0 +1,242 @@
+"""Slices of a split: by the values of a feature, or by how active its user is."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hgr_tf.comparing.figures import Predictions
+from hgr_tf.comparing.intervals import Estimate, estimates
+from hgr_tf.comparing.one_run import predict_with
+from hgr_tf.features import FeatureEncoding
+
+log = logging.getLogger(__name__)
+
+ALL = "all"
+
+USER_ACTIVITY = "user_activity"
+"""Slices by the number of rows that the row's user has in the split."""
+
+MOST_VALUES = 20
+"""Values of a feature with slices of their own; the rarer ones share one."""
+
+OTHERS = "(others)"
+MISSING = "(missing)"
+UNKNOWN = "(unknown)"
+
+
+class Slicing(NamedTuple):
+    """How to cut a split into slices.
+
+    Attributes:
+        text: As it was given, such as "country" or "user_activity:quantile5".
+        column: A feature of the spec, or `USER_ACTIVITY`.
+        quantiles: Number of parts by value; None for a slice per value.
+    """
+
+    text: str
+    column: str
+    quantiles: int | None
+
+    @classmethod
+    def parse(cls, text: str, encoding: FeatureEncoding) -> Slicing:
+        """Reads COLUMN or COLUMN:quantileN, and checks it against the spec.
+
+        Raises:
+            ValueError: There is no such column, or it cannot be cut like this.
+        """
+        column, _, how = text.partition(":")
+        match = re.fullmatch(r"quantile([1-9]\d{0,3})", how)
+        if how and not match:
+            raise ValueError(
+                f"`--slice` must be COLUMN or COLUMN:quantileN, got {text!r}"
+            )
+        quantiles = int(match.group(1)) if match else None
+        features = {feature.name: feature for feature in encoding.spec.features()}
+        if column == USER_ACTIVITY and column not in features:
+            return cls(text, column, quantiles or 5)
+        if column not in features:
+            raise ValueError(
+                "`--slice` must name a feature of the spec "
+                f"({', '.join(features)}) or {USER_ACTIVITY}, got {column!r}"
+            )
+        kind = features[column].transform
+        if kind.forms[0].size is not None:
+            raise ValueError(
+                "`--slice` must name a feature with one value per row, got "
+                f"{column!r} of type {kind.type!r}"
+            )
+        if kind.is_categorical == (quantiles is not None):
+            form = column if kind.is_categorical else f"{column}:quantile5"
+            raise ValueError(
+                f"`--slice` must be {form!r} for a feature of type {kind.type!r}, "
+                f"got {text!r}"
+            )
+        return cls(text, column, quantiles)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The model's inputs that it is cut by."""
+        return () if self.column == USER_ACTIVITY else (self.column,)
+
+
+class Slice(NamedTuple):
+    """The figures of some rows.
+
+    Attributes:
+        value: What the rows have in common, such as "NL" or "3 to 7".
+        rows: Number of rows.
+        users: Number of users.
+        metrics: `hgr_tf.comparing.intervals.estimates` of the rows.
+    """
+
+    value: str
+    rows: int
+    users: int
+    metrics: dict[str, Estimate]
+
+    def as_json(self) -> dict[str, Any]:
+        """For JSON: each metric's "value" and "interval"; undefined is null."""
+        return {
+            "value": self.value,
+            "rows": self.rows,
+            "users": self.users,
+            "metrics": {
+                name: {
+                    "value": _null(one.value),
+                    "interval": [_null(one.low), _null(one.high)],
+                }
+                for name, one in self.metrics.items()
+            },
+        }
+
+
+def sliced_figures(
+    model: Any,
+    data: Any,
+    split: str,
+    slicings: Sequence[Slicing],
+    *,
+    batch_size: int = 8192,
+    from_logits: bool = True,
+    seed: int = 0,
+) -> dict[str, list[Slice]]:
+    """Predicts a split once and takes the figures of its slices.
+
+    Args:
+        model: A trained model; its `ranker` is asked.
+        data: The `hgr_tf.data.PreparedData`.
+        split: Name of a split.
+        slicings: How to cut it; see `Slicing.parse`.
+        batch_size: Rows per step; only speed depends on it.
+        from_logits: Whether the ranker gives logits rather than probabilities.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        "all" with the whole split, then the slices of each slicing by its text.
+    """
+    names = sorted({name for slicing in slicings for name in slicing.inputs})
+    predictions, inputs = predict_with(
+        model, data, split, names, batch_size, from_logits
+    )
+    log.info("figures of slices, with intervals")
+    found = {ALL: [slice_of(predictions, ALL, seed)]}
+    for one in slicings:
+        found[one.text] = slices(predictions, inputs, one, data.encoding, seed)
+    return found
+
+
+def slices(
+    predictions: Predictions,
+    inputs: Mapping[str, np.ndarray],
+    slicing: Slicing,
+    encoding: FeatureEncoding,
+    seed: int = 0,
+) -> list[Slice]:
+    """Cuts rows, and takes the figures of each slice.
+
+    Args:
+        predictions: The rows.
+        inputs: [rows] arrays of `slicing.inputs`.
+        slicing: How to cut.
+        encoding: Tells what the ids of a feature mean.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The slices that have rows: quantiles in their order, values by falling rows.
+    """
+    if slicing.column == USER_ACTIVITY:
+        named = _by_quantile(_activity(predictions), slicing.quantiles or 1, "d")
+    elif slicing.quantiles:
+        named = _by_quantile(inputs[slicing.column], slicing.quantiles, ".6g")
+    else:
+        named = _by_value(inputs[slicing.column], slicing.column, encoding)
+    return [
+        slice_of(Predictions(*(c[inside] for c in predictions)), value, seed)
+        for value, inside in named
+    ]
+
+
+def slice_of(predictions: Predictions, value: str, seed: int = 0) -> Slice:
+    """The figures of rows that are one slice."""
+    users = len(np.unique(predictions.users))
+    rows = len(predictions.users)
+    return Slice(value, rows, users, estimates(predictions, seed=seed))
+
+
+def _activity(predictions: Predictions) -> np.ndarray:
+    _, position, count = np.unique(
+        predictions.users, return_inverse=True, return_counts=True
+    )
+    return count[position]
+
+
+def _by_quantile(
+    values: np.ndarray, parts: int, form: str
+) -> list[tuple[str, np.ndarray]]:
+    """Parts of about equal rows; rows of one value stay together."""
+    defined = np.isfinite(values)
+    edges = np.quantile(values[defined], np.arange(1, parts) / parts, method="lower")
+    part = np.searchsorted(np.unique(edges), values)
+    named = []
+    for index in range(parts):
+        inside = defined & (part == index)
+        if inside.any():
+            low, high = values[inside].min(), values[inside].max()
+            named.append((f"{low:{form}} to {high:{form}}", inside))
+    return named if defined.all() else [*named, (MISSING, ~defined)]
+
+
+def _by_value(
+    ids: np.ndarray, column: str, encoding: FeatureEncoding
+) -> list[tuple[str, np.ndarray]]:
+    found = np.unique(ids)
+    names = np.array([_name(number, column, encoding) for number in found])
+    name_of = names[np.searchsorted(found, ids)]
+    values, counts = np.unique(name_of, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    # A slice of its own for the last value would save nothing if it is the only other.
+    own = order if len(order) <= MOST_VALUES + 1 else order[:MOST_VALUES]
+    named = [(str(values[i]), name_of == values[i]) for i in own]
+    if len(own) < len(order):
+        named.append((OTHERS, ~np.isin(name_of, values[own])))
+    return named
+
+
+def _name(number: int, column: str, encoding: FeatureEncoding) -> str:
+    vocabulary = encoding.vocabularies.get(column)
+    if vocabulary is None:
+        return f"id {number}"
+    if number == 0:
+        return MISSING
+    place = int(number) - encoding.first_vocabulary_id(column)
+    return UNKNOWN if place < 0 else vocabulary[place]
+
+
+def _null(value: float) -> float | None:
+    return value if math.isfinite(value) else None
