@@ -20,6 +20,8 @@ _TITLES = {
     "ece": "ECE",
 }
 
+_MOST_COLUMNS = 400
+
 
 def print_slices(name: str, slices: Sequence[Slice]) -> None:
     """Prints a row for each slice: its metrics over their 95% intervals."""
@@ -33,9 +35,11 @@ def print_slices(name: str, slices: Sequence[Slice]) -> None:
     for one in slices:
         cells = [_cell(one.metrics[metric]) for metric in metrics]
         table.add_row(one.value, f"{one.rows:,}", f"{one.users:,}", *cells)
-    # Narrower than its cells a table would cut them; a pager or a file takes it whole.
+    # On a narrow terminal the lines wrap: cut figures would be worth nothing.
     console = Console()
-    console.print(table, width=max(console.width, console.measure(table).maximum))
+    wide = console.options.update(width=_MOST_COLUMNS)
+    needed = console.measure(table, options=wide).maximum
+    Console(width=max(console.width, needed)).print(table)
 
 
 def _cell(estimate: Estimate) -> str:

@@ -130,5 +130,6 @@ def test_evaluate_slices_on_request(trained, run):
         assert sum(one["rows"] for one in told["slices"][name]) == 300
     code, out, _ = run(line)
     assert code == 0 and "hit@10" in out and "device" in out
+    assert f"{whole['metrics']['mrr']['value']:.4f}" in out and "…" not in out
     code, _, err = run("evaluate --run runs/small --slice nation")
     assert code == 1 and errors(err) == 1 and "got 'nation'" in err
