@@ -52,7 +52,13 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     start = time.process_time()
     run = train(config, folder, verbose=0)
     seconds = time.process_time() - start
-    predictions = predict(run.model, PreparedData.load(config.data.path), split)
+    predictions, _ = predict_with(
+        run.model,
+        PreparedData.load(config.data.path),
+        split,
+        (),
+        from_logits=config.method.from_logits,
+    )
     temporary = folder / f".{PREDICTIONS}"
     np.savez_compressed(temporary, **predictions._asdict())
     os.replace(temporary, folder / PREDICTIONS)
@@ -65,11 +71,6 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     os.replace(unfinished, folder / RESULT)
     return result
-
-
-def predict(model: Any, data: Any, split: str, batch_size: int = 8192) -> Predictions:
-    """What a trained model says of every row of a split."""
-    return predict_with(model, data, split, (), batch_size)[0]
 
 
 def predict_with(

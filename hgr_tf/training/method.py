@@ -75,8 +75,8 @@ class MethodConfig(BaseModel):
             one for each level; or None for LogLoss alone.
         lists: What makes a list: users of one code prefix, at every level
             ("codes"); the same after the codes were dealt anew among the users of
-            the batch ("random_codes"), a control of the same list sizes; the whole
-            batch; or a user.
+            the batch ("random_codes"), a control with as many users in each list; the
+            whole batch; or a user.
         level_weights: Total weight of the ranking loss, a weight for each
             level, or "uncertainty" to learn them.
         normalization: How a level's lists are averaged: per "positive", "list"
