@@ -10,7 +10,7 @@ import typer
 
 def tune(
     config: Annotated[
-        Path, typer.Option(help="YAML file of a comparison; see docs/comparing.md.")
+        Path, typer.Option(help="YAML of a comparison; see `hgr-tf docs comparing`.")
     ],
     method: Annotated[
         str | None,
@@ -28,6 +28,13 @@ def tune(
         int | None,
         typer.Option(min=1, help="Runs of the search, instead of the config's."),
     ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Seed of the search and its runs, instead of the config's first.",
+        ),
+    ] = None,
 ) -> None:
     """Search the settings of one method, and print the best as a run's config.
 
@@ -40,6 +47,8 @@ def tune(
     settings = CompareConfig.load(config)
     if data is not None:
         settings = settings.with_data(data)
+    if seed is not None:
+        settings = settings.model_copy(update={"seeds": (seed,)})
     if trials is not None:
         tuning = settings.tuning.model_copy(update={"trials": trials})
         settings = settings.model_copy(update={"tuning": tuning})

@@ -55,6 +55,12 @@ def test_a_search_goes_on_where_it_ended(tune):
     assert {config.method.preset for config, _ in tune.runs} == {"none"}
 
 
+def test_a_seed_replaces_the_first_of_the_config(tune):
+    tune("--seed", "7", "--trials", "1")
+    tune("--trials", "1", "--output", "other")
+    assert [config.seed for config, _ in tune.runs] == [7, 1]
+
+
 def test_another_method_is_named(tune):
     result = tune("--method", "x")
     assert "one of ['groups', 'log_loss'], got 'x'" in str(result.exception)
