@@ -200,12 +200,12 @@ def test_an_export_killed_as_it_publishes_leaves_the_served_version(call, tmp_pa
     export_for_serving(ranker, tmp_path, **arguments)
     code = f"""
         import os, signal
-        from hgr_tf.export import export_for_serving, exporter
+        from hgr_tf.export import export_for_serving, publishing
         from tests.export.models import ENCODING, small_ranker
         def publish_and_die(*arguments):
             os.{call} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
             publish(*arguments)
-        publish, exporter.publish = exporter.publish, publish_and_die
+        publish, publishing.publish = publishing.publish, publish_and_die
         export_for_serving(
             small_ranker(2), {str(tmp_path)!r}, encoding=ENCODING,
             signatures=["serving_default"], warmup=1)
