@@ -122,7 +122,6 @@ setup(
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
-        "Typing :: Typed",
     ],
     project_urls={"Paper": "https://arxiv.org/abs/2506.12756"},
     python_requires=">=3.10,<3.14",
