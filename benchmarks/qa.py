@@ -25,7 +25,7 @@ EVENTS = ReportOptions(min_events=4, max_events=7)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--train", type=int, default=2000, help="questions")
+    parser.add_argument("--train", type=int, default=1600, help="questions")
     parser.add_argument("--test", type=int, default=300, help="questions")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--encoder", default="minilm", help="minilm, or a folder")
@@ -43,7 +43,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
         data={"train": str(files["train"]), "validation": str(files["val"])},
         windows={"max_length": 160, "overlap": 32, "max_question": 24},
         encoder={"folder": options.encoder, "pretrained": not options.from_scratch},
-        training={"epochs": options.epochs, "learning_rate": 3e-4},
+        training={"epochs": options.epochs},
         seed=options.seed,
     )
     start = time.perf_counter()
