@@ -7,19 +7,13 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.options import Comparison, ComparisonFolder, Prepared
+
 
 def compare(
-    config: Annotated[
-        Path, typer.Option(help="YAML of the comparison; see `hgr-tf docs comparing`.")
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder to fill; else comparisons/<name of the config>."),
-    ] = None,
+    config: Comparison,
+    data: Prepared = None,
+    output: ComparisonFolder = None,
     seeds: Annotated[
         int | None,
         typer.Option(min=1, help="Number of seeds, instead of the config's."),

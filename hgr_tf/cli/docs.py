@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import hgr_tf
+from hgr_tf.cli.options import UnusedSeed
+from hgr_tf.hints import did_you_mean
 
 
 def docs(
     page: Annotated[
         str | None, typer.Argument(help="Which page; a list of them without.")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Taken by every command; nothing here is random.")
-    ] = 0,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Print a page of the documentation, or what pages there are."""
     pages = {path.stem: path for path in sorted(_folder().glob("*.md"))}
@@ -27,8 +26,7 @@ def docs(
             typer.echo(f"hgr-tf docs {name:12} {title}")
         return
     if page not in pages:
-        near = difflib.get_close_matches(page, pages, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(page, pages)
         raise ValueError(f"page must be one of {list(pages)}, got {page!r}{hint}")
     typer.echo(pages[page].read_text(encoding="utf-8"))
 

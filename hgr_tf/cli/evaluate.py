@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hgr_tf.cli.options import AsJson
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -29,9 +29,7 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
     ] = 8192,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON.")
-    ] = False,
+    as_json: AsJson = False,
     user_taste: Annotated[
         bool,
         typer.Option(
@@ -69,7 +67,7 @@ def evaluate(
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_importance, print_metrics
     from hgr_tf.data import PreparedData
-    from hgr_tf.training.run_folder import nulls
+    from hgr_tf.result_files import plain
 
     loaded = training.load_run(run)
     if data is None:
@@ -114,12 +112,12 @@ def evaluate(
                 seed=seed,
             )
     if as_json:
-        told: dict[str, Any] = nulls(metrics)
+        told: dict[str, Any] = dict(metrics)
         if lost is not None:
             told["importance"] = {
                 name: {
-                    "gauc_drops": _nulls(one.gauc_drops),
-                    "log_loss_rises": _nulls(one.log_loss_rises),
+                    "gauc_drops": one.gauc_drops,
+                    "log_loss_rises": one.log_loss_rises,
                 }
                 for name, one in lost.of.items()
             }
@@ -127,7 +125,7 @@ def evaluate(
             told["slices"] = {
                 name: [one.as_json() for one in found] for name, found in sliced.items()
             }
-        typer.echo(json.dumps(told, allow_nan=False))
+        typer.echo(json.dumps(plain(told), allow_nan=False))
         return
     print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
     if lost is not None:
@@ -150,7 +148,3 @@ def _slicings(texts: Sequence[str], encoding: FeatureEncoding) -> list[Slicing]:
             f"{error}"
         ) from error
     return [Slicing.parse(text, encoding) for text in texts]
-
-
-def _nulls(values: Sequence[float]) -> list[float | None]:
-    return [value if math.isfinite(value) else None for value in values]

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.options import Keep, NewVersion
 from hgr_tf.cli.stages import load_tensorflow
 
 log = logging.getLogger(__name__)
@@ -32,14 +33,8 @@ def export(
     run: Annotated[
         Path | None, typer.Option(help="Folder of a finished `hgr-tf train`.")
     ] = None,
-    version: Annotated[
-        int | None,
-        typer.Option(help="Number of the version; one past the newest by default."),
-    ] = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(help="Keep this many newest versions, and the new one; else all."),
-    ] = None,
+    version: NewVersion = None,
+    keep: Keep = None,
     warmup: Annotated[
         int, typer.Option(help="Warm-up requests to store, at most 1000.")
     ] = 30,

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from hgr_tf.cli.counted import counted
+from hgr_tf.cli.options import UnusedSeed
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,7 @@ def predict(
     timeout: Annotated[
         float, typer.Option(help="Seconds that the server has for a batch of rows.")
     ] = 5.0,
-    seed: Annotated[
-        int, typer.Option(help="Taken by every command; nothing here is random.")
-    ] = 0,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Score rows with an exported model, as a server would.
 

@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hgr_tf.cli.counted import counted
+from hgr_tf.cli.options import (
+    AsJson,
+    Epochs,
+    Keep,
+    NewVersion,
+    Overwrite,
+    RunSeed,
+    UnusedSeed,
+)
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -101,15 +110,9 @@ def train(
         str | None,
         typer.Option(help='"minilm" or a folder, instead of the config\'s.'),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data, instead of the config's.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of all random numbers, instead of the config's.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove a run that is there.")
-    ] = False,
+    epochs: Epochs = None,
+    seed: RunSeed = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a reader on a file of questions.
 
@@ -146,26 +149,21 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many first questions.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON.")
-    ] = False,
-    seed: Annotated[
-        int, typer.Option(help="Taken by every command; nothing here is random.")
-    ] = 0,
+    as_json: AsJson = False,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Score a trained reader by each way of deciding, one span alone among them."""
     load_tensorflow()
     from hgr_tf.qa.answers import evaluate as score_run
     from hgr_tf.qa.readers import read_examples
     from hgr_tf.qa.run import load_qa_run
-    from hgr_tf.training.run_folder import nulls
+    from hgr_tf.result_files import plain
 
     examples = read_examples(data)[:limit]
     choices = [one.value for one in choice or Choice]
     scores = score_run(load_qa_run(run), examples, choices)
     if as_json:
-        lines = {name: nulls(values) for name, values in scores.items()}
-        typer.echo(json.dumps(lines, allow_nan=False))
+        typer.echo(json.dumps(plain(scores), allow_nan=False))
     else:
         _print_scores(scores, f"{run}, on {counted(len(examples), 'question')}")
 
@@ -177,17 +175,9 @@ def export(
         Path,
         typer.Option(help="Folder of the model's versions."),
     ],
-    version: Annotated[
-        int | None,
-        typer.Option(help="Number of the version; one past the newest by default."),
-    ] = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(help="Keep this many newest versions, and the new one; else all."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Taken by every command; nothing here is random.")
-    ] = 0,
+    version: NewVersion = None,
+    keep: Keep = None,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Export a trained reader for TensorFlow Serving and `hgr-tf serve`.
 
@@ -225,9 +215,7 @@ def predict(
     choice: Annotated[
         Choice | None, typer.Option(help="What decides; the config's by default.")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Taken by every command; nothing here is random.")
-    ] = 0,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Answer questions about a report, by a run or by an exported reader.
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.options import UnusedSeed
+
 
 def serve(
     model: Annotated[Path, typer.Option(help="Folder of the model's versions.")],
@@ -30,9 +32,7 @@ def serve(
     poll_seconds: Annotated[
         float, typer.Option(min=0.01, help="Between two looks for a new version.")
     ] = 1.0,
-    seed: Annotated[
-        int, typer.Option(help="Taken by every command; nothing here is random.")
-    ] = 0,
+    seed: UnusedSeed = 0,
 ) -> None:
     """Serve the newest version over gRPC and REST, for development and tests.
 

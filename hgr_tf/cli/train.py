@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.options import Epochs, Overwrite, Prepared, RunSeed
 from hgr_tf.cli.stages import load_tensorflow
 
 
@@ -14,10 +15,7 @@ def train(
     config: Annotated[
         Path, typer.Option(help="YAML file of the run; see `hgr-tf docs training`.")
     ],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
-    ] = None,
+    data: Prepared = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Run folder; else runs/<name of the config>."),
@@ -28,15 +26,9 @@ def train(
             help="Preset (none, default, paper, ...) instead of the config's."
         ),
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the data, instead of the config's.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of all random numbers, instead of the config's.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove a run that is there.")
-    ] = False,
+    epochs: Epochs = None,
+    seed: RunSeed = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train a ranker on prepared data.
 

@@ -7,23 +7,17 @@ from typing import Annotated
 
 import typer
 
+from hgr_tf.cli.options import Comparison, ComparisonFolder, Prepared
+
 
 def tune(
-    config: Annotated[
-        Path, typer.Option(help="YAML of a comparison; see `hgr-tf docs comparing`.")
-    ],
+    config: Comparison,
     method: Annotated[
         str | None,
         typer.Option(help="Which of its methods. Default: the baseline."),
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder to fill; else comparisons/<name of the config>."),
-    ] = None,
+    data: Prepared = None,
+    output: ComparisonFolder = None,
     trials: Annotated[
         int | None,
         typer.Option(min=1, help="Runs of the search, instead of the config's."),

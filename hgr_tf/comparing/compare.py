@@ -29,11 +29,11 @@ from hgr_tf.comparing.one_run import (
     run_folder,
     run_once,
 )
-from hgr_tf.comparing.plain import plain, write_text
 from hgr_tf.comparing.pre_check import FILE as PRE_CHECK
 from hgr_tf.comparing.pre_check import pre_check, seed_spread
 from hgr_tf.comparing.tuning import tune
 from hgr_tf.comparing.verdict import decide
+from hgr_tf.result_files import plain, write_text
 
 Told = Callable[[str, str, float | None], None]
 

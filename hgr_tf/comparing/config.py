@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hgr_tf.features.strict_model import Strict, describe
-from hgr_tf.training.config import ConfigError, RunConfig
+from hgr_tf.features.strict_model import Strict
+from hgr_tf.training.config import RunConfig
+from hgr_tf.training.yaml_config import YamlConfig
 
 
 class Range(Strict):
@@ -66,7 +66,7 @@ class PreCheck(Strict):
     features: tuple[str, ...] | None = None
 
 
-class CompareConfig(Strict):
+class CompareConfig(YamlConfig):
     """What is compared.
 
     Attributes:
@@ -163,30 +163,6 @@ class CompareConfig(Strict):
     def split(self) -> str:
         """The split that the figures are of."""
         return self.evaluate or self.run(self.baseline, 0).data.validation
-
-    @classmethod
-    def from_yaml(cls, text: str, source: str = "config") -> CompareConfig:
-        """Parses YAML text.
-
-        Raises:
-            ConfigError: Names every field that is wrong, what it must be and what
-                came.
-        """
-        try:
-            return cls.model_validate(yaml.safe_load(text) or {})
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{source}: not YAML: {error}") from error
-        except ValidationError as error:
-            raise ConfigError(f"{source}: {describe(error, cls)}") from error
-
-    @classmethod
-    def load(cls, path: str | Path) -> CompareConfig:
-        """Reads a YAML file; errors name the file."""
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        return cls.from_yaml(text, source=str(path))
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

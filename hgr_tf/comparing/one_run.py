@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hgr_tf.comparing.figures import Predictions, figures
+from hgr_tf.result_files import write_text
 from hgr_tf.training.config import RunConfig
 
 RESULT = "result.json"
@@ -67,9 +68,7 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
         "cpu_seconds": seconds,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    unfinished = folder / f".{RESULT}"
-    unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / RESULT)
+    write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     return result
 
 

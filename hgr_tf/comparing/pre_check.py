@@ -13,7 +13,7 @@ import numpy as np
 from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.figures import Predictions, figures
 from hgr_tf.comparing.one_run import load_predictions, run_folder, run_once
-from hgr_tf.comparing.plain import plain, write_text
+from hgr_tf.result_files import plain, write_text
 
 FILE = "pre_check.json"
 _METRICS = ("gauc", "log_loss")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from hgr_tf.comparing.figures import Predictions
 from hgr_tf.comparing.intervals import Estimate, estimates
 from hgr_tf.comparing.one_run import predict_with
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.result_files import plain
 
 log = logging.getLogger(__name__)
 
@@ -102,18 +102,11 @@ class Slice(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """For JSON: each metric's "value" and "interval"; undefined is null."""
-        return {
-            "value": self.value,
-            "rows": self.rows,
-            "users": self.users,
-            "metrics": {
-                name: {
-                    "value": _null(one.value),
-                    "interval": [_null(one.low), _null(one.high)],
-                }
-                for name, one in self.metrics.items()
-            },
+        metrics = {
+            name: {"value": one.value, "interval": [one.low, one.high]}
+            for name, one in self.metrics.items()
         }
+        return plain({**self._asdict(), "metrics": metrics})
 
 
 def sliced_figures(
@@ -236,7 +229,3 @@ def _name(number: int, column: str, encoding: FeatureEncoding) -> str:
         return MISSING
     place = int(number) - encoding.first_vocabulary_id(column)
     return UNKNOWN if place < 0 else vocabulary[place]
-
-
-def _null(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import typing
 from collections.abc import Iterator
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hgr_tf.hints import nearest
 
 _ALIASES = {"lr": "learning_rate", "bs": "batch_size"}
 """Short names that other projects use; difflib finds no likeness in them."""
@@ -52,7 +53,7 @@ def _unknown(location: tuple, model: type[BaseModel] | None) -> str:
     near = _ALIASES.get(name)
     near = near if near in known else None
     if near is None:
-        near = next(iter(difflib.get_close_matches(str(name), known, 1, 0.5)), None)
+        near = nearest(name, known, cutoff=0.5)
     if near:
         return f"unknown field; did you mean {near!r}?"
     return "unknown field" + (f"; there are {', '.join(known)}" if known else "")

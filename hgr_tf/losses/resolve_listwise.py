@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import tensorflow as tf
 
+from hgr_tf.hints import did_you_mean
 from hgr_tf.losses.keras_rs_adapter import KerasRsAdapter
 from hgr_tf.losses.listwise_loss import ListwiseLoss, listwise_names, registered_loss
 from hgr_tf.losses.tfr_adapter import TfrAdapter, tfr_loss
@@ -48,10 +48,8 @@ def _by_key(name: str) -> tf.keras.losses.Loss:
 
 
 def _message(listwise: object) -> str:
-    near = []
-    if isinstance(listwise, str):
-        near = difflib.get_close_matches(listwise, listwise_names(), 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    is_name = isinstance(listwise, str)
+    hint = did_you_mean(listwise, listwise_names()) if is_name else ""
     return (
         f"`listwise` must be one of {listwise_names()}, a tensorflow-ranking key, a "
         "ragged tensorflow-ranking loss, a keras-rs ranking loss (Keras 3) or a "

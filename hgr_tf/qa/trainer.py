@@ -9,7 +9,6 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.compat import progress_bar
 from hgr_tf.qa.answers import evaluate
 from hgr_tf.qa.batches import WindowBatches
 from hgr_tf.qa.config import QAConfig
@@ -19,16 +18,12 @@ from hgr_tf.qa.readers import read_examples
 from hgr_tf.qa.run import QARun, build_reader, keep_encoder, load_qa_run, qa_folder
 from hgr_tf.qa.tokenization import OffsetTokenizer
 from hgr_tf.training.checkpoints import Checkpoints
-from hgr_tf.training.epoch_end import EpochEnd
 from hgr_tf.training.optimizer import (
-    EvaluateAverages,
     averaged_weights,
     build_optimizer,
 )
 from hgr_tf.training.resumable_fit import ResumableFit
 from hgr_tf.training.run_folder import RunFolder
-from hgr_tf.training.step_end import StepEnd
-from hgr_tf.training.step_progress import StepProgress
 
 log = logging.getLogger(__name__)
 
@@ -125,31 +120,13 @@ def _fit(
     settings = config.training
     fit = ResumableFit(
         reader,
+        settings,
         steps=batches.steps,
-        epochs=settings.epochs,
         batches=lambda epochs, done: batches.shuffled(epochs, done, config.seed),
         validation=held_out.in_order,
         verbose=verbose,
     )
-    step_end = StepEnd(
-        checkpoints,
-        trained,
-        batches.steps,
-        settings.checkpoints.every_steps,
-        lambda step: _flat(fit.batch_of(step)),
-        folder.faulty_batch,
-    )
-    callbacks = [
-        EvaluateAverages(),
-        progress_bar(),
-        StepProgress(settings.epochs),
-        step_end,
-        EpochEnd(folder, step_end, None),
-        tf.keras.callbacks.TensorBoard(
-            folder.tensorboard, write_graph=False, update_freq=20
-        ),
-    ]
-    fit.run(trained, step_end, callbacks)
+    fit.run(trained, folder, checkpoints, faulty_batch=_flat, log_every=20)
 
 
 def _flat(

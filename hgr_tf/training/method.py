@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from hgr_tf.hints import did_you_mean
 from hgr_tf.training.imported import NamesOrImported, instance_of, is_imported
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -47,8 +47,7 @@ def preset_fields(name: str) -> dict[str, Any]:
     if loss in losses and lists in _BASELINES:
         return {"ranking_loss": loss, "lists": lists}
     known = [*PRESETS, *(f"{loss}_{lists}" for loss in losses for lists in _BASELINES)]
-    near = difflib.get_close_matches(str(name), known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, known)
     raise ValueError(f"must be one of {known}, got {name!r}{hint}")
 
 

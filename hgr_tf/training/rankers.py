@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +15,7 @@ from pydantic import (
 
 from hgr_tf.features.embedding_options import EmbeddingOptions
 from hgr_tf.features.strict_model import Strict
+from hgr_tf.hints import did_you_mean
 from hgr_tf.training.imported import Imported, import_object, is_imported
 
 Units = tuple[Annotated[int, Field(ge=1)], ...]
@@ -99,8 +99,7 @@ def _check_type(ranker: Any) -> Any:
     name = ranker.get("type", "mlp") if isinstance(ranker, dict) else "mlp"
     if isinstance(name, str) and (name in _NAMES or is_imported(name)):
         return ranker
-    near = difflib.get_close_matches(str(name), _NAMES, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, _NAMES)
     known = ", ".join(map(repr, _NAMES))
     raise ValueError(
         f"`type` must be one of {known} or 'package.module:name', got {name!r}{hint}"

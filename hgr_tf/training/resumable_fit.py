@@ -1,4 +1,4 @@
-"""ResumableFit: Keras's `fit` from any step on."""
+"""ResumableFit: Keras's `fit` from any step on, into a run folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from hgr_tf.compat import progress_bar
+from hgr_tf.training.checkpoints import Checkpoints
+from hgr_tf.training.config import TrainingConfig
+from hgr_tf.training.epoch_end import EpochEnd
+from hgr_tf.training.optimizer import EvaluateAverages
+from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
+from hgr_tf.training.step_progress import StepProgress
+
+Callback = tf.keras.callbacks.Callback
 
 
 class ResumableFit:
@@ -15,8 +24,8 @@ class ResumableFit:
 
     Args:
         model: A compiled model.
+        settings: How long, how often to save, and when to stop early.
         steps: Steps of an epoch.
-        epochs: Epochs of the whole run.
         batches: The training batches of some epochs, with a number of steps of the
             first of them left out.
         validation: The validation batches of one epoch's end.
@@ -26,16 +35,16 @@ class ResumableFit:
     def __init__(
         self,
         model: tf.keras.Model,
+        settings: TrainingConfig,
         *,
         steps: int,
-        epochs: int,
         batches: Callable[[range, int], Any],
         validation: Callable[[], Any],
         verbose: int,
     ):
         self._model = model
+        self._settings = settings
         self._steps = steps
-        self._epochs = epochs
         self._batches = batches
         self._validation = validation
         self._verbose = verbose
@@ -43,37 +52,60 @@ class ResumableFit:
     def run(
         self,
         trained: int,
-        step_end: StepEnd,
-        callbacks: Sequence[tf.keras.callbacks.Callback],
+        folder: RunFolder,
+        checkpoints: Checkpoints,
+        *,
+        diagnostics: Sequence[Callback] = (),
+        faulty_batch: Callable[[Any], Any] = lambda batch: batch,
+        log_every: int = 100,
     ) -> None:
         """Trains on after `trained` steps, to the last epoch or an early stop.
 
         Args:
             trained: Steps that were trained before.
-            step_end: One of the callbacks; SIGTERM is given back at the end.
-            callbacks: All of them.
+            folder: Where history, best weights and TensorBoard's logs are written.
+            checkpoints: Where the state is saved.
+            diagnostics: Callbacks that add to what an epoch logs.
+            faulty_batch: What is written of a batch whose loss is not finite.
+            log_every: Steps between two logs for TensorBoard.
         """
+        epochs = self._settings.epochs
+        step_end = StepEnd(
+            checkpoints,
+            trained,
+            self._steps,
+            self._settings.checkpoints.every_steps,
+            lambda step: faulty_batch(self._batch_of(step)),
+            folder.faulty_batch,
+        )
+        callbacks = [
+            EvaluateAverages(),
+            progress_bar(),
+            StepProgress(epochs),
+            *diagnostics,
+            step_end,
+            EpochEnd(folder, step_end, self._settings.early_stopping),
+            tf.keras.callbacks.TensorBoard(
+                folder.tensorboard, write_graph=False, update_freq=log_every
+            ),
+        ]
         epoch, done = divmod(trained, self._steps)
         try:
             if done:
                 self._fit(epoch, epoch + 1, done, callbacks)
                 epoch += 1
-            if epoch < self._epochs and not self._model.stop_training:
-                self._fit(epoch, self._epochs, 0, callbacks)
+            if epoch < epochs and not self._model.stop_training:
+                self._fit(epoch, epochs, 0, callbacks)
         finally:
             step_end.release()
 
-    def batch_of(self, step: int) -> Any:
+    def _batch_of(self, step: int) -> Any:
         """The batch of a step, counted from 0 over all epochs."""
         epoch, done = divmod(step, self._steps)
         return next(iter(self._batches(range(epoch, epoch + 1), done)))
 
     def _fit(
-        self,
-        first: int,
-        end: int,
-        done: int,
-        callbacks: Sequence[tf.keras.callbacks.Callback],
+        self, first: int, end: int, done: int, callbacks: Sequence[Callback]
     ) -> None:
         self._model.fit(
             self._batches(range(first, end), done),

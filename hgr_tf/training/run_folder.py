@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.result_files import plain, write_text
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.environment import environment, mismatch
 from hgr_tf.training.yaml_config import YamlConfig
@@ -146,7 +146,7 @@ class RunFolder:
 
     def write_history(self, history: list[dict[str, float]]) -> None:
         """Replaces the history."""
-        self._write("history.json", _json([nulls(epoch) for epoch in history]))
+        self._write("history.json", _json(history))
 
     def save_weights(self, model: tf.keras.Model) -> None:
         """Replaces the weights to use."""
@@ -156,7 +156,7 @@ class RunFolder:
 
     def finish(self, metrics: dict[str, float]) -> None:
         """Writes the metrics, drops the checkpoint and marks the end."""
-        self._write("metrics.json", _json(nulls(metrics)))
+        self._write("metrics.json", _json(metrics))
         self._write("FINISHED", "")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.faulty_batch.unlink(missing_ok=True)
@@ -170,14 +170,7 @@ class RunFolder:
             return default
 
     def _write(self, name, text):
-        temporary = self.path / f".{name}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.path / name)
-
-
-def nulls(metrics: dict[str, float]) -> dict[str, float | None]:
-    """Metrics for JSON, which has no NaN: undefined ones are null."""
-    return {k: value if math.isfinite(value) else None for k, value in metrics.items()}
+        write_text(self.path / name, text)
 
 
 def _defined(metrics: dict[str, float | None]) -> dict[str, float]:
@@ -186,4 +179,4 @@ def _defined(metrics: dict[str, float | None]) -> dict[str, float]:
 
 
 def _json(value) -> str:
-    return json.dumps(value, indent=1, allow_nan=False) + "\n"
+    return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"

@@ -6,9 +6,6 @@ import logging
 import sys
 from pathlib import Path
 
-import tensorflow as tf
-
-from hgr_tf.compat import progress_bar
 from hgr_tf.data import PreparedData
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
@@ -20,9 +17,7 @@ from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
 from hgr_tf.training.early_stopping import check_defined, should_stop
-from hgr_tf.training.epoch_end import EpochEnd
 from hgr_tf.training.optimizer import (
-    EvaluateAverages,
     averaged_weights,
     build_optimizer,
     check_tables,
@@ -31,8 +26,6 @@ from hgr_tf.training.resumable_fit import ResumableFit
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
-from hgr_tf.training.step_end import StepEnd
-from hgr_tf.training.step_progress import StepProgress
 from hgr_tf.training.unseen_users import warn_of_unseen_users
 
 log = logging.getLogger(__name__)
@@ -136,7 +129,6 @@ def _check_stopping(stopping, metrics):
 
 def _fit(config, data, folder, model, checkpoints, trained, verbose):
     settings, splits = config.training, config.data
-    steps = data.steps(splits.train, settings.batch_size)
 
     def batches(epochs, done):
         return data.dataset(
@@ -151,31 +143,14 @@ def _fit(config, data, folder, model, checkpoints, trained, verbose):
 
     fit = ResumableFit(
         model,
-        steps=steps,
-        epochs=settings.epochs,
+        settings,
+        steps=data.steps(splits.train, settings.batch_size),
         batches=batches,
         validation=lambda: data.dataset(splits.validation, EVALUATION_BATCH),
         verbose=verbose,
     )
-    step_end = StepEnd(
-        checkpoints,
-        trained,
-        steps,
-        settings.checkpoints.every_steps,
-        fit.batch_of,
-        folder.faulty_batch,
-    )
     looked_at = data.dataset(splits.train, settings.batch_size)
-    callbacks = [
-        EvaluateAverages(),
-        progress_bar(),
-        StepProgress(settings.epochs),
-        QuantizerDiagnostics(looked_at),
-        step_end,
-        EpochEnd(folder, step_end, settings.early_stopping),
-        tf.keras.callbacks.TensorBoard(
-            folder.tensorboard, write_graph=False, update_freq=100
-        ),
-    ]
     with data.errors():
-        fit.run(trained, step_end, callbacks)
+        fit.run(
+            trained, folder, checkpoints, diagnostics=[QuantizerDiagnostics(looked_at)]
+        )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hgr_tf.training import TrainingInterruptedError, train, trainer
+from hgr_tf.training import TrainingInterruptedError, resumable_fit, train
 from tests.training.test_trainer import (
     Killed,
     assert_equal_weights,
@@ -43,7 +43,7 @@ class AtStep(tf.keras.callbacks.Callback):
 
 def at_step(patch, step, act):
     """Makes the next training do something after a step, before `StepEnd`."""
-    patch.setattr(trainer, "EvaluateAverages", lambda: AtStep(step, act))
+    patch.setattr(resumable_fit, "EvaluateAverages", lambda: AtStep(step, act))
 
 
 def die(model):

@@ -64,11 +64,11 @@ class KillAfter(tf.keras.callbacks.Callback):
 
 def kill_at(monkeypatch, epoch):
     """Makes training end abruptly as the epoch begins."""
-    import hgr_tf.training.trainer as trainer
+    import hgr_tf.training.resumable_fit as resumable_fit
 
-    original = trainer.EvaluateAverages
-    monkeypatch.setattr(trainer, "EvaluateAverages", lambda: KillAfter(epoch))
-    return lambda: monkeypatch.setattr(trainer, "EvaluateAverages", original)
+    original = resumable_fit.EvaluateAverages
+    monkeypatch.setattr(resumable_fit, "EvaluateAverages", lambda: KillAfter(epoch))
+    return lambda: monkeypatch.setattr(resumable_fit, "EvaluateAverages", original)
 
 
 def test_run_folder_is_complete(plain):

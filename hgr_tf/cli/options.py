@@ -1,0 +1,41 @@
+"""Options that several commands take, in the same words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Prepared = Annotated[
+    Path | None,
+    typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
+]
+Epochs = Annotated[
+    int | None, typer.Option(help="Passes over the data, instead of the config's.")
+]
+RunSeed = Annotated[
+    int | None, typer.Option(help="Of all random numbers, instead of the config's.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Remove a run that is there.")
+]
+Comparison = Annotated[
+    Path, typer.Option(help="YAML of the comparison; see `hgr-tf docs comparing`.")
+]
+ComparisonFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder to fill; else comparisons/<name of the config>."),
+]
+NewVersion = Annotated[
+    int | None,
+    typer.Option(help="Number of the version; one past the newest by default."),
+]
+Keep = Annotated[
+    int | None,
+    typer.Option(help="Keep this many newest versions, and the new one; else all."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+UnusedSeed = Annotated[
+    int, typer.Option(help="Taken by every command; nothing here is random.")
+]
