@@ -81,7 +81,7 @@ def train(
         validation = data.dataset(config.data.validation, EVALUATION_BATCH)
         stopping = config.training.early_stopping
         check_defined(stopping, validation, config.data.validation)
-        warn_of_unseen_users(data.encoding.spec, validation, config.data.validation)
+        warn_of_unseen_users(data.encoding, validation, config.data.validation)
     folder.open(config, overwrite)
     if not folder.is_finished:
         folder.keep_encoding(data)

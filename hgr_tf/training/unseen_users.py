@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from hgr_tf.features import USER, FeatureSpec
+from hgr_tf.features import USER, FeatureEncoding
 
 log = logging.getLogger(__name__)
 
-_FIRST_KNOWN = 2
-"""Encoded ids below it stand for missing and for unknown values."""
 _MOST = 0.95
 _BATCHES = 4
 
 
 def warn_of_unseen_users(
-    spec: FeatureSpec, batches: Iterable[Any], split: str
+    encoding: FeatureEncoding, batches: Iterable[Any], split: str
 ) -> float | None:
     """Warns when the embeddings of a split's users were never trained.
 
@@ -27,23 +25,24 @@ def warn_of_unseen_users(
     training has not seen are all the one of "unknown".
 
     Args:
-        spec: The spec of the data.
+        encoding: The encoding of the data.
         batches: The (inputs, labels[, sample_weight]) of the split; the first four
             are looked at.
         split: Its name.
 
     Returns:
         The share of the users looked at that are unknown, or None where no feature
-        is made of the user's id.
+        with a vocabulary is made of the user's id.
     """
-    feature = spec.id_feature("user")
-    if feature is None or feature.name not in spec.user:
+    feature = encoding.spec.id_feature("user")
+    if feature is None or feature.name not in encoding.vocabularies:
         return None
+    first_known = encoding.first_vocabulary_id(feature.name)
     known: dict[int, bool] = {}
     for _, (inputs, *_rest) in zip(range(_BATCHES), batches, strict=False):
         ids = np.asarray(inputs[feature.name]).reshape(-1)
         users = np.asarray(inputs[USER]).reshape(-1)
-        known.update(zip(users.tolist(), (ids >= _FIRST_KNOWN).tolist(), strict=True))
+        known.update(zip(users.tolist(), (ids >= first_known).tolist(), strict=True))
     if not known:
         return None
     unseen = 1 - sum(known.values()) / len(known)
