@@ -8,6 +8,7 @@ import numpy as np
 
 from hgr_tf.features import Counter, FeatureSpec, History
 from hgr_tf.features.durations import in_units
+from hgr_tf.features.histories import LABEL_KEY
 from hgr_tf.features.past import counter_feature, is_of_user
 from hgr_tf.pipelines.histories.cutoffs import Moments, cutoffs, earlier
 from hgr_tf.pipelines.histories.sequence import (
@@ -170,7 +171,7 @@ def count(
 def _lists(by_user, history: History, cut, at_row, allowed, spec: FeatureSpec) -> Lists:
     order = by_user.order
     lag = in_units(history.delay, spec.time_unit)
-    if "label" in history.where:
+    if LABEL_KEY in history.where:
         lag += in_units(history.label_delay, spec.time_unit)
     cut = earlier(cut[order], lag)
     events = Events.of(by_user, allowed)
