@@ -85,11 +85,13 @@ EXTRAS = {
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
         "import-linter>=2.5,<3",
+        "mypy>=1.13,<3",
         "ovmsclient>=2023.1",
         "pre-commit>=3.5",
         "pytest>=8.2",
         "pytest-xdist>=3.5",
         "ruff>=0.6",
+        "types-PyYAML>=6",
     ],
 }
 
