@@ -92,11 +92,9 @@ class ColumnSummary:
 
     def ranked_counts(self) -> pa.Table:
         """Columns "text" and "count", by falling count, then by text."""
+        counts = self._kept_counts()
         table = pa.table(
-            {
-                "text": self.counts["value"].cast(pa.string()),
-                "count": self.counts["count"],
-            }
+            {"text": counts["value"].cast(pa.string()), "count": counts["count"]}
         )
         return table.sort_by([("count", "descending"), ("text", "ascending")])
 
@@ -112,7 +110,7 @@ class ColumnSummary:
         """Distinct values at i / num_buckets of the training values, 0 < i < n."""
         if not self.values:
             return (0.0,)
-        counts = self.counts.sort_by("value")
+        counts = self._kept_counts().sort_by("value")
         values = counts["value"].to_numpy()
         reached = np.cumsum(counts["count"].to_numpy())
         # The smallest value with at least this share of the values at or below it.
@@ -150,7 +148,7 @@ class ColumnSummary:
         """For statistics.json: mean and deciles; nothing if no value was seen."""
         if not self.values:
             return {}
-        counts = self.counts.sort_by("value")
+        counts = self._kept_counts().sort_by("value")
         values = counts["value"].to_numpy().astype(np.float64)
         weights = counts["count"].to_numpy()
         reached = np.cumsum(weights)
@@ -159,6 +157,11 @@ class ColumnSummary:
             "mean": float(np.sum(values * weights) / reached[-1]),
             "deciles": [float(v) for v in values[at]],
         }
+
+    def _kept_counts(self) -> pa.Table:
+        if self.counts is None:
+            raise ValueError("counts of values must be kept, see `with_counts`")
+        return self.counts
 
     def _bounded(self) -> ColumnSummary:
         counts = self.counts

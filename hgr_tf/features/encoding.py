@@ -6,11 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from hgr_tf.features.kind import Learned
 from hgr_tf.features.spec import FeatureSpec
+from hgr_tf.features.vocabulary_kind import VocabularyKind
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class FeatureEncoding:
     boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for feature in self.spec.features():
             lacking = feature.transform.lacks(self.learned(feature.name))
             if lacking:
@@ -52,10 +56,9 @@ class FeatureEncoding:
         """Makes an encoding of what was learned of each feature, by name."""
         return cls(
             spec,
-            *(
-                {k: v for k, each in learned.items() if (v := each[i]) is not None}
-                for i in range(len(Learned._fields))
-            ),
+            _told({name: each.vocabulary for name, each in learned.items()}),
+            _told({name: each.boundaries for name, each in learned.items()}),
+            _told({name: each.moments for name, each in learned.items()}),
         )
 
     def learned(self, name: str) -> Learned:
@@ -80,8 +83,15 @@ class FeatureEncoding:
         return ids
 
     def first_vocabulary_id(self, name: str) -> int:
-        """Id of a vocabulary's first value: past missing and unknown."""
-        return self.spec.feature(name).transform.first_vocabulary_id
+        """Id of a vocabulary's first value: past missing and unknown.
+
+        Raises:
+            ValueError: The feature has no vocabulary of its own.
+        """
+        kind = self.spec.feature(name).transform
+        if not isinstance(kind, VocabularyKind):
+            raise ValueError(f"feature {name!r} is {kind.type} and has no vocabulary")
+        return kind.first_vocabulary_id
 
     def save(self, folder: str | Path) -> None:
         """Writes the encoding into `folder`, which is made if needed."""
@@ -123,6 +133,10 @@ class FeatureEncoding:
     def float32_boundaries(self, name: str) -> np.ndarray:
         """Boundaries as the float32 values that raw numbers are compared to."""
         return np.asarray(self.boundaries[name], np.float32)
+
+
+def _told(values: Mapping[str, _T | None]) -> dict[str, _T]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _read_lines(path: Path) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ _K2 = np.uint64(0x9AE16A3B2F90404F)
 _SEED = np.uint64(81)
 _PADDING = b"\0" * 8
 
+_Words = tuple[np.ndarray, np.ndarray]
+
 
 def fingerprint64(texts: pa.Array) -> np.ndarray:
     """Fingerprints of strings.
@@ -72,13 +74,13 @@ class _Bytes:
         self.size = length.astype(np.uint64)
         self.mul = _K2 + self.size * np.uint64(2)
 
-    def u8(self, at) -> np.ndarray:
+    def u8(self, at: int | np.ndarray) -> np.ndarray:
         return self.data[self.start + at].astype(np.uint64)
 
-    def u32(self, at) -> np.ndarray:
+    def u32(self, at: int | np.ndarray) -> np.ndarray:
         return self._words("<u4")[self.start + at].astype(np.uint64)
 
-    def u64(self, at) -> np.ndarray:
+    def u64(self, at: int | np.ndarray) -> np.ndarray:
         return self._words("<u8")[self.start + at]
 
     def u64_from_end(self, back: int) -> np.ndarray:
@@ -169,7 +171,18 @@ def _hash_long(s: _Bytes, size: int) -> np.ndarray:
     )
 
 
-def _round(s, at, mul, x, y, z, v, w, for_x, for_y):
+def _round(
+    s: _Bytes,
+    at: int,
+    mul: np.ndarray | np.uint64,
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    v: _Words,
+    w: _Words,
+    for_x: np.ndarray,
+    for_y: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Words, _Words]:
     x = _rotate(x + y + v[0] + s.u64(at + 8), 37) * mul
     y = _rotate(y + v[1] + s.u64(at + 48), 42) * mul
     x = x ^ for_x
@@ -180,7 +193,7 @@ def _round(s, at, mul, x, y, z, v, w, for_x, for_y):
     return z, y, x, v, w
 
 
-def _weak_hash(s, at, a, b):
+def _weak_hash(s: _Bytes, at: int, a: np.ndarray, b: np.ndarray) -> _Words:
     last = s.u64(at + 24)
     a = a + s.u64(at)
     b = _rotate(b + a + last, 21)

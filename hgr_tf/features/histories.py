@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.durations import Duration
 from hgr_tf.features.splits import TRAIN
@@ -19,7 +20,7 @@ LABEL_KEY = "label"
 _Value = str | int | float | bool
 
 
-def _as_tuple(value):
+def _as_tuple(value: object) -> tuple[object, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -97,7 +98,7 @@ class History(AsOf):
         return (self.of, *self.with_)
 
     @model_validator(mode="after")
-    def _check_listed(self):
+    def _check_listed(self) -> Self:
         if len(set(self.listed)) < len(self.listed):
             raise ValueError(f"features must differ, got {list(self.listed)}")
         return self
@@ -132,7 +133,7 @@ class Counter(AsOf):
     strength: FiniteFloat = Field(10.0, gt=0)
 
     @model_validator(mode="after")
-    def _check_distinct(self):
+    def _check_distinct(self) -> Self:
         for name in ("by", "windows", "statistics"):
             values = getattr(self, name)
             if len(set(values)) < len(values):

@@ -110,7 +110,9 @@ class HistoryList(Kind):
 
         return of_lists
 
-    def _ids(self, encode, values: pa.Array) -> np.ndarray:
+    def _ids(
+        self, encode: Callable[[pa.Array], Arrays], values: pa.Array
+    ) -> np.ndarray:
         """`[m, width]` ids of distinct values."""
         if not self.of.is_multivalued:
             return encode(values)[0].to_numpy()[:, np.newaxis]
@@ -120,7 +122,9 @@ class HistoryList(Kind):
         ids[row, place] = lists.flatten().to_numpy()
         return ids
 
-    def _padded(self, ids: np.ndarray, lengths: np.ndarray):
+    def _padded(
+        self, ids: np.ndarray, lengths: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Ids of whole lists, whose oldest event comes first, after the padding."""
         whole = np.zeros((len(lengths), self.length, self.width), np.int64)
         row, place = _places(lengths)

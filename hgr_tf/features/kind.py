@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,7 @@ MISSING = {
 UNSEEN_SHARE = 0.05
 """Share of the values of `Kind.sample` that training never saw, or that are missing."""
 
+_T = TypeVar("_T")
 _NUMPY: dict[str, Any] = {"string": object, "int64": np.int64, "float32": np.float32}
 
 
@@ -69,6 +70,13 @@ class Learned(NamedTuple):
     vocabulary: tuple[str, ...] | None = None
     boundaries: tuple[float, ...] | None = None
     moments: tuple[float, float] | None = None
+
+
+def needed(value: _T | None, name: str) -> _T:
+    """Returns what was learned of a feature; raises `ValueError` where nothing was."""
+    if value is None:
+        raise ValueError(f"{name} must be learned before the feature is encoded")
+    return value
 
 
 class Kind(Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.splits import TRAIN
 from hgr_tf.features.strict_model import Strict
@@ -25,7 +26,7 @@ class Label(Strict):
     max: float = 1.0
 
     @model_validator(mode="after")
-    def _check_range(self):
+    def _check_range(self) -> Self:
         if self.min >= self.max:
             raise ValueError(f"min must be below max, got {self.min} and {self.max}")
         return self

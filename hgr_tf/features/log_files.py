@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.strict_model import Strict
 
@@ -62,7 +63,7 @@ class Format(Strict):
         return character
 
     @model_validator(mode="after")
-    def _check_columns(self):
+    def _check_columns(self) -> Self:
         if not self.header and not self.columns:
             raise ValueError("without a header, `columns` must name the columns")
         if self.escape and len(self.delimiter.encode()) > 1:

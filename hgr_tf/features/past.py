@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from hgr_tf.features.durations import in_units
 from hgr_tf.features.histories import DAY, LABEL_KEY, ROW, SPLIT, AsOf, Counter
@@ -12,12 +12,15 @@ from hgr_tf.features.kinds.numeric import Numeric
 from hgr_tf.features.splits import RandomSplit, UserSplit
 
 if TYPE_CHECKING:
-    from hgr_tf.features.spec import FeatureSpec
+    from hgr_tf.features.histories import History
+    from hgr_tf.features.spec import Feature, FeatureSpec, Owner
+
+_MIXED_IN_TIME = (RandomSplit, UserSplit)
 
 
 def past_features(
     spec: FeatureSpec,
-) -> Iterator[tuple[str, str, HistoryList | Numeric]]:
+) -> Iterator[tuple[Owner, str, HistoryList | Numeric]]:
     """Yields (owner, name, transform) of each feature made of earlier rows."""
     kinds = {f.name: f.transform for f in spec.given_features()} if spec.history else {}
     for name, history in spec.history.items():
@@ -52,12 +55,12 @@ def counter_feature(counter: str, window: int | str, statistic: str) -> str:
 
 def splits_follow(spec: FeatureSpec) -> bool:
     """Whether each split lies after the one before it in time."""
-    return not isinstance(spec.split, RandomSplit | UserSplit)
+    return not isinstance(spec.split, _MIXED_IN_TIME)
 
 
-def owner_of_key(key: str, spec: FeatureSpec) -> Literal["user", "item", "context"]:
+def owner_of_key(key: str, spec: FeatureSpec) -> Owner:
     """Whether a key of a counter tells of the user, the item or the context."""
-    ids = {spec.user_id: "user", spec.item_id: "item"}
+    ids: dict[str, Owner] = {spec.user_id: "user", spec.item_id: "item"}
     return ids.get(key) or spec.feature(key).owner
 
 
@@ -111,14 +114,14 @@ def _check_moments(place: str, section: AsOf, spec: FeatureSpec) -> None:
         in_units(span, spec.time_unit)
     if DAY in section.moments and not spec.time_unit:
         raise ValueError(f"{place}.as_of: 'day' needs `time` and `time_unit`")
-    if SPLIT in section.moments and not splits_follow(spec):
+    if SPLIT in section.moments and isinstance(spec.split, _MIXED_IN_TIME):
         raise ValueError(
             f"{place}.as_of: 'split' needs splits that follow each other in time, "
             f"got split by {spec.split.by!r}"
         )
 
 
-def _check_history(place: str, history, spec: FeatureSpec) -> None:
+def _check_history(place: str, history: History, spec: FeatureSpec) -> None:
     if history.by not in (None, spec.user_id):
         raise ValueError(
             f"{place}.by must be the user id {spec.user_id!r}, got {history.by!r}"
@@ -156,7 +159,7 @@ def _check_counter(place: str, counter: Counter, spec: FeatureSpec) -> None:
         )
 
 
-def _feature(place: str, name: str, spec: FeatureSpec):
+def _feature(place: str, name: str, spec: FeatureSpec) -> Feature:
     for feature in spec.given_features():
         if feature.name == name:
             return feature
@@ -164,9 +167,9 @@ def _feature(place: str, name: str, spec: FeatureSpec):
     raise ValueError(f"{place} must name features of the spec {names}, got {name!r}")
 
 
-def _owner_of(counter: Counter, spec: FeatureSpec) -> str:
-    owners = {owner_of_key(key, spec) for key in counter.by}
-    return next(o for o in ("item", "context", "user") if o in owners)
+def _owner_of(counter: Counter, spec: FeatureSpec) -> Owner:
+    owners = [owner_of_key(key, spec) for key in counter.by]
+    return min(owners, key=("item", "context", "user").index)
 
 
 def _default(counter: Counter, statistic: str) -> float:

@@ -15,6 +15,7 @@ from typing import Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.histories import Counter, History
 from hgr_tf.features.history_list import HistoryList
@@ -118,13 +119,13 @@ class FeatureSpec(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _label_from_column(cls, data):
+    def _label_from_column(cls, data: object) -> object:
         if isinstance(data, dict) and isinstance(data.get("label"), str):
             data = {**data, "label": {"column": data["label"]}}
         return data
 
     @model_validator(mode="after")
-    def _check_names(self):
+    def _check_names(self) -> Self:
         check_past(self)
         names = [feature.name for feature in self.features()]
         twice = sorted({n for n in names if names.count(n) > 1})
@@ -140,7 +141,7 @@ class FeatureSpec(Strict):
         return self
 
     @model_validator(mode="after")
-    def _check_time(self):
+    def _check_time(self) -> Self:
         if isinstance(self.split, TimeSplit):
             if self.time is None:
                 raise ValueError("split by time needs `time`, the column to go by")

@@ -9,6 +9,7 @@ from datetime import date, datetime, timezone
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.strict_model import Strict
 
@@ -37,7 +38,7 @@ class _Fractions(Strict):
     fractions: dict[str, float]
 
     @model_validator(mode="after")
-    def _check_fractions(self):
+    def _check_fractions(self) -> Self:
         check_split_names(self.fractions)
         values = list(self.fractions.values())
         if TRAIN not in self.fractions:
@@ -100,7 +101,7 @@ class TimeSplit(Strict):
     starts: dict[str, _Start] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _check_starts(self):
+    def _check_starts(self) -> Self:
         check_split_names(self.starts)
         if TRAIN in self.starts:
             raise ValueError(f"{TRAIN!r} is what comes before the first start")

@@ -44,12 +44,13 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
     return "; ".join(parts)
 
 
-def _unknown(location: tuple, model: type[BaseModel] | None) -> str:
+def _unknown(location: tuple[int | str, ...], model: type[BaseModel] | None) -> str:
     """Says that a field is not known, and which one it may have meant."""
-    *parents, name = location
+    *parents, name = map(str, location)
+    models: tuple[type[BaseModel], ...] = (model,) if model else ()
     for parent in parents:
-        model = _model_of(model, parent)
-    known = list(model.model_fields) if isinstance(model, type) else []
+        models = _models_of(models, parent)
+    known = list(models[0].model_fields) if len(models) == 1 else []
     near = _ALIASES.get(name)
     near = near if near in known else None
     if near is None:
@@ -59,19 +60,18 @@ def _unknown(location: tuple, model: type[BaseModel] | None) -> str:
     return "unknown field" + (f"; there are {', '.join(known)}" if known else "")
 
 
-def _model_of(model: type[BaseModel] | None, part) -> type[BaseModel] | None:
-    """The model of a field, or the one of a union that a tag such as "mlp" picks."""
-    if isinstance(model, tuple):
-        # A part that is no tag is the key of a mapping to models of the union.
-        return next((m for m in model if _tag_of(m) == part), model)
-    field = model.model_fields.get(part) if model else None
-    if field is None:
-        return None
-    models = tuple(_models_in(field.annotation))
-    return models[0] if len(models) == 1 else (models or None)
+def _models_of(
+    models: tuple[type[BaseModel], ...], part: str
+) -> tuple[type[BaseModel], ...]:
+    """The models of a field, or the one of a union that a tag such as "mlp" picks."""
+    if len(models) == 1:
+        field = models[0].model_fields.get(part)
+        return tuple(_models_in(field.annotation)) if field else ()
+    # A part that is no tag is the key of a mapping to models of the union.
+    return tuple(m for m in models if _tag_of(m) == part) or models
 
 
-def _models_in(annotation) -> Iterator[type[BaseModel]]:
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
     """The models that an annotation names, such as those of a tagged union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
@@ -79,6 +79,6 @@ def _models_in(annotation) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def _tag_of(model: type[BaseModel]):
+def _tag_of(model: type[BaseModel]) -> object:
     tag = model.model_fields.get("type")
     return tag.default if tag else None

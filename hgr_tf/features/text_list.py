@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -65,7 +65,7 @@ class TextList(Kind):
     ) -> np.ndarray:
         """Joined lists of random lengths below `max_length`."""
         texts = [
-            self.delimiter.join(self.sample_tokens(random, length, learned))
+            self.delimiter.join(self.sample_tokens(random, int(length), learned))
             for length in random.integers(0, self.max_length, shape).flat
         ]
         return np.array(texts, object).reshape(shape)
@@ -77,7 +77,9 @@ class TextList(Kind):
         return sample_texts(random, size, learned)
 
 
-def _joined(tokens, delimiter: str, missing: tuple[str, ...]) -> str:
+def _joined(
+    tokens: Sequence[str | int], delimiter: str, missing: tuple[str, ...]
+) -> str:
     text = delimiter.join(map(str, tokens))
     while tokens and text in missing:  # an empty value at its end changes no list
         text += delimiter

@@ -9,9 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, FiniteFloat, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.column_summary import ColumnSummary
-from hgr_tf.features.kind import Arrays, Dtype, Form, Kind, Learned, sample_numbers
+from hgr_tf.features.kind import (
+    Arrays,
+    Dtype,
+    Form,
+    Kind,
+    Learned,
+    needed,
+    sample_numbers,
+)
 
 
 class Bucketized(Kind):
@@ -40,11 +49,10 @@ class Bucketized(Kind):
 
     def learn(self, summary: ColumnSummary, before: Learned) -> Learned:
         """Boundaries: those before, those given, or quantiles of the data."""
-        return Learned(
-            boundaries=before.boundaries
-            or self.boundaries
-            or summary.quantiles(self.num_buckets)
-        )
+        boundaries = before.boundaries or self.boundaries
+        if not boundaries and self.num_buckets:
+            boundaries = summary.quantiles(self.num_buckets)
+        return Learned(boundaries=boundaries)
 
     def lacks(self, learned: Learned) -> str | None:
         """Boundaries."""
@@ -52,7 +60,7 @@ class Bucketized(Kind):
 
     def num_ids(self, learned: Learned) -> int:
         """Missing, and one bucket more than there are boundaries."""
-        return 2 + len(learned.boundaries)
+        return 2 + len(needed(learned.boundaries, "boundaries"))
 
     def report(self, summary: ColumnSummary, learned: Learned) -> dict:
         """Mean and deciles of the raw values."""
@@ -61,7 +69,7 @@ class Bucketized(Kind):
     def encoder(self, learned: Learned) -> Callable[[pa.Array], Arrays]:
         """Finds the bucket of each number."""
         # As the float32 values that raw numbers are compared to.
-        boundaries = np.asarray(learned.boundaries, np.float32)
+        boundaries = np.asarray(needed(learned.boundaries, "boundaries"), np.float32)
 
         def encode(column: pa.Array) -> Arrays:
             values = pc.fill_null(column, 0).to_numpy(False)
@@ -75,12 +83,12 @@ class Bucketized(Kind):
         self, random: np.random.Generator, shape: tuple[int, ...], learned: Learned
     ) -> np.ndarray:
         """Numbers around the boundaries."""
-        boundaries = learned.boundaries
+        boundaries = needed(learned.boundaries, "boundaries")
         mean, deviation = float(np.mean(boundaries)), float(np.std(boundaries)) + 1.0
         return sample_numbers(random, shape, mean, deviation)
 
     @model_validator(mode="after")
-    def _check_boundaries(self):
+    def _check_boundaries(self) -> Self:
         if (self.num_buckets is None) == (self.boundaries is None):
             raise ValueError("give either num_buckets or boundaries")
         if self.boundaries is not None:

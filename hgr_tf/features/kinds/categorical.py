@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import Field
 
-from hgr_tf.features.column_summary import ColumnSummary
-from hgr_tf.features.ids import vocabulary_ids
-from hgr_tf.features.kind import Arrays, Form, Kind, Learned
-
-_ARROW = {"string": pa.string(), "int64": pa.int64()}
+from hgr_tf.features.kind import Arrays, Form, Learned
+from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 
-class Categorical(Kind):
+class Categorical(VocabularyKind):
     """One value looked up in a vocabulary.
 
     Ids: 0 missing, 1..oov_buckets unknown values by hash, then the vocabulary
@@ -29,63 +24,14 @@ class Categorical(Kind):
         oov_buckets: Number of ids shared by the unknown values.
     """
 
-    FREE: ClassVar[frozenset[str]] = Kind.FREE | {"min_count", "max_size"}
-
     type: Literal["categorical"] = "categorical"
-    dtype: Literal["string", "int64"] = "string"
-    min_count: int = Field(1, ge=1)
-    max_size: int | None = Field(None, ge=1)
-    oov_buckets: int = Field(1, ge=1)
 
     @property
     def forms(self) -> tuple[Form, ...]:
         """An id."""
         return (Form("", "int64"),)
 
-    @property
-    def first_vocabulary_id(self) -> int:
-        """Id of the vocabulary's first value: past missing and unknown."""
-        return 1 + self.oov_buckets
-
-    def learn(self, summary: ColumnSummary, before: Learned) -> Learned:
-        """Known values first, then those of the data by falling count and text."""
-        known = before.vocabulary or ()
-        ranked = summary.ranked_counts()
-        enough = ranked.filter(pc.greater_equal(ranked["count"], self.min_count))
-        # A line of a vocabulary file cannot hold these.
-        texts = enough["text"].filter(
-            pc.invert(pc.match_substring_regex(enough["text"], r"[\r\n]"))
-        )
-        if known:
-            is_known = pc.is_in(texts, pa.array(known, pa.string()))
-            texts = texts.filter(pc.invert(is_known))
-        room = None if self.max_size is None else max(0, self.max_size - len(known))
-        return Learned(vocabulary=(*known, *texts.slice(0, room).to_pylist()))
-
-    def lacks(self, learned: Learned) -> str | None:
-        """A vocabulary, which may be empty."""
-        return "vocabulary" if learned.vocabulary is None else None
-
-    def num_ids(self, learned: Learned) -> int:
-        """Missing, the buckets of unknown values, and the vocabulary."""
-        return self.first_vocabulary_id + len(learned.vocabulary or ())
-
-    @property
-    def id_space(self) -> tuple:
-        """Ids mean the same with an equal vocabulary and equal buckets."""
-        return ("vocabulary", self.dtype, self.oov_buckets)
-
-    def report(self, summary: ColumnSummary, learned: Learned) -> dict:
-        """Distinct values, the share of unknown ones, the most frequent ones."""
-        return summary.report_values(learned.vocabulary or ())
-
     def encoder(self, learned: Learned) -> Callable[[pa.Array], Arrays]:
         """Looks values up."""
         lookup = self.lookup(learned)
         return lambda column: (pa.array(lookup(column)),)
-
-    def lookup(self, learned: Learned) -> Callable:
-        """Returns a function from `[n]` values to `[n]` int64 ids."""
-        vocabulary = pa.array(learned.vocabulary, pa.string()).cast(_ARROW[self.dtype])
-        first = self.first_vocabulary_id
-        return lambda column: vocabulary_ids(column, vocabulary, first)

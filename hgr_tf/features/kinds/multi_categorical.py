@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from hgr_tf.features.ids import as_lists
 from hgr_tf.features.kind import Arrays, Form, Learned
-from hgr_tf.features.kinds.categorical import Categorical
 from hgr_tf.features.text_list import TextList
+from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 
-class MultiCategorical(TextList, Categorical):
+class MultiCategorical(TextList, VocabularyKind):
     """A list of values in one column, each looked up in one vocabulary.
 
     Ids as of `Categorical`; lists as of `TextList`.
@@ -28,7 +28,7 @@ class MultiCategorical(TextList, Categorical):
         max_length: Values past this many are dropped from an example.
     """
 
-    FREE: ClassVar[frozenset[str]] = TextList.FREE | Categorical.FREE
+    FREE: ClassVar[frozenset[str]] = TextList.FREE | VocabularyKind.FREE
 
     type: Literal["multi_categorical"] = "multi_categorical"
 

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+from hgr_tf.features.hashed_kind import HashedKind
 from hgr_tf.features.ids import as_lists, hashed_ids
 from hgr_tf.features.kind import Arrays, Form, Learned
-from hgr_tf.features.kinds.hashed import Hashed
 from hgr_tf.features.text_list import TextList
 
 
-class MultiHashed(TextList, Hashed):
+class MultiHashed(TextList, HashedKind):
     """A list of values in one column, each hashed to `num_buckets` ids.
 
     Ids as of `Hashed`; lists as of `TextList`.

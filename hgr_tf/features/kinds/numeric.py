@@ -11,7 +11,15 @@ import pyarrow.compute as pc
 from pydantic import Field, FiniteFloat
 
 from hgr_tf.features.column_summary import ColumnSummary
-from hgr_tf.features.kind import Arrays, Dtype, Form, Kind, Learned, sample_numbers
+from hgr_tf.features.kind import (
+    Arrays,
+    Dtype,
+    Form,
+    Kind,
+    Learned,
+    needed,
+    sample_numbers,
+)
 
 _LARGEST = 3.4e38  # about what float32 holds
 
@@ -68,7 +76,7 @@ class Numeric(Kind):
         def encode(column: pa.Array) -> Arrays:
             x = self.transformed(column)
             if self.standardize:
-                mean, deviation = learned.moments
+                mean, deviation = needed(learned.moments, "mean and deviation")
                 x = (x - mean) / deviation
             return (pa.array(x.astype(np.float32)),)
 
