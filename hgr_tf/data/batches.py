@@ -120,7 +120,8 @@ class Batches:
         units = np.arange(len(self._source.units))
         if self._shuffle:
             units = self._random(epoch, 0).permutation(units)
-        pools, sizes = [], []
+        pools: list[list[int]] = []
+        sizes: list[int] = []
         for unit in units.tolist():
             rows = self._source.units[unit].rows
             # In order, a pool is a unit: the first batch waits for no more.

@@ -57,7 +57,7 @@ class ParquetShards(Shards):
 
 
 def _values(column: pa.Array, form: Form | None) -> np.ndarray:
-    if form is None:
+    if form is None or form.size is None:
         return column.to_numpy(zero_copy_only=False)
     values, lengths = column.flatten(), column.value_lengths()
     return padded(values.to_numpy(), lengths.to_numpy(), form.size)

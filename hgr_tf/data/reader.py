@@ -26,6 +26,9 @@ MEMORY_MB = 2048
 TFRECORD_BUFFER = 1 << 18
 """Rows shuffled together where TFRecords were written in random order."""
 
+_Features = dict[str, tf.Tensor]
+_Element = tuple[_Features, tf.Tensor] | tuple[_Features, tf.Tensor, tf.Tensor]
+
 _FORMATS = {"columns": "parquet", "tfrecord": "tfrecord"}
 
 
@@ -96,8 +99,14 @@ class PreparedData:
         manifest.check_encoding_files(folder)
         encoding = FeatureEncoding.load(folder)
         manifest.check_spec(spec or encoding.spec)
-        options = {"reader": reader, "cache": cache, "memory_mb": memory_mb}
-        return cls(folder, manifest, encoding, **options)
+        return cls(
+            folder,
+            manifest,
+            encoding,
+            reader=reader,
+            cache=cache,
+            memory_mb=memory_mb,
+        )
 
     def check_encoding(self, encoding: FeatureEncoding) -> None:
         """Raises `ManifestError` unless the ids mean what they mean in `encoding`."""
@@ -229,7 +238,9 @@ class PreparedData:
         shuffled = self.manifest.arguments.get("layout") == "shuffled"
         return TFRECORD_BUFFER if shuffled and self._reader == "tfrecord" else None
 
-    def _as_dataset(self, batches: Batches, layout: RowLayout, size: int | None):
+    def _as_dataset(
+        self, batches: Batches, layout: RowLayout, size: int | None
+    ) -> tf.data.Dataset:
         types = [tf.int64, tf.float32, tf.int64]
         types += [tf.as_dtype(form.dtype) for form in layout.lists.values()]
         shapes = [[len(layout.ids), size], [len(layout.floats), size], [size]]
@@ -242,7 +253,7 @@ class PreparedData:
                 self._failure = error
                 raise
 
-        def batch(index: tf.Tensor):
+        def batch(index: tf.Tensor) -> _Element:
             tensors = tf.numpy_function(arrays, [index], types)
             for tensor, shape in zip(tensors, shapes, strict=True):
                 tensor.set_shape(shape)
@@ -261,7 +272,7 @@ class PreparedData:
         )
 
 
-def _elements(tensors: list[tf.Tensor], layout: RowLayout):
+def _elements(tensors: list[tf.Tensor], layout: RowLayout) -> _Element:
     ids, floats, users, *lists = tensors
     features = dict(zip(layout.ids, tf.unstack(ids), strict=True))
     features |= dict(zip(layout.lists, lists, strict=True))
@@ -292,7 +303,13 @@ def _reader_of(folder: Path, manifest: Manifest, reader: Reader) -> str:
     return known[held]
 
 
-def _check_arguments(batch_size, epochs, seed, shuffle_buffer, worker) -> None:
+def _check_arguments(
+    batch_size: int,
+    epochs: range,
+    seed: int,
+    shuffle_buffer: int | None,
+    worker: tuple[int, int],
+) -> None:
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
     if not epochs:

@@ -45,7 +45,7 @@ class RowSource:
         self.keeps = cache and rows * layout.row_bytes <= memory
         self.most_rows = None if self.keeps else self._most_rows(memory)
         self._store = RowStore(layout, rows) if self.keeps else None
-        self._kept: dict[Unit, Future] = {}
+        self._kept: dict[Unit, Future[None]] = {}
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(
             min(MOST_THREADS, os.cpu_count() or 1), "hgr_tf-reader"
@@ -53,12 +53,12 @@ class RowSource:
 
     def pool(self, units: list[int]) -> Pool:
         """Starts to decode some units, given by their indices, as one pool."""
-        if self.keeps:
+        if self._store is not None:
             ranges = [
                 np.arange(self._starts[i], self._starts[i] + self.units[i].rows)
                 for i in units
             ]
-            futures = [self._keep(i) for i in units]
+            futures = [self._keep(i, self._store) for i in units]
             return Pool(self._store, futures, np.concatenate(ranges))
         chosen = [self.units[i] for i in units]
         store = RowStore(self.layout, sum(unit.rows for unit in chosen))
@@ -68,14 +68,14 @@ class RowSource:
         ]
         return Pool(store, futures)
 
-    def _keep(self, index: int) -> Future:
+    def _keep(self, index: int, store: RowStore) -> Future[None]:
         unit = self.units[index]
         with self._lock:
             before = self._kept.get(unit)
             failed = before and before.done() and before.exception()
             if before is None or failed:  # a shard may have been put back
                 self._kept[unit] = self._executor.submit(
-                    self._decode, unit, self._store, self._starts[index]
+                    self._decode, unit, store, self._starts[index]
                 )
             return self._kept[unit]
 
@@ -106,7 +106,10 @@ class Pool:
     """
 
     def __init__(
-        self, store: RowStore, futures: list[Future], rows: np.ndarray | None = None
+        self,
+        store: RowStore,
+        futures: list[Future[None]],
+        rows: np.ndarray | None = None,
     ):
         self._store = store
         self._futures = futures

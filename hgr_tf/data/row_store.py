@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +30,7 @@ class RowLayout:
     ids: tuple[str, ...]
     floats: tuple[str, ...]
     lists: dict[str, Form] = field(hash=False)
-    id_type: type = np.int32
+    id_type: type[np.int32] | type[np.int64] = np.int32
 
     @classmethod
     def of(cls, encoding: FeatureEncoding, has_weight: bool) -> RowLayout:
@@ -60,7 +61,7 @@ class RowLayout:
     def row_bytes(self) -> int:
         """Bytes that one row takes in memory."""
         lists = sum(
-            form.size * self.stored_type(form.dtype).itemsize
+            math.prod(form.shape) * self.stored_type(form.dtype).itemsize
             for form in self.lists.values()
         )
         ids = len(self.ids) * np.dtype(self.id_type).itemsize
@@ -85,7 +86,7 @@ class RowStore:
         self._floats = np.empty((rows, len(layout.floats)), np.float32)
         self._users = np.empty(rows, np.int64)
         self._lists = {
-            name: np.empty((rows, form.size), layout.stored_type(form.dtype))
+            name: np.empty((rows, *form.shape), layout.stored_type(form.dtype))
             for name, form in layout.lists.items()
         }
 
@@ -117,7 +118,7 @@ class RowStore:
         return [ids, floats, self._users.take(rows), *lists]
 
 
-def _id_type(encoding: FeatureEncoding) -> type:
+def _id_type(encoding: FeatureEncoding) -> type[np.int32] | type[np.int64]:
     limit = np.iinfo(np.int32).max
     for feature in encoding.spec.features():
         if any(form.dtype == "int64" for form in feature.transform.forms):

@@ -148,7 +148,9 @@ def write_logs(
     return SyntheticLogs(path, spec, probability)
 
 
-def _tastes(rng, cluster, branching, levels):
+def _tastes(
+    rng: np.random.Generator, cluster: np.ndarray, branching: int, levels: int
+) -> np.ndarray:
     """[users, TASTE_DIM]: coarse clusters weigh most."""
     taste = rng.normal(0.0, 0.15, (len(cluster), TASTE_DIM))
     for level in range(1, levels + 1):
@@ -158,13 +160,19 @@ def _tastes(rng, cluster, branching, levels):
     return taste
 
 
-def _topics(rng, category):
+def _topics(rng: np.random.Generator, category: np.ndarray) -> np.ndarray:
     """[items, TASTE_DIM]: a category's direction and the item's own."""
     center = rng.normal(0.0, 0.45, (NUM_CATEGORIES, TASTE_DIM))
     return center[category] + rng.normal(0.0, 0.3, (len(category), TASTE_DIM))
 
 
-def _exposures(rng, user, cluster, taste, topic):
+def _exposures(
+    rng: np.random.Generator,
+    user: np.ndarray,
+    cluster: np.ndarray,
+    taste: np.ndarray,
+    topic: np.ndarray,
+) -> np.ndarray:
     """[rows] items: half by popularity, half by what the cluster likes."""
     items = len(topic)
     popularity = rng.lognormal(0.0, 1.0, items)
@@ -179,7 +187,9 @@ def _exposures(rng, user, cluster, taste, topic):
     return chosen
 
 
-def _user_table(rng, cluster, activity, clusters):
+def _user_table(
+    rng: np.random.Generator, cluster: np.ndarray, activity: np.ndarray, clusters: int
+) -> pa.Table:
     users = len(cluster)
     country = COUNTRIES[cluster * len(COUNTRIES) // clusters]
     moved = rng.random(users) < 0.3
@@ -195,7 +205,7 @@ def _user_table(rng, cluster, activity, clusters):
     )
 
 
-def _item_table(rng, category):
+def _item_table(rng: np.random.Generator, category: np.ndarray) -> pa.Table:
     items = len(category)
     tags = [
         ",".join(f"tag{(c * 3 + t) % NUM_TAGS}" for t in np.unique(drawn))

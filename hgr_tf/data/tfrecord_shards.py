@@ -76,7 +76,8 @@ class TFRecordShards(Shards):
 
 def _split(data: bytes, most: int | None) -> list[bytes]:
     """Records of a TFRecord file: length, its CRC, the bytes, their CRC."""
-    records, at = [], 0
+    records: list[bytes] = []
+    at = 0
     while at < len(data) and len(records) != most:
         (length,) = _LENGTH.unpack_from(data, at)
         records.append(data[at + 12 : at + 12 + length])
@@ -96,7 +97,7 @@ def _schema(layout: RowLayout) -> dict:
     return schema
 
 
-def _joined(parts: list, form: Form | None) -> np.ndarray:
+def _joined(parts: list[tf.Tensor | tf.RaggedTensor], form: Form | None) -> np.ndarray:
     if form is not None and form.padded:
         parts = [part.to_tensor(shape=[None, form.size]) for part in parts]
     return tf.concat(parts, axis=0).numpy()
