@@ -12,7 +12,8 @@ class MaskedMean(tf.keras.layers.Layer):
     """Mean of embeddings over the ids that are not 0 (padding or missing).
 
     mean_b = Σ_j [id_bj ≠ 0] e_bj / max(1, Σ_j [id_bj ≠ 0]): the zero vector
-    where a row has no id.
+    where a row has no id. Axes before the last two, such as the events of a
+    history, stay as they are.
 
     Example:
         >>> ids = tf.constant([[3, 0], [0, 0]], tf.int64)
@@ -21,15 +22,15 @@ class MaskedMean(tf.keras.layers.Layer):
     """
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Returns [batch, dim] of ([batch, length, dim], ids [batch, length])."""
+        """Returns [..., dim] of ([..., length, dim], ids [..., length])."""
         embeddings, ids = inputs
         present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)[..., tf.newaxis]
-        count = tf.maximum(tf.reduce_sum(present, axis=1), 1)
-        return tf.reduce_sum(embeddings * present, axis=1) / count
+        count = tf.maximum(tf.reduce_sum(present, axis=-2), 1)
+        return tf.reduce_sum(embeddings * present, axis=-2) / count
 
     def compute_output_shape(
         self, input_shape: Sequence[tuple[int | None, ...]]
-    ) -> tuple[int | None, int | None]:
+    ) -> tuple[int | None, ...]:
         """Drops the length axis of the embeddings."""
-        batch, _, dim = input_shape[0]
-        return (batch, dim)
+        *outer, _, dim = input_shape[0]
+        return (*outer, dim)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.rankers.embedded_features import (
     Options,
     dense_layers,
@@ -22,6 +23,7 @@ def dcn_v2_ranker(
     dropout: float = 0.0,
     user_tower: Sequence[int] = (),
     features: Options | None = None,
+    history: HistoryOptions | None = None,
     cross_layers: int = 2,
     projection_dim: int | None = None,
 ) -> tf.keras.Model:
@@ -38,6 +40,7 @@ def dcn_v2_ranker(
         user_tower: Units of a tower of the user features; see
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
+        history: How the spec's histories are pooled.
         cross_layers: Number of cross layers.
         projection_dim: Rank of the cross matrices; None for full ones.
 
@@ -55,7 +58,7 @@ def dcn_v2_ranker(
     """
     if cross_layers < 1:
         raise ValueError(f"`cross_layers` must be at least 1, got {cross_layers}")
-    embedded = embed_features(encoding, embedding_dim, user_tower, features)
+    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
     base = crossed = embedded.concatenated("features")
     for index in range(1, cross_layers + 1):
         crossed = cross(base, crossed, projection_dim, name=f"cross_{index}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.rankers.embedded_features import (
     Options,
     dense_layers,
@@ -22,6 +23,7 @@ def dlrm_ranker(
     dropout: float = 0.0,
     user_tower: Sequence[int] = (),
     features: Options | None = None,
+    history: HistoryOptions | None = None,
     bottom_units: Sequence[int] = (32,),
 ) -> tf.keras.Model:
     """Builds a DLRM ranker.
@@ -38,6 +40,7 @@ def dlrm_ranker(
         user_tower: Units of a tower of the user features; see
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
+        history: How the spec's histories are pooled.
         bottom_units: Units of the bottom network before its last layer.
 
     Returns:
@@ -51,7 +54,7 @@ def dlrm_ranker(
         M. Naumov et al., "Deep Learning Recommendation Model for
         Personalization and Recommendation Systems", 2019, arXiv:1906.00091.
     """
-    embedded = embed_features(encoding, embedding_dim, user_tower, features)
+    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
     vectors = [
         _of_width(embedding_dim, vector, f"width_{index}")
         for index, vector in enumerate(embedded.vectors)

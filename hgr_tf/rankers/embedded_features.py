@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import tensorflow as tf
 
 from hgr_tf.feature_graphs.graph import GRAPHS
 from hgr_tf.features import Feature, FeatureEncoding
 from hgr_tf.features.embedding_options import EmbeddingOptions
+from hgr_tf.features.history_list import HistoryList
+from hgr_tf.features.history_options import HistoryOptions
+from hgr_tf.features.spec import Owner
 from hgr_tf.layers.row_embedding import RowEmbedding
+from hgr_tf.rankers.history_events import HistoryEvents
 
 Options = Mapping[str, EmbeddingOptions]
 
@@ -29,9 +33,9 @@ class EmbeddedFeatures:
         numbers: [batch, 1] of each numeric feature.
     """
 
-    inputs: dict = field(default_factory=dict)
-    vectors: list = field(default_factory=list)
-    numbers: list = field(default_factory=list)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    vectors: list[Any] = field(default_factory=list)
+    numbers: list[Any] = field(default_factory=list)
 
     def __add__(self, other: EmbeddedFeatures) -> EmbeddedFeatures:
         return EmbeddedFeatures(
@@ -40,7 +44,7 @@ class EmbeddedFeatures:
             self.numbers + other.numbers,
         )
 
-    def concatenated(self, name: str):
+    def concatenated(self, name: str) -> Any:
         """Returns all of them side by side, [batch, width]."""
         parts = self.vectors + self.numbers
         if len(parts) == 1:
@@ -53,10 +57,12 @@ def embed_features(
     embedding_dim: int,
     user_tower: Sequence[int] = (),
     features: Options | None = None,
+    history: HistoryOptions | None = None,
 ) -> EmbeddedFeatures:
     """Makes an input per feature, and embeds the categorical ones.
 
-    A multi-valued feature becomes the mean of its ids' embeddings, 0 left out.
+    A multi-valued feature becomes the mean of its ids' embeddings, 0 left out, unless
+    its options say otherwise.
 
     Args:
         encoding: Names, types and numbers of ids.
@@ -64,8 +70,11 @@ def embed_features(
         user_tower: Units of dense ReLU layers that turn all user features into
             one vector, the output of a last layer named "user_tower" of
             `embedding_dim` units. It depends on the user alone, so serving
-            many items computes it once. Empty: no tower.
+            many items computes it once. What the user did is among these features;
+            with "attention" as the mean of each list, and the events weighted by the
+            row's item go beside the tower. Empty: no tower.
         features: Options of some features by name.
+        history: How the spec's histories are pooled.
 
     Raises:
         ValueError: `embedding_dim` is not positive, the spec has no categorical
@@ -78,15 +87,27 @@ def embed_features(
             "the spec must have a categorical or hashed user feature of the column "
             f"{encoding.spec.user_id!r}: its embedding is what groups users"
         )
-    options = _checked(features or {}, encoding)
-    tables: dict[str, tf.keras.layers.Layer] = {}
-    user = _embed(encoding, "user", embedding_dim, options, tables)
+    history = HistoryOptions.model_validate(history or {})
+    options = _checked(features or {}, encoding, history)
+    embedder = _Embedder(encoding, embedding_dim, options)
+    by_item = history.pooling == "attention"
+    lists_alone = history.pooling == "mean" or (by_item and bool(user_tower))
+    user = embedder.embed("user", lists_alone)
+    if history.pooling == "transformer":
+        encoded = [events.encoded(history) for events in embedder.histories()]
+        user += EmbeddedFeatures(vectors=encoded)
     if user_tower:
         hidden = dense_layers(user.concatenated("user_features"), user_tower, "user")
         tower = tf.keras.layers.Dense(embedding_dim, name="user_tower")(hidden)
         user = EmbeddedFeatures(user.inputs, [tower])
-    item = _embed(encoding, "item", embedding_dim, options, tables)
-    return user + item + _embed(encoding, "context", embedding_dim, options, tables)
+    embedded = user + embedder.embed("item") + embedder.embed("context")
+    if by_item:
+        attended = [
+            events.attended(embedder.vectors, history)
+            for events in embedder.histories()
+        ]
+        embedded += EmbeddedFeatures(vectors=attended)
+    return embedded
 
 
 def dense_layers(x, units: Sequence[int], name: str, dropout: float = 0.0):
@@ -107,45 +128,100 @@ def logits_model(inputs: dict, x, name: str) -> tf.keras.Model:
     return tf.keras.Model(inputs, head(x), name=name)
 
 
-def _embed(encoding, owner, embedding_dim, options, tables):
-    embedded = EmbeddedFeatures()
-    for feature in encoding.spec.features(owner):
-        kind, chosen = feature.transform, options.get(feature.name, EmbeddingOptions())
-        inputs = {
-            name: tf.keras.Input(form.shape, name=name, dtype=form.dtype)
-            for name, form in feature.inputs.items()
-        }
-        embedded.inputs.update(inputs)
-        embed = functools.partial(
-            GRAPHS[kind.type].embed, feature.name, kind, list(inputs.values())
+class _Embedder:
+    """Embeds features; those that share a table, from one layer.
+
+    Attributes:
+        vectors: Vector [batch, dim] of each feature with ids, before any dropout.
+    """
+
+    def __init__(
+        self, encoding: FeatureEncoding, embedding_dim: int, options: Options
+    ) -> None:
+        self.vectors: dict[str, Any] = {}
+        self._encoding = encoding
+        self._dim = embedding_dim
+        self._options = options
+        self._inputs: dict[str, list[Any]] = {}
+        self._tables: dict[str, tf.keras.layers.Layer] = {}
+
+    def embed(self, owner: Owner, lists_alone: bool = True) -> EmbeddedFeatures:
+        """Makes the inputs and vectors of an owner's features.
+
+        Args:
+            owner: Whose features.
+            lists_alone: Whether each list of a history is pooled to a vector.
+        """
+        embedded = EmbeddedFeatures()
+        for feature in self._encoding.spec.features(owner):
+            inputs = {
+                name: tf.keras.Input(form.shape, name=name, dtype=form.dtype)
+                for name, form in feature.inputs.items()
+            }
+            embedded.inputs.update(inputs)
+            self._inputs[feature.name] = list(inputs.values())
+            if not feature.transform.is_categorical:
+                embedded.numbers.append(self._vector(feature))
+            elif lists_alone or not isinstance(feature.transform, HistoryList):
+                embedded.vectors.append(self._dropped(feature, self._vector(feature)))
+        return embedded
+
+    def histories(self) -> Iterator[HistoryEvents]:
+        """Yields the events of each history, once the user's inputs are made."""
+        spec = self._encoding.spec
+        for name, history in spec.history.items():
+            lists = {}
+            for of in history.listed:
+                feature = spec.feature(f"{name}_{of}")
+                (ids,) = self._inputs[feature.name]
+                lists[of] = (feature.transform, ids, self._table(feature)(ids))
+            yield HistoryEvents(name, history, lists)
+
+    def _vector(self, feature: Feature) -> Any:
+        kind, options = feature.transform, self._options_of(feature.name)
+        has_ids = kind.is_categorical
+        vector = GRAPHS[kind.type].embed(
+            feature.name,
+            kind,
+            self._inputs[feature.name],
+            self._table(feature) if has_ids else None,
+            options.pooling,
         )
-        if not kind.is_categorical:
-            embedded.numbers.append(embed(None))
-            continue
-        shared = getattr(kind, "shares", None) or feature.name
-        if shared not in tables:
-            of = encoding.spec.feature(shared)
-            own = options.get(shared, EmbeddingOptions())
-            tables[shared] = _table(of, encoding, embedding_dim, own)
-        vector = embed(tables[shared], chosen.pooling)
-        if chosen.dropout:
-            vector = tf.keras.layers.Dropout(
-                chosen.dropout, noise_shape=(None, 1), name=f"dropout_{feature.name}"
-            )(vector)
-        embedded.vectors.append(vector)
-    return embedded
+        if has_ids:
+            self.vectors[feature.name] = vector
+        return vector
+
+    def _dropped(self, feature: Feature, vector: Any) -> Any:
+        rate = self._options_of(feature.name).dropout
+        if not rate:
+            return vector
+        return tf.keras.layers.Dropout(
+            rate, noise_shape=(None, 1), name=f"dropout_{feature.name}"
+        )(vector)
+
+    def _table(self, feature: Feature) -> tf.keras.layers.Layer:
+        shared = getattr(feature.transform, "shares", None) or feature.name
+        if shared not in self._tables:
+            of = self._encoding.spec.feature(shared)
+            self._tables[shared] = self._new_table(of)
+        return self._tables[shared]
+
+    def _new_table(self, feature: Feature) -> tf.keras.layers.Layer:
+        is_user_id = feature == self._encoding.spec.id_feature("user")
+        name = USER_EMBEDDING if is_user_id else f"embedding_{feature.name}"
+        options = self._options_of(feature.name)
+        ids, dim = self._encoding.num_ids(feature.name), options.dim or self._dim
+        if options.l2:
+            return RowEmbedding(ids, dim, options.l2, name=name)
+        return tf.keras.layers.Embedding(ids, dim, name=name)
+
+    def _options_of(self, name: str) -> EmbeddingOptions:
+        return self._options.get(name, EmbeddingOptions())
 
 
-def _table(feature: Feature, encoding: FeatureEncoding, dim: int, chosen):
-    is_user_id = feature == encoding.spec.id_feature("user")
-    name = USER_EMBEDDING if is_user_id else f"embedding_{feature.name}"
-    ids, dim = encoding.num_ids(feature.name), chosen.dim or dim
-    if chosen.l2:
-        return RowEmbedding(ids, dim, chosen.l2, name=name)
-    return tf.keras.layers.Embedding(ids, dim, name=name)
-
-
-def _checked(features: Options, encoding: FeatureEncoding) -> Options:
+def _checked(
+    features: Options, encoding: FeatureEncoding, history: HistoryOptions
+) -> Options:
     known = {f.name: f.transform for f in encoding.spec.features()}
     checked = {}
     for name, given in features.items():
@@ -156,5 +232,10 @@ def _checked(features: Options, encoding: FeatureEncoding) -> Options:
             )
         if not known[name].is_categorical:
             raise ValueError(f"`features`: {name!r} has no ids to embed")
+        if isinstance(known[name], HistoryList) and history.pooling != "mean":
+            raise ValueError(
+                f"`features` must not name {name!r}, a list of a history, unless "
+                f"`history.pooling` is 'mean', got {history.pooling!r}"
+            )
         checked[name] = EmbeddingOptions.model_validate(given)
     return checked

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.rankers.embedded_features import (
     Options,
     dense_layers,
@@ -21,6 +22,7 @@ def mlp_ranker(
     dropout: float = 0.0,
     user_tower: Sequence[int] = (),
     features: Options | None = None,
+    history: HistoryOptions | None = None,
 ) -> tf.keras.Model:
     """Builds a ranker: dense ReLU layers over the concatenated embeddings.
 
@@ -32,6 +34,7 @@ def mlp_ranker(
         user_tower: Units of a tower of the user features; see
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
+        history: How the spec's histories are pooled.
 
     Returns:
         A functional model from {feature: [batch] or [batch, max_length]} to
@@ -44,7 +47,7 @@ def mlp_ranker(
         >>> data = PreparedData.load("prepared/kuairand_pure")
         >>> ranker = mlp_ranker(data.encoding, hidden_units=(64, 32))
     """
-    embedded = embed_features(encoding, embedding_dim, user_tower, features)
+    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
     x = embedded.concatenated("features")
     x = dense_layers(x, hidden_units, "deep", dropout)
     return logits_model(embedded.inputs, x, name="mlp")

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from hgr_tf.features.embedding_options import EmbeddingOptions
+from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.features.strict_model import Strict
 from hgr_tf.hints import did_you_mean
 from hgr_tf.training.imported import Imported, import_object, is_imported
@@ -27,6 +28,7 @@ class _RankerConfig(Strict):
     dropout: float = Field(0.0, ge=0, lt=1)
     user_tower: Units = ()
     features: dict[str, EmbeddingOptions] = Field({})
+    history: HistoryOptions = HistoryOptions()
 
     def build(self, encoding):
         """Returns the ranker for data of this encoding."""
