@@ -14,6 +14,7 @@ from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.figures import Predictions, figures
 from hgr_tf.comparing.one_run import load_predictions, run_folder, run_once
 from hgr_tf.result_files import plain, write_text
+from hgr_tf.training.config import RunConfig
 
 FILE = "pre_check.json"
 _METRICS = ("gauc", "log_loss")
@@ -73,7 +74,8 @@ def pre_check(
             settings.features,
             settings.permutations,
         ).result()
-    own = importance.get(runs[0].method.user_embedding)
+    trained = RunConfig.load(folders[0] / "config.yaml")
+    own = importance.get(trained.method.user_embedding)
     result = plain(
         {
             "asked": asked,

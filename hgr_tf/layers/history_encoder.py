@@ -26,15 +26,15 @@ class HistoryEncoder(tf.keras.layers.Layer):
         max_length: Longest history; a position at or above it counts as the last.
         hidden_units: Units of W_1; None for 4 times the width.
         newest_first: Whether the first item of a row is the newest; otherwise the
-            last one that is present is.
+            last one is.
         time_gaps: Whether the gaps are given and seen.
         dropout: Dropout of attention weights and of each layer's outputs, in [0, 1).
         **kwargs: As of `tf.keras.layers.Layer`.
 
     Call arguments:
         keys: float [batch, length, dim].
-        ids: integer [batch, length], where 0 says that there is no item; items
-            come first in a row, padding last.
+        ids: integer [batch, length], where 0 says that there is no item. Such
+            padding may lie anywhere in a row.
         gaps: float seconds [batch, length], at least 0; with `time_gaps`.
         training: Whether dropout is applied.
 
@@ -138,12 +138,14 @@ class HistoryEncoder(tf.keras.layers.Layer):
         return tf.where(present[..., None], x, tf.zeros_like(x))
 
     def _places(self, present: tf.Tensor) -> tf.Tensor:
-        """Positions [batch, length] counted from the newest item."""
-        place = tf.range(tf.shape(present)[1])[None] + tf.zeros_like(present, tf.int32)
-        if not self.newest_first:
-            count = tf.reduce_sum(tf.cast(present, tf.int32), axis=1, keepdims=True)
-            place = tf.maximum(count - 1 - place, 0)
-        return tf.minimum(place, self.max_length - 1)
+        """Positions [batch, length]: how many newer items there are."""
+        newer = tf.cumsum(
+            tf.cast(present, tf.int32),
+            axis=1,
+            exclusive=True,
+            reverse=not self.newest_first,
+        )
+        return tf.minimum(newer, self.max_length - 1)
 
     def compute_output_shape(self, keys_shape: Any, *_: Any) -> Any:
         """The shape of the keys."""

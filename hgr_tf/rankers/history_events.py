@@ -76,7 +76,7 @@ class HistoryEvents:
             name=f"encoder_{self._name}",
         )
         seen = encoder(self._events, self._ids)
-        return MaskedMean(name=f"mean_{self._name}")([seen, self._ids])
+        return MaskedMean(name=f"mean_of_encoded_{self._name}")([seen, self._ids])
 
 
 def _of_events(name: str, kind: HistoryList, ids: Any, embeddings: Any) -> Any:
@@ -88,7 +88,7 @@ def _of_events(name: str, kind: HistoryList, ids: Any, embeddings: Any) -> Any:
         embeddings
     )
     ids = layers.Reshape(shape, name=f"ids_{name}")(ids)
-    return MaskedMean(name=f"mean_{name}")([embeddings, ids])
+    return MaskedMean(name=f"mean_of_events_{name}")([embeddings, ids])
 
 
 def _side_by_side(name: str, tensors: list[Any]) -> Any:

@@ -22,6 +22,7 @@ def build_model(
         steps_per_epoch: When the codebooks start depends on it.
     """
     tf.keras.utils.set_random_seed(config.seed)
+    config = config.for_spec(encoding.spec)
     ranker = config.ranker.build(encoding)
     model = config.method.wrap(ranker, steps_per_epoch, config.seed)
     model(_blank_row(encoding))

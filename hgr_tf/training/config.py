@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import Strict
 from hgr_tf.training.imported import Imported
 from hgr_tf.training.method import MethodConfig
@@ -154,3 +155,14 @@ class RunConfig(YamlConfig):
     training: TrainingConfig = TrainingConfig()
     metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)
+
+    def for_spec(self, spec: FeatureSpec) -> RunConfig:
+        """Returns the config with what depends on the spec filled in.
+
+        That is `method.user_embedding` where it is not given.
+        """
+        if self.method.user_embedding is not None:
+            return self
+        has_tower = bool(spec.history) and bool(getattr(self.ranker, "user_tower", ()))
+        layer = "user_tower" if has_tower else "user_embedding"
+        return self.override(method__user_embedding=layer)

@@ -102,7 +102,10 @@ class MethodConfig(BaseModel):
             that sees the quantized user embedding.
         quantization_dropout: Share of rows that see the quantized user
             embedding in the one forward pass.
-        user_embedding: Layer of the ranker whose output is quantized.
+        user_embedding: Layer of the ranker whose output is quantized. By default it is
+            "user_tower" where the ranker has one and the spec a history, since what
+            users did groups them better than their ids; else "user_embedding". See
+            `RunConfig.for_spec`.
         from_logits: Whether the ranker gives logits or, a ranker of one's own alone,
             probabilities.
     """
@@ -131,7 +134,7 @@ class MethodConfig(BaseModel):
     commitment_cost: float = Field(0.0, ge=0)
     quantized_loss_weight: float = Field(0.0, ge=0)
     quantization_dropout: float = Field(0.0, ge=0, lt=1)
-    user_embedding: str = "user_embedding"
+    user_embedding: str | None = None
     from_logits: bool = True
 
     @model_validator(mode="before")

@@ -76,6 +76,7 @@ def train(
     for split in (source.train, source.validation):
         data.check_split(split)
     check_targets(data.encoding.spec)
+    config = config.for_spec(data.encoding.spec)
     folder = RunFolder(output)
     if not folder.is_finished or overwrite:
         validation = data.dataset(config.data.validation, EVALUATION_BATCH)

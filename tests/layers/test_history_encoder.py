@@ -33,10 +33,13 @@ def test_order_and_gaps_are_seen():
 def test_positions_count_from_the_newest_item():
     newest_first = HistoryEncoder(max_length=5)
     places = newest_first._places(tf.constant(IDS != 0))
-    np.testing.assert_array_equal(places[0], [0, 1, 2, 3, 4])
+    np.testing.assert_array_equal(places[0, :3], [0, 1, 2])
     oldest_first = HistoryEncoder(max_length=5, newest_first=False)
     places = oldest_first._places(tf.constant(IDS != 0))
-    np.testing.assert_array_equal(places[:2], [[2, 1, 0, 0, 0], [4, 3, 2, 1, 0]])
+    np.testing.assert_array_equal(places[0, :3], [2, 1, 0])
+    np.testing.assert_array_equal(places[1], [4, 3, 2, 1, 0])
+    padded_first = oldest_first._places(tf.constant(IDS[:1, ::-1] != 0))
+    np.testing.assert_array_equal(padded_first[0, 2:], [2, 1, 0])
     clipped = HistoryEncoder(max_length=2)._places(tf.constant(IDS != 0))
     assert np.max(clipped) == 1
 
