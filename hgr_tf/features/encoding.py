@@ -62,9 +62,8 @@ class FeatureEncoding:
         )
 
     def learned(self, name: str) -> Learned:
-        """What was learned of a feature, or of the one that a history lists."""
-        transform = self.spec.feature(name).transform
-        name = getattr(transform, "shares", None) or name
+        """What was learned of a feature, or of the one whose ids it shares."""
+        name = self.spec.id_source(name)
         return Learned(
             self.vocabularies.get(name),
             self.boundaries.get(name),
@@ -125,6 +124,7 @@ class FeatureEncoding:
                 f.name: _read_lines(folder / "vocabularies" / f"{f.name}.txt")
                 for f in spec.given_features()
                 if f.transform.lacks(Learned()) == "vocabulary"
+                and f.transform.id_source is None
             },
             boundaries={k: tuple(v) for k, v in learned["boundaries"].items()},
             moments={k: tuple(v) for k, v in learned["moments"].items()},

@@ -45,6 +45,11 @@ class HistoryList(Kind):
     newest_first: bool
 
     @property
+    def id_source(self) -> str:
+        """The feature that is listed."""
+        return self.shares
+
+    @property
     def dtype(self) -> Dtype:
         """Type of the raw values; a list of values is one text."""
         return "string" if self.of.is_multivalued else self.of.dtype

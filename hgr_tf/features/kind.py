@@ -115,6 +115,11 @@ class Kind(Strict):
         return None
 
     @property
+    def id_source(self) -> str | None:
+        """Feature whose ids and embedding table this one shares; None for its own."""
+        return None
+
+    @property
     def is_categorical(self) -> bool:
         """Whether the model sees ids (int64) rather than float32s."""
         return self.forms[0].dtype == "int64"

@@ -23,6 +23,7 @@ from hgr_tf.features.kind import Form
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
 from hgr_tf.features.past import check_past, past_features, request_columns
+from hgr_tf.features.shared_ids import check_shared_ids
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transform import Transform
@@ -127,6 +128,7 @@ class FeatureSpec(Strict):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         check_past(self)
+        check_shared_ids(self)
         names = [feature.name for feature in self.features()]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
@@ -188,6 +190,12 @@ class FeatureSpec(Strict):
             if feature.name == name:
                 return feature
         raise KeyError(f"no feature {name!r} in spec {self.name!r}")
+
+    def id_source(self, name: str) -> str:
+        """Name of the feature whose ids and embedding table a feature has."""
+        while (source := self.feature(name).transform.id_source) is not None:
+            name = source
+        return name
 
     def id_feature(self, owner: Literal["user", "item"]) -> Feature | None:
         """The categorical feature made of the owner's id column, if any."""

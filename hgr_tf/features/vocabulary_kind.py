@@ -28,6 +28,9 @@ class VocabularyKind(Kind):
         min_count: Values seen less often in training are unknown.
         max_size: Keep at most this many values, the most frequent ones.
         oov_buckets: Number of ids shared by the unknown values.
+        shares: Feature whose ids and embedding table these values share, such as the
+            item id for the last item that was seen. Its column alone is what the
+            vocabulary is learned from.
     """
 
     FREE: ClassVar[frozenset[str]] = Kind.FREE | {"min_count", "max_size"}
@@ -37,6 +40,12 @@ class VocabularyKind(Kind):
     min_count: int = Field(1, ge=1)
     max_size: int | None = Field(None, ge=1)
     oov_buckets: int = Field(1, ge=1)
+    shares: str | None = None
+
+    @property
+    def id_source(self) -> str | None:
+        """The feature that `shares` names."""
+        return self.shares
 
     @property
     def first_vocabulary_id(self) -> int:
@@ -45,6 +54,8 @@ class VocabularyKind(Kind):
 
     def learn(self, summary: ColumnSummary, before: Learned) -> Learned:
         """Known values first, then those of the data by falling count and text."""
+        if self.shares:
+            return Learned()
         known = before.vocabulary or ()
         ranked = summary.ranked_counts()
         enough = ranked.filter(pc.greater_equal(ranked["count"], self.min_count))

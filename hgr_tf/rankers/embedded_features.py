@@ -200,11 +200,11 @@ class _Embedder:
         )(vector)
 
     def _table(self, feature: Feature) -> tf.keras.layers.Layer:
-        shared = getattr(feature.transform, "shares", None) or feature.name
-        if shared not in self._tables:
-            of = self._encoding.spec.feature(shared)
-            self._tables[shared] = self._new_table(of)
-        return self._tables[shared]
+        spec = self._encoding.spec
+        source = spec.id_source(feature.name)
+        if source not in self._tables:
+            self._tables[source] = self._new_table(spec.feature(source))
+        return self._tables[source]
 
     def _new_table(self, feature: Feature) -> tf.keras.layers.Layer:
         is_user_id = feature == self._encoding.spec.id_feature("user")

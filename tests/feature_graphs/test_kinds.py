@@ -23,6 +23,8 @@ user:
   visits: {type: multi_hashed, dtype: int64, num_buckets: 5}
 item:
   item: {type: categorical}
+  seen_last: {type: categorical, shares: item}
+  bought: {type: multi_categorical, shares: item, max_length: 3}
   text_vector: {type: vector, size: 4}
 """)
 ENCODING = FeatureEncoding(SPEC, vocabularies={"user": ("a", "b"), "item": ("x", "y")})
@@ -32,6 +34,8 @@ EDGES = {
     "clicked": ["x|y|?|z|w", "", "?"],
     "visits": ["1,+2,-7,03", "", "-7"],
     "item": ["x", "y", "z"],
+    "seen_last": ["y", "?", "w"],
+    "bought": ["y,x,v,y", "", "?"],
     "text_vector": np.array(
         [[1, 2, 3, 4], [np.nan] * 4, [1, np.nan, 3, 4]], np.float32
     ),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hgr_tf.features import FeatureEncoding, FeatureSpec
+from hgr_tf.features import FeatureEncoding, FeatureSpec, SpecError
 
 SPEC = FeatureSpec.from_yaml("""
 name: tiny
@@ -49,6 +49,37 @@ def test_numbers_of_ids():
 def test_what_was_not_learned_is_named(lacking, message):
     with pytest.raises(ValueError, match=message):
         FeatureEncoding(SPEC, **(LEARNED | {lacking: {}}))
+
+
+def test_shared_ids_are_learned_once_and_kept(tmp_path):
+    spec = FeatureSpec.from_yaml("""
+name: shared
+user_id: user
+item_id: item
+label: click
+user: {user: {type: categorical}, last: {type: categorical, shares: item}}
+item: {item: {type: categorical}}
+time: t
+history: {seen: {of: last}}
+""")
+    encoding = FeatureEncoding(spec, {"user": ("u",), "item": ("a", "b")})
+    assert encoding.num_ids("last") == encoding.num_ids("seen_last") == 4
+    encoding.save(tmp_path)
+    assert FeatureEncoding.load(tmp_path) == encoding
+    assert not (tmp_path / "vocabularies" / "last.txt").exists()
+
+
+def test_the_id_that_groups_users_is_shared_by_others_and_shares_none():
+    text = """
+name: shared
+user_id: user
+item_id: item
+label: click
+user: {user: {type: categorical, shares: friend}, friend: {type: categorical}}
+item: {item: {type: categorical}}
+"""
+    with pytest.raises(SpecError, match=r"user\.shares: the user's id must have ids"):
+        FeatureSpec.from_yaml(text)
 
 
 def test_a_missing_file_is_an_error(tmp_path):

@@ -87,6 +87,14 @@ def test_columns_of_log_and_tables():
         ("negatives: {rate: 0}", "negatives.rate"),
         ("format: {header: false}", "`columns` must name the columns"),
         ("format: {quote: '##'}", "format.quote"),
+        (
+            "context: {x: {type: categorical, shares: itm}}",
+            "x.shares must name a feature with a vocabulary of its own",
+        ),
+        (
+            "context: {x: {type: categorical, oov_buckets: 7, shares: item}}",
+            "x: `dtype` and `oov_buckets` must be those of 'item'",
+        ),
         ("name: [", "not YAML"),
     ],
 )

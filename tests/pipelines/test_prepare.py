@@ -465,6 +465,31 @@ def test_vocabularies_are_reused_and_grow(run, tmp_path, spec):
     assert sorted(e["item"] for e in examples(same, "train")) == [1, 1, 1, 1, 3]
 
 
+def test_shared_ids_come_from_the_vocabulary_of_the_other_feature(run, tmp_path):
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("""
+name: shared
+user_id: user
+item_id: item
+label: click
+user: {user: {type: categorical}}
+item: {item: {type: categorical}}
+context: {last: {type: categorical, shares: item}}
+""")
+    log = tmp_path / "log.csv"
+    rows = [
+        ("u", "a", 0, ""),
+        ("u", "a", 1, "a"),
+        ("u", "b", 0, "a"),
+        ("u", "a", 1, "c"),
+    ]
+    write_csv(log, ["user", "item", "click", "last"], rows)
+    output, _ = run(spec, [str(log)])
+    encoding = FeatureEncoding.load(output)
+    assert encoding.vocabularies == {"user": ("u",), "item": ("a", "b")}
+    assert sorted(row["last"] for row in examples(output, "train")) == [0, 1, 2, 2]
+
+
 class TestLayoutsAndFormats:
     def test_rows_of_a_user_lie_together(self, run, tabled):
         folder, manifest = run(**tabled[1], layout="user", shard_rows=60)

@@ -15,7 +15,7 @@ class CategoricalGraph(FeatureGraph):
 
     def _prepare(self, vocabularies: Path) -> None:
         self._table = vocabulary_table(
-            self.feature.name,
+            self._encoding.spec.id_source(self.feature.name),
             self._learned.vocabulary,
             vocabularies,
             self._kind.first_vocabulary_id,

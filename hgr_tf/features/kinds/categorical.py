@@ -22,6 +22,7 @@ class Categorical(VocabularyKind):
         min_count: Values seen less often in training are unknown.
         max_size: Keep at most this many values, the most frequent ones.
         oov_buckets: Number of ids shared by the unknown values.
+        shares: Feature whose ids and embedding table it has.
     """
 
     type: Literal["categorical"] = "categorical"
