@@ -37,6 +37,6 @@ def check_shared_ids(spec: FeatureSpec) -> None:
         if kinds[source].id_space != kind.id_space:
             raise ValueError(
                 f"{name}: `dtype` and `oov_buckets` must be those of {source!r}, whose "
-                f"ids it shares: {kinds[source].id_space[1:]}, "
-                f"got {kind.id_space[1:]}"
+                f"ids it shares: {kinds[source].id_space}, "
+                f"got {kind.id_space}"
             )
