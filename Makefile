@@ -23,7 +23,7 @@ PYTEST := -m pytest -n $(WORKERS)
 # Every public class, and what cuts models in two.
 CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
 
-.PHONY: env env-modern demo test test-slow test-keras-3 test-tf-keras test-all conformance lint rooms clean
+.PHONY: env env-modern demo test test-slow test-keras-3 test-tf-keras test-all conformance engines test-engines lint rooms clean
 
 env: $(STAMP)
 
@@ -69,6 +69,13 @@ test-all: env-modern
 	$(MAKE) --no-print-directory test-keras-3
 	$(MAKE) --no-print-directory test-tf-keras
 
+# Prism, and the job servers of Flink and Spark where they are served; docs/pipelines.md.
+engines:
+	@tools/fetch_engines .engines
+
+test-engines: env engines
+	$(BIN)/python -m pytest tests/pipelines/test_runners.py -m "slow or not slow" -rs
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -79,4 +86,4 @@ rooms: env
 	tools/lint_imports $(BIN) --draw
 
 clean:
-	rm -rf .venv .venv-modern .venv-uv demo build dist *.egg-info
+	rm -rf .engines .venv .venv-modern .venv-uv demo build dist *.egg-info

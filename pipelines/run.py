@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 
@@ -28,6 +29,7 @@ from hgr_tf.pipelines.files.files import (
 )
 from hgr_tf.pipelines.files.progress import Progress
 from hgr_tf.pipelines.running.configure import configure
+from hgr_tf.pipelines.running.engines import engine_options
 from hgr_tf.pipelines.running.locking import locked
 from hgr_tf.pipelines.running.notices import notices
 from hgr_tf.pipelines.running.output_folder import (
@@ -90,6 +92,7 @@ def prepare(
         ... # doctest: +SKIP
     """
     check_options(beam_options)
+    beam_options = [*beam_options, *engine_options(runner, beam_options)]
     run = configure(spec, inputs, output, **settings)
     with locked(run.output):
         if overwrite and exists(join(run.output, FILE_NAME)):
@@ -133,6 +136,7 @@ def launch(
     the folder removes them. A finished output is removed at the start.
     """
     check_options(beam_options)
+    beam_options = [*beam_options, *engine_options(runner, beam_options)]
     run = configure(spec, inputs, output, **settings)
     with locked(run.output):
         clear(run.output, overwrite)
@@ -182,5 +186,7 @@ def _explained(error: Exception) -> BaseException:
         return PrepareError(found[0].strip())
     if isinstance(error, ValueError | OSError):
         return error
+    if isinstance(error, grpc.RpcError):
+        return PrepareError(f"Beam's runner was lost during the job: {error.details()}")
     lines = [line for line in text.splitlines() if line.strip()] or [repr(error)]
     return PrepareError(f"the Beam job failed: {lines[-1].strip()}")

@@ -71,7 +71,8 @@ def prepare(
         str | None, typer.Option(help="Item table (path or glob).")
     ] = None,
     runner: Annotated[
-        str, typer.Option(help="Beam runner: FnApiRunner, DataflowRunner, ...")
+        str,
+        typer.Option(help="Beam runner: FnApiRunner, PrismRunner, DataflowRunner, ..."),
     ] = "FnApiRunner",
     workers: Annotated[
         int, typer.Option(min=1, help="Processes, with the FnApiRunner.")

@@ -13,7 +13,9 @@ import pytest
 
 from hgr_tf.data.manifest import Manifest
 from hgr_tf.features import FeatureSpec
+from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.run import prepare
+from hgr_tf.pipelines.running.engines import engine_options
 from hgr_tf.pipelines.running.local_cluster import local_cluster
 
 SPEC = """
@@ -105,6 +107,28 @@ def test_portable_workers_install_the_package_and_write_the_same(
     assert manifest == expected
 
 
+def needs(runner):
+    """Skips a test, with the reason, where an engine is not installed."""
+    try:
+        engine_options(runner, [])
+    except PrepareError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(
+    ("runner", "options"),
+    [
+        ("PrismRunner", []),
+        pytest.param("FlinkRunner", ["--flink_master=[local]"], marks=pytest.mark.slow),
+        pytest.param("SparkRunner", [], marks=pytest.mark.slow),
+    ],
+)
+def test_engines_write_the_same_bytes(log, tmp_path, expected, runner, options):
+    needs(runner)
+    found = run_on(log, tmp_path / "out", runner=runner, beam_options=options)
+    assert found == expected  # with the SHA-256 of every file
+
+
 def start(log, folder, *options):
     """`hgr-tf prepare` in a process group of its own, once it has read rows."""
     command = [sys.executable, "-m", "hgr_tf.cli.main", "prepare"]
@@ -147,6 +171,15 @@ def workers_of(process):
     ]
 
 
+def child_of(process, program):
+    """Process id of the child that runs a program."""
+    command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
+    listed = subprocess.run(command, capture_output=True, text=True).stdout
+    rows = [line.split() for line in listed.splitlines()]
+    (found,) = (int(pid) for pid, path, *_ in rows if os.path.basename(path) == program)
+    return found
+
+
 def test_killed_job_leaves_nothing_finished_and_a_rerun_succeeds(
     log, tmp_path, expected
 ):
@@ -172,6 +205,22 @@ def test_killed_worker_fails_the_job_in_one_line_and_a_rerun_succeeds(
     assert "Traceback" not in errors and "hgr-tf: " in errors.splitlines()[-1]
     assert not (folder / "MANIFEST.json").exists()
     assert "a worker process died" in errors
+    assert run_on(log, folder) == expected
+
+
+@pytest.mark.slow
+def test_killed_prism_fails_the_job_in_one_line_and_a_rerun_succeeds(
+    log, tmp_path, expected
+):
+    needs("PrismRunner")
+    folder = tmp_path / "out"
+    process = start(log, folder, "--runner=PrismRunner")
+    os.kill(child_of(process, "prism"), signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert "hgr-tf: Beam's runner was lost" in errors.splitlines()[-1]
+    assert not (folder / "MANIFEST.json").exists()
     assert run_on(log, folder) == expected
 
 
