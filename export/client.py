@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import grpc
 import numpy as np
 import tenacity
+from google.protobuf.message import Message
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -26,6 +29,7 @@ RETRIABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED})
 """Codes after which the same request may succeed: the server is starting,
 changing versions or has full queues. The others say that it would not."""
 
+_Response = TypeVar("_Response")
 _FIRST_WAIT_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 2.0
 _MAX_MESSAGE_BYTES = 64 << 20
@@ -82,10 +86,10 @@ class Client:
         )
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
-    def __enter__(self):
+    def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -160,7 +164,7 @@ class Client:
             parts.append(scores[: min(self._batch_rows, candidates - low)])
         return np.concatenate(parts)
 
-    def signature(self, name: str = "serving_default"):
+    def signature(self, name: str = "serving_default") -> meta_graph_pb2.SignatureDef:
         """The inputs and outputs of a signature, as the server describes them.
 
         Returns:
@@ -182,7 +186,9 @@ class Client:
             )
         return known.signature_def[name]
 
-    def _explain(self, refusal, arrays: Mapping[str, np.ndarray], name: str) -> None:
+    def _explain(
+        self, refusal: grpc.RpcError, arrays: Mapping[str, np.ndarray], name: str
+    ) -> None:
         """Names the input at fault; TensorFlow Serving names an op of the graph.
 
         It asks the server for the signature, and only after a refusal, so that
@@ -216,7 +222,7 @@ class Client:
             spec.version.value = self._version
         return spec
 
-    def _call(self, method: Callable, request):
+    def _call(self, method: Callable[..., _Response], request: Message) -> _Response:
         deadline = time.monotonic() + self._timeout
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_retriable),
@@ -256,7 +262,7 @@ def _common_size(inputs: Mapping[str, np.ndarray]) -> int:
     return size
 
 
-def _as_tensor(name: str, values) -> np.ndarray:
+def _as_tensor(name: str, values: object) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError as error:  # lists of unequal lengths

@@ -37,7 +37,7 @@ class ExportOptions:
     table_dtype: TableDtype | None = None
     from_logits: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         known = SIGNATURES.names()
         unknown = sorted(set(self.signatures) - set(known))
         if unknown or not self.signatures:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.functional.final_activation import ends_in_sigmoid
 from hgr_tf.functional.graph import is_functional
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 
 def ranker_of(model: tf.keras.Model) -> tf.keras.Model:
@@ -39,7 +43,7 @@ def gives_logits(model: tf.keras.Model) -> bool:
     return not ends_in_sigmoid(ranker)
 
 
-def input_tensors(ranker: tf.keras.Model) -> dict[str, object]:
+def input_tensors(ranker: tf.keras.Model) -> dict[str, KerasTensor]:
     """The symbolic inputs of a functional ranker, by name."""
     if isinstance(ranker.input, Mapping):
         return dict(ranker.input)

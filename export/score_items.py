@@ -38,7 +38,9 @@ def score_items(
     item_inputs = {k: v for k, v in inputs.items() if k not in shared}
     part = SharedPart(ranker.outputs[0], inside=shared_inputs.values())
 
-    def score(requests, items, n):
+    def score(
+        requests: Mapping[str, tf.Tensor], items: Mapping[str, tf.Tensor], n: tf.Tensor
+    ) -> tf.Tensor:
         values = part.run({id(v): requests[k] for k, v in shared_inputs.items()})
         repeated = [tf.repeat(value, n, axis=0) for value in values]
         return part.run_rest(
@@ -48,6 +50,11 @@ def score_items(
     return score
 
 
-def _score_repeated(ranker, requests, items, n):
+def _score_repeated(
+    ranker: tf.keras.Model,
+    requests: Mapping[str, tf.Tensor],
+    items: Mapping[str, tf.Tensor],
+    n: tf.Tensor,
+) -> tf.Tensor:
     repeated = {name: tf.repeat(tensor, n, axis=0) for name, tensor in requests.items()}
     return ranker({**repeated, **items}, training=False)

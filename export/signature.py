@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
+import numpy as np
 import tensorflow as tf
+from google.protobuf.message import Message
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.options import SIGNATURES, ExportOptions
 
+ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 PREDICT = "tensorflow/serving/predict"
 
 
@@ -52,16 +56,18 @@ class Signature(ABC):
         self.options = options
 
     @abstractmethod
-    def trace(self) -> Any:
+    def trace(self) -> ConcreteFunction:
         """Returns the concrete function."""
 
     @classmethod
     @abstractmethod
-    def log_request(cls, log: Any, requests: SampleRequests, rows: int) -> Any:
+    def log_request(
+        cls, log: prediction_log_pb2.PredictionLog, requests: SampleRequests, rows: int
+    ) -> Message:
         """Puts a request of random values into a warm-up record.
 
         Args:
-            log: A prediction_log_pb2.PredictionLog, empty.
+            log: The record, empty.
             requests: Draws the values.
             rows: Rows, or items to rank, of the request.
 
@@ -94,8 +100,9 @@ def signature_class(name: str) -> type[Signature]:
 
 
 def trace(
-    function: Callable[[dict[str, tf.Tensor]], Any], specs: dict[str, tf.TensorSpec]
-) -> Any:
+    function: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]],
+    specs: dict[str, tf.TensorSpec],
+) -> ConcreteFunction:
     """Concrete function whose inputs are named as in `specs`.
 
     Raises:
@@ -112,7 +119,9 @@ def trace(
     return traced.get_concrete_function(**specs)
 
 
-def trace_examples(function: Callable[[tf.Tensor], Any]) -> Any:
+def trace_examples(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+) -> ConcreteFunction:
     """Concrete function of serialized tf.Examples [B], its input named "inputs"."""
     spec = {"inputs": tf.TensorSpec([None], tf.string, name="inputs")}
     return trace(lambda request: function(request["inputs"]), spec)
@@ -125,7 +134,7 @@ def with_same_shape(
 
     A ranker that multiplies embeddings would broadcast a tensor of one row.
     """
-    by_dtype: dict[Any, list[tf.Tensor]] = {}
+    by_dtype: dict[tf.DType, list[tf.Tensor]] = {}
     for name in names:
         by_dtype.setdefault(raw[name].dtype, []).append(raw[name])
     # Few ops for many inputs: an op costs more than what it does here.
@@ -138,7 +147,9 @@ def with_same_shape(
         return dict(zip(raw, tf.identity_n(list(raw.values())), strict=True))
 
 
-def fill(request: Any, values: Mapping[str, Any]) -> Any:
+def fill(
+    request: predict_pb2.PredictRequest, values: Mapping[str, np.ndarray]
+) -> predict_pb2.PredictRequest:
     """Puts input values by name into a PredictRequest, and returns it."""
     for name, value in values.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))

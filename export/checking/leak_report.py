@@ -24,7 +24,7 @@ class Leak:
     where: str
     what: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"[{self.check}] {self.where}: {self.what}"
 
 
@@ -49,7 +49,7 @@ class Report:
         """Whether nothing was found."""
         return not self.leaks
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{self.folder}: {'clean' if self.ok else 'LEAKS'}"]
         lines += [f"  passed  {name}" for name in self.passed]
         lines += [f"  skipped {k} (needs {lacks})" for k, lacks in self.skipped.items()]

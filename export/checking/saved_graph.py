@@ -6,10 +6,15 @@ import functools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.core.framework import attr_value_pb2, node_def_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+if TYPE_CHECKING:
+    from tensorflow.python.training.py_checkpoint_reader import CheckpointReader
 
 READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -45,10 +50,10 @@ class SavedGraph:
         self._nodes = {node.name: node for node in graph.node}
         self._functions = {f.signature.name: f for f in graph.library.function}
         # A cache on the class would keep every graph for good.
-        self._function_reads = functools.cache(self._function_reads)
+        self._function_reads = functools.cache(self._find_function_reads)
 
     @property
-    def signatures(self) -> dict:
+    def signatures(self) -> dict[str, meta_graph_pb2.SignatureDef]:
         """SignatureDefs by name, without the one that initializes tables."""
         return {
             name: signature
@@ -61,7 +66,7 @@ class SavedGraph:
         """Functions in the library."""
         return len(self._functions)
 
-    def op_counts(self) -> Counter:
+    def op_counts(self) -> Counter[str]:
         """How often each op occurs in the graph and its functions."""
         return Counter(node.op for _, node in self._all_nodes())
 
@@ -73,7 +78,7 @@ class SavedGraph:
                 if value.size > 1:
                     yield f"constant {where}{node.name}", value
 
-    def variable_shapes(self) -> Counter:
+    def variable_shapes(self) -> Counter[tuple[str, tuple[int, ...]]]:
         """How often each (dtype, shape) occurs among the variables."""
         return Counter(
             (
@@ -118,17 +123,17 @@ class SavedGraph:
         texts["checkpoint objects"] = reader.get_tensor(_OBJECT_GRAPH)
         return texts
 
-    def _reader(self):
+    def _reader(self) -> CheckpointReader:
         return tf.train.load_checkpoint(str(self.folder / "variables" / "variables"))
 
-    def _all_nodes(self) -> Iterator:
+    def _all_nodes(self) -> Iterator[tuple[str, node_def_pb2.NodeDef]]:
         for node in self._nodes.values():
             yield "", node
         for name, function in self._functions.items():
             for node in function.node_def:
                 yield f"{name}: ", node
 
-    def _variables(self) -> list:
+    def _variables(self) -> list[node_def_pb2.NodeDef]:
         # The string variables hold the paths of assets.
         return [
             node
@@ -136,7 +141,7 @@ class SavedGraph:
             if node.op == "VarHandleOp" and node.attr["dtype"].type != tf.string
         ]
 
-    def _reached_from_signatures(self) -> Iterator:
+    def _reached_from_signatures(self) -> Iterator[node_def_pb2.NodeDef]:
         names = [
             _node_name(info.name)
             for signature in self.signatures.values()
@@ -151,7 +156,7 @@ class SavedGraph:
             yield self._nodes[name]
             names.extend(_node_name(source) for source in self._nodes[name].input)
 
-    def _node_reads(self, node, position: int) -> bool:
+    def _node_reads(self, node: node_def_pb2.NodeDef, position: int) -> bool:
         """Whether a node reads the variable that is its input at `position`."""
         if node.op in READS:
             return True
@@ -163,7 +168,7 @@ class SavedGraph:
             for name in _function_names(attr)
         )
 
-    def _function_reads(self, name: str, argument: int) -> bool:
+    def _find_function_reads(self, name: str, argument: int) -> bool:
         function = self._functions.get(name)
         if function is None or not 0 <= argument < len(function.signature.input_arg):
             return False
@@ -182,7 +187,7 @@ def _node_name(tensor: str) -> str:
     return tensor.lstrip("^").split(":")[0]
 
 
-def _function_names(attr) -> list[str]:
+def _function_names(attr: attr_value_pb2.AttrValue) -> list[str]:
     if attr.HasField("func"):
         return [attr.func.name]
     return [func.name for func in attr.list.func]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,7 @@ from hgr_tf.export.saving.writer import write
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.functional.graph import is_functional
 
+_Key = TypeVar("_Key")
 RESERVED_NAMES = (
     "hierarchical_groupwise_ranker",
     "hierarchical_groupwise_loss",
@@ -103,7 +106,7 @@ def _optimizer_state(graph: SavedGraph) -> Iterator[tuple[str, str]]:
         yield "keras_metadata.pb", "a whole Keras model was saved"
 
 
-def _private_digests(model) -> dict[bytes, str]:
+def _private_digests(model: tf.keras.Model) -> dict[bytes, str]:
     own = {d for v in ranker_of(model).variables for d in _digests(np.asarray(v))}
     return {
         digest: name
@@ -122,7 +125,9 @@ def _equal_values(
             yield where, f"equals the training-only weight {min(names)}"
 
 
-def _named(graph: SavedGraph, names, own_text: bytes) -> Iterator[tuple[str, str]]:
+def _named(
+    graph: SavedGraph, names: Iterable[str], own_text: bytes
+) -> Iterator[tuple[str, str]]:
     # A name that the twin holds too is the ranker's own, such as a feature's.
     foreign = [name for name in dict.fromkeys(names) if name.encode() not in own_text]
     for where, text in graph.texts().items():
@@ -132,24 +137,34 @@ def _named(graph: SavedGraph, names, own_text: bytes) -> Iterator[tuple[str, str
 
 
 def _unlike(graph: SavedGraph, twin: SavedGraph) -> Iterator[tuple[str, str]]:
-    for what, mine, its in (
-        ("ops", graph.op_counts(), twin.op_counts()),
-        ("variables", graph.variable_shapes(), twin.variable_shapes()),
-    ):
-        more, fewer = dict(mine - its), dict(its - mine)
-        if more or fewer:
-            yield what, f"beyond a never-wrapped ranker: {more}; lacking: {fewer}"
+    yield from _unlike_counts("ops", graph.op_counts(), twin.op_counts())
+    yield from _unlike_counts(
+        "variables", graph.variable_shapes(), twin.variable_shapes()
+    )
     if graph.num_functions != twin.num_functions:
         yield "functions", f"{graph.num_functions}, expected {twin.num_functions}"
 
 
-def _twin(model, encoding, options, scratch: str) -> SavedGraph:
+def _unlike_counts(
+    what: str, mine: Counter[_Key], its: Counter[_Key]
+) -> Iterator[tuple[str, str]]:
+    more, fewer = dict(mine - its), dict(its - mine)
+    if more or fewer:
+        yield what, f"beyond a never-wrapped ranker: {more}; lacking: {fewer}"
+
+
+def _twin(
+    model: tf.keras.Model,
+    encoding: FeatureEncoding | None,
+    options: ExportOptions,
+    scratch: str,
+) -> SavedGraph:
     folder = Path(scratch) / "twin"
     write(_clone(ranker_of(model)), folder, encoding, options)
     return SavedGraph(folder)
 
 
-def _clone(ranker) -> tf.keras.Model:
+def _clone(ranker: tf.keras.Model) -> tf.keras.Model:
     """A ranker of the same layers that was never wrapped."""
     if is_functional(ranker):
         return tf.keras.models.clone_model(ranker)
@@ -163,7 +178,7 @@ def _clone(ranker) -> tf.keras.Model:
         ) from error
 
 
-def _training_only_weights(model) -> Iterator[tuple[str, np.ndarray]]:
+def _training_only_weights(model: tf.keras.Model) -> Iterator[tuple[str, np.ndarray]]:
     own = {id(v) for v in ranker_of(model).variables}
     optimizer = getattr(model, "optimizer", None)
     variables = getattr(optimizer, "variables", [])
@@ -175,7 +190,7 @@ def _training_only_weights(model) -> Iterator[tuple[str, np.ndarray]]:
             yield name, np.asarray(variable)
 
 
-def _training_only_names(model) -> tuple[str, ...]:
+def _training_only_names(model: tf.keras.Model) -> tuple[str, ...]:
     ranker = ranker_of(model)
     own = [ranker, *_sublayers(ranker)]
     own_ids, own_names = {id(layer) for layer in own}, {layer.name for layer in own}
@@ -188,7 +203,7 @@ def _training_only_names(model) -> tuple[str, ...]:
     )
 
 
-def _sublayers(model) -> list:
+def _sublayers(model: tf.keras.Model) -> list[tf.keras.layers.Layer]:
     return list(model._flatten_layers(include_self=False))
 
 

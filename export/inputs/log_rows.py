@@ -6,7 +6,7 @@ what it meant in training. Loads no TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -80,9 +80,9 @@ def _of_requests(spec: FeatureSpec, file: File) -> Format:
         ValueError: Without a header, rows are of neither width.
     """
     format_ = spec.format
-    if format_.header or resolve(file.path, format_).type != "csv":
-        return format_
     names = format_.columns
+    if not names or format_.header or resolve(file.path, format_).type != "csv":
+        return format_
     features = {feature.column for feature in spec.features()}
     only_logged = {spec.label.column, spec.weight, spec.time} - features
     without_label = tuple(
@@ -154,20 +154,26 @@ def _in_order(batches: list[_Checked]) -> Rows:
     return Rows(inputs, [faults.get(row) for row in rows])
 
 
-def _check(batch: RawBatch, features, sources, missing: tuple[str, ...]) -> _Checked:
+def _check(
+    batch: RawBatch,
+    features: list[Feature],
+    sources: Mapping[str, str],
+    missing: tuple[str, ...],
+) -> _Checked:
     faults: dict[int, str] = {r.row: r.reason for r in batch.rejected}
     arrays = {}
     for feature in features:
         source = sources[feature.name]
-        if isinstance(feature.transform, HistoryList):
-            result = histories(batch.columns[source], feature, missing)
+        kind = feature.transform
+        if isinstance(kind, HistoryList):
+            result = histories(batch.columns[source], feature.column, kind, missing)
         else:
             result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
-        for reason, bad in [*result.bad, *feature.transform.faults(result.values)]:
+        for reason, bad in [*result.bad, *kind.faults(result.values)]:
             for i in np.flatnonzero(bad):
                 faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
-        for i, reason in feature.transform.unsendable(result.values):
+        for i, reason in kind.unsendable(result.values):
             faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
     good = np.array([row not in faults for row in batch.rows.tolist()], bool)
     inputs = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, MutableMapping
 
 import numpy as np
 import tensorflow as tf
@@ -56,7 +56,9 @@ class SampleRequests:
         return feature.transform.sample(self._random, shape, learned)
 
 
-def _add(slots, feature: Feature, value) -> None:
+def _add(
+    slots: MutableMapping[str, tf.train.Feature], feature: Feature, value: object
+) -> None:
     """Puts a raw value among a tf.Example's features; a missing one is left out."""
     dtype, values = feature.transform.dtype, feature.transform.to_example(value)
     if not values:

@@ -51,14 +51,14 @@ class Buffer(ctypes.Structure):
         ("deallocator", ctypes.c_void_p),
     ]
 
-    def __init__(self, data=None, length=0):
+    def __init__(self, data: ctypes.c_void_p | None = None, length: int = 0):
         super().__init__(data, length, None)
 
 
 class Status:
     """TF_Status, freed with the object."""
 
-    def __init__(self, c):
+    def __init__(self, c: ctypes.CDLL):
         self._c = c
         self.pointer = c.TF_NewStatus()
 
@@ -69,7 +69,7 @@ class Status:
             message = self._c.TF_Message(self.pointer).decode(errors="replace")
             raise SessionError(code, message)
 
-    def __del__(self):
+    def __del__(self) -> None:
         self._c.TF_DeleteStatus(self.pointer)
 
 
@@ -146,7 +146,7 @@ def load_library() -> ctypes.CDLL:
         ImportError: TensorFlow is not installed.
     """
     spec = importlib.util.find_spec("tensorflow")
-    for folder in spec.submodule_search_locations if spec else ():
+    for folder in (spec and spec.submodule_search_locations) or ():
         for path in sorted(Path(folder).glob("libtensorflow_cc*")):
             library = ctypes.CDLL(str(path))
             for name, (result, *arguments) in _PROTOTYPES.items():

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from hgr_tf.export.runtime.c_library import Code, SessionError
 from hgr_tf.export.runtime.tensors import DTYPES
@@ -17,7 +18,9 @@ from hgr_tf.export.runtime.tensors import DTYPES
 _AXES = ("rows", "items")
 
 
-def check_tensors(arrays: Mapping[str, np.ndarray], infos: Mapping) -> None:
+def check_tensors(
+    arrays: Mapping[str, np.ndarray], infos: Mapping[str, meta_graph_pb2.TensorInfo]
+) -> None:
     """Checks dtypes, then ranks, then sizes; the message names the input.
 
     Args:
@@ -32,8 +35,8 @@ def check_tensors(arrays: Mapping[str, np.ndarray], infos: Mapping) -> None:
         expected = DTYPES.get(infos[name].dtype)
         if expected is not None and _text(array.dtype) != _text(expected):
             raise _invalid(name, f"must be {_text(expected)}", _text(array.dtype))
-    shapes = {name: _shape(infos[name]) for name in arrays}
-    shapes = {name: shape for name, shape in shapes.items() if shape is not None}
+    expected_shapes = {name: _shape(infos[name]) for name in arrays}
+    shapes = {name: s for name, s in expected_shapes.items() if s is not None}
     for name, shape in shapes.items():
         _check_shape(name, arrays[name], shape)
     for axis, what in enumerate(_AXES):
@@ -57,7 +60,12 @@ def _check_shape(name: str, array: np.ndarray, shape: list[int]) -> None:
             raise _invalid(name, f"must have size {size} in dimension {axis}", came)
 
 
-def _check_equal(arrays, shapes, axis: int, what: str) -> None:
+def _check_equal(
+    arrays: Mapping[str, np.ndarray],
+    shapes: Mapping[str, list[int]],
+    axis: int,
+    what: str,
+) -> None:
     """Checks that the inputs whose size is free in a dimension agree in it."""
     sizes = {
         name: arrays[name].shape[axis]
@@ -72,7 +80,7 @@ def _check_equal(arrays, shapes, axis: int, what: str) -> None:
     raise _invalid(name, f"must have {usual} {what}, as {other!r}", str(sizes[name]))
 
 
-def _shape(info) -> list[int] | None:
+def _shape(info: meta_graph_pb2.TensorInfo) -> list[int] | None:
     """Sizes by dimension, -1 where any will do; None where any rank will do."""
     if info.tensor_shape.unknown_rank:
         return None

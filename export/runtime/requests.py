@@ -6,6 +6,7 @@ classifier.cc, regressor.cc).
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -43,16 +44,16 @@ def run_predict(
             Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.'
         )
     signature = session.signatures[name]
-    _check_names(request.inputs, signature.inputs)
+    _check_names(set(request.inputs), set(signature.inputs))
     arrays = {key: to_array(proto, key) for key, proto in request.inputs.items()}
     check_tensors(arrays, signature.inputs)
     feeds = {signature.inputs[key].name: array for key, array in arrays.items()}
     outputs = _wanted(request.output_filter, signature.outputs)
-    arrays = session.run(
+    results = session.run(
         feeds, [signature.outputs[k].name for k in outputs], timeout_ms
     )
     response = predict_pb2.PredictResponse()
-    for key, array in zip(outputs, arrays, strict=True):
+    for key, array in zip(outputs, results, strict=True):
         response.outputs[key].CopyFrom(to_proto(array))
     return response
 
@@ -95,8 +96,7 @@ def run_regress(
     return response
 
 
-def _check_names(sent, expected) -> None:
-    sent, expected = set(sent), set(expected)
+def _check_names(sent: set[str], expected: set[str]) -> None:
     if sent == expected:
         return
     raise SessionError(
@@ -108,7 +108,7 @@ def _check_names(sent, expected) -> None:
     )
 
 
-def _wanted(output_filter, outputs) -> list[str]:
+def _wanted(output_filter: Iterable[str], outputs: Collection[str]) -> list[str]:
     wanted = list(output_filter) or sorted(outputs)
     for i, key in enumerate(wanted):
         if key not in outputs:
@@ -124,7 +124,13 @@ def _wanted(output_filter, outputs) -> list[str]:
     return wanted
 
 
-def _run_examples(session, request, outputs: set[str], timeout_ms) -> dict:
+def _run_examples(
+    session: ServingSession,
+    request: classification_pb2.ClassificationRequest
+    | regression_pb2.RegressionRequest,
+    outputs: set[str],
+    timeout_ms: int | None,
+) -> dict[str, np.ndarray]:
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     if name not in session.signatures:
         raise SessionError(
@@ -163,5 +169,5 @@ def _serialized(inputs: input_pb2.Input) -> np.ndarray:
     return np.array(serialized, object)
 
 
-def _braced(names) -> str:
+def _braced(names: Iterable[str]) -> str:
     return "{" + ",".join(sorted(names)) + "}"

@@ -49,7 +49,7 @@ class ServingSession:
         self._c = load_library()
         self._graph = self._c.TF_NewGraph()
         try:
-            self._session = self._load(str(folder), threads)
+            self._session: int | None = self._load(str(folder), threads)
         except SessionError:
             self._c.TF_DeleteGraph(self._graph)
             raise
@@ -102,7 +102,7 @@ class ServingSession:
             SessionError: A name is unknown, a dtype or shape is wrong, or an
                 op failed.
         """
-        alive = []  # what the tensors point into
+        alive: list[object] = []  # what the tensors point into
         tensors = [to_tensor(self._c, *feed, alive) for feed in feeds.items()]
         results = (ctypes.c_void_p * len(fetches))()
         status = Status(self._c)
@@ -122,7 +122,7 @@ class ServingSession:
                 status.pointer,
             )
             status.check()
-            return [to_array(self._c, tensor) for tensor in results]
+            return [to_array(self._c, tensor) for tensor in filter(None, results)]
         finally:
             for tensor in [*tensors, *filter(None, results)]:
                 self._c.TF_DeleteTensor(tensor)
@@ -135,7 +135,7 @@ class ServingSession:
             self._c.TF_DeleteSession(session, status.pointer)
             self._c.TF_DeleteGraph(self._graph)
 
-    def _load(self, folder: str, threads: int):
+    def _load(self, folder: str, threads: int) -> int:
         config = config_pb2.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
         ).SerializeToString()
@@ -163,7 +163,7 @@ class ServingSession:
             self._c.TF_DeleteBuffer(meta_graph)
             self._c.TF_DeleteSessionOptions(options)
         definitions = meta_graph_pb2.MetaGraphDef.FromString(data).signature_def
-        self.signatures = {
+        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = {
             k: v for k, v in definitions.items() if not k.startswith("__")
         }
         return session
@@ -182,7 +182,9 @@ class ServingSession:
                 self._outputs[name] = Output(pointer, int(index or 0))
             return self._outputs[name]
 
-    def _run_options(self, timeout_ms: int | None, alive: list):
+    def _run_options(
+        self, timeout_ms: int | None, alive: list[object]
+    ) -> ctypes._Pointer[Buffer] | None:
         if timeout_ms is None:
             return None
         data = config_pb2.RunOptions(timeout_in_ms=timeout_ms).SerializeToString()

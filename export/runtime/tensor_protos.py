@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
@@ -53,9 +54,10 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
             )
         array = np.frombuffer(proto.tensor_content, dtype)
     else:
-        array = _repeated_last(getattr(proto, _FIELDS[proto.dtype]), size, dtype)
-        if array is None:
+        values = getattr(proto, _FIELDS[proto.dtype])
+        if not _can_fill(size, len(values)):
             raise _invalid(name, f"too few or many values for the shape {shape}")
+        array = _repeated_last(values, size, dtype)
     try:
         return array.reshape(shape)
     except ValueError as error:  # such as more dimensions than numpy has
@@ -74,12 +76,15 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
     return proto
 
 
-def _repeated_last(values, size: int, dtype: np.dtype) -> np.ndarray | None:
-    """The values, the last one repeated up to `size`; None where that is wrong."""
-    if len(values) > size or (size and not len(values)):
-        return None
-    if size > max(len(values), _MOST_REPEATED):
-        return None
+def _can_fill(size: int, count: int) -> bool:
+    """Whether `count` values, the last one repeated, may be `size` values."""
+    if count > size or (size and not count):
+        return False
+    return size <= max(count, _MOST_REPEATED)
+
+
+def _repeated_last(values: Sequence[object], size: int, dtype: np.dtype) -> np.ndarray:
+    """The values, the last one repeated up to `size`."""
     array = np.empty(size, dtype)
     array[: len(values)] = values
     if size:

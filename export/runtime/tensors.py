@@ -9,7 +9,7 @@ from tensorflow.core.framework import types_pb2
 
 from hgr_tf.export.runtime.c_library import Code, SessionError
 
-DTYPES = {
+DTYPES: dict[int, np.dtype] = {
     types_pb2.DT_FLOAT: np.dtype(np.float32),
     types_pb2.DT_DOUBLE: np.dtype(np.float64),
     types_pb2.DT_INT32: np.dtype(np.int32),
@@ -24,14 +24,14 @@ _VIEW = 3  # TF_TString_Type of a string that does not own its bytes
 _TSTRING_BYTES = 24
 
 
-def text_bytes(value) -> bytes:
+def text_bytes(value: object) -> bytes:
     """UTF-8 of a value among strings; None and NaN, which are no value, are ""."""
     if isinstance(value, bytes):
         return value
     return b"" if value is None or value != value else str(value).encode()
 
 
-def to_tensor(c, name: str, array: np.ndarray, alive: list) -> int:
+def to_tensor(c: ctypes.CDLL, name: str, array: np.ndarray, alive: list[object]) -> int:
     """Makes a TF_Tensor of an array.
 
     Args:
@@ -62,7 +62,7 @@ def to_tensor(c, name: str, array: np.ndarray, alive: list) -> int:
     return tensor
 
 
-def to_array(c, tensor: int) -> np.ndarray:
+def to_array(c: ctypes.CDLL, tensor: int) -> np.ndarray:
     """Copies a TF_Tensor into an array; strings become bytes."""
     shape = [c.TF_Dim(tensor, i) for i in range(c.TF_NumDims(tensor))]
     dtype = DTYPES[c.TF_TensorType(tensor)]
@@ -79,7 +79,7 @@ def to_array(c, tensor: int) -> np.ndarray:
     return strings.reshape(shape)
 
 
-def _string_views(array: np.ndarray, alive: list) -> np.ndarray:
+def _string_views(array: np.ndarray, alive: list[object]) -> np.ndarray:
     """TF_TString_Views of the array's strings: (size and type, address, 0).
 
     Views own nothing, so that there is nothing to free with the tensor.

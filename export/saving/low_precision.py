@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,10 @@ def low_precision_tables(
         ranker: Its embedding layers are affected; see `embedding_layers`.
         dtype: Data type of the copies; None changes nothing.
     """
-    layers = [] if dtype is None else embedding_layers(ranker)
+    if dtype is None:
+        yield
+        return
+    layers = embedding_layers(ranker)
     for layer in layers:
         table = tf.convert_to_tensor(layer.embeddings)
         lookup = _int8_lookup(table) if dtype == "int8" else _cast_lookup(table, dtype)
@@ -47,7 +50,7 @@ def low_precision_tables(
             object.__delattr__(layer, "call")
 
 
-def embedding_layers(ranker: tf.keras.Model) -> list:
+def embedding_layers(ranker: tf.keras.Model) -> list[tf.keras.layers.Embedding]:
     """The layers of a ranker that look up as Embedding does, nested ones included."""
     # Another subclass with a call of its own may do more than look up.
     looking_up = (tf.keras.layers.Embedding.call, RowEmbedding.call)
@@ -105,16 +108,16 @@ def score_change(
     return float(change.max()), float(change.mean())
 
 
-def _cast_lookup(table: tf.Tensor, dtype: str):
+def _cast_lookup(table: tf.Tensor, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
     stored = tf.Variable(tf.cast(table, dtype), trainable=False, name="embeddings")
 
-    def lookup(ids):
+    def lookup(ids: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.gather(stored, ids), table.dtype)
 
     return lookup
 
 
-def _int8_lookup(table: tf.Tensor):
+def _int8_lookup(table: tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     scales = tf.reduce_max(tf.abs(table), axis=1) / 127.0
     steps = tf.math.divide_no_nan(table, scales[:, None])
     stored = tf.Variable(
@@ -122,7 +125,7 @@ def _int8_lookup(table: tf.Tensor):
     )
     scales = tf.Variable(scales, trainable=False, name="scales")
 
-    def lookup(ids):
+    def lookup(ids: tf.Tensor) -> tf.Tensor:
         rows = tf.cast(tf.gather(stored, ids), table.dtype)
         return rows * tf.gather(scales, ids)[..., None]
 

@@ -50,7 +50,7 @@ def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
     ]
 
     @tf.function(input_signature=specs)
-    def probabilities(*values):
+    def probabilities(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         names = [spec.name for spec in specs]
         outputs = ranker(dict(zip(names, values, strict=True)), training=False)
         outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])

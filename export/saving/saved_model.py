@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import tensorflow as tf
@@ -25,7 +26,7 @@ def save(module: ServingModule, folder: str | Path) -> None:
     _set_method_names(Path(folder), module.signatures)
 
 
-def _set_method_names(folder: Path, signatures) -> None:
+def _set_method_names(folder: Path, signatures: Iterable[str]) -> None:
     """Names the methods other than predict, for servers that check them."""
     methods = {name: signature_class(name).method for name in signatures}
     names = {name: method for name, method in methods.items() if method != PREDICT}

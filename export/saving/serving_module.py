@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from hgr_tf.export.options import ExportOptions
 from hgr_tf.export.saving.encoded_features import EncodedFeatures
 from hgr_tf.export.saving.raw_features import RawFeatures
-from hgr_tf.export.signature import signature_class
+from hgr_tf.export.signature import ConcreteFunction, signature_class
 
 
 class ServingModule(tf.Module):
@@ -38,9 +40,9 @@ class ServingModule(tf.Module):
         read = {id(v): v for f in traced.values() for v in f.variables}
         self.ranker_variables = list(read.values())
         # Hidden from tracking: the signatures are saved by their own names.
-        self._signatures = lambda: traced
+        self._signatures: Callable[[], dict[str, ConcreteFunction]] = lambda: traced
 
     @property
-    def signatures(self) -> dict:
+    def signatures(self) -> dict[str, ConcreteFunction]:
         """Concrete functions by signature name."""
         return self._signatures()

@@ -56,7 +56,9 @@ def check_records(records: int) -> None:
         raise ValueError(f"`warmup` must be between 0 and {MOST}, got {records}")
 
 
-def _record(signature: str, requests: SampleRequests, rows: int):
+def _record(
+    signature: str, requests: SampleRequests, rows: int
+) -> prediction_log_pb2.PredictionLog:
     log = prediction_log_pb2.PredictionLog()
     request = signature_class(signature).log_request(log, requests, rows)
     request.model_spec.signature_name = signature

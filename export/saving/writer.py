@@ -48,7 +48,9 @@ def write(
         save_spec(encoding.spec, feature_names(ranker, encoding), folder)
 
 
-def _features(ranker, encoding, scratch: Path) -> RawFeatures | EncodedFeatures:
+def _features(
+    ranker: tf.keras.Model, encoding: FeatureEncoding | None, scratch: Path
+) -> RawFeatures | EncodedFeatures:
     if encoding is not None:
         names = feature_names(ranker, encoding)
         encoding.save(scratch)

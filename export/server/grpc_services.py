@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from concurrent import futures
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
     model_service_pb2_grpc,
+    predict_pb2,
     prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
 from hgr_tf.export.runtime.c_library import Code, SessionError
 from hgr_tf.export.runtime.requests import run_classify, run_predict, run_regress
+from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.export.server.model_versions import ModelVersions
 
+_Service = TypeVar("_Service")
+_Request = TypeVar("_Request", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
 _STATUS = {code.value[0]: code for code in grpc.StatusCode}
 METADATA = "signature_def"
 _LONGEST_DEADLINE_SECONDS = 365 * 24 * 3600
@@ -52,15 +64,18 @@ def make_server(
     return server, server.add_insecure_port(address)
 
 
-def _refusals_to_statuses(method):
+def _refusals_to_statuses(
+    method: Callable[[_Service, _Request, grpc.ServicerContext], _Response],
+) -> Callable[[_Service, _Request, grpc.ServicerContext], _Response]:
     @functools.wraps(method)
-    def wrapped(self, request, context):
+    def wrapped(
+        self: _Service, request: _Request, context: grpc.ServicerContext
+    ) -> _Response:
         try:
             return method(self, request, context)
         except SessionError as error:
-            context.abort(
-                _STATUS.get(error.code, grpc.StatusCode.UNKNOWN), error.message
-            )
+            status = _STATUS.get(error.code, grpc.StatusCode.UNKNOWN)
+            return context.abort(status, error.message)  # which raises
 
     return wrapped
 
@@ -72,26 +87,45 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._models = models
 
     @_refusals_to_statuses
-    def Predict(self, request, context):  # noqa: N802
+    def Predict(  # noqa: N802
+        self, request: predict_pb2.PredictRequest, context: grpc.ServicerContext
+    ) -> predict_pb2.PredictResponse:
         """Runs any signature on tensors."""
         return self._run(run_predict, request, context)
 
     @_refusals_to_statuses
-    def Classify(self, request, context):  # noqa: N802
+    def Classify(  # noqa: N802
+        self,
+        request: classification_pb2.ClassificationRequest,
+        context: grpc.ServicerContext,
+    ) -> classification_pb2.ClassificationResponse:
         """Runs a classify signature on tf.Examples."""
         return self._run(run_classify, request, context)
 
     @_refusals_to_statuses
-    def Regress(self, request, context):  # noqa: N802
+    def Regress(  # noqa: N802
+        self,
+        request: regression_pb2.RegressionRequest,
+        context: grpc.ServicerContext,
+    ) -> regression_pb2.RegressionResponse:
         """Runs a regress signature on tf.Examples."""
         return self._run(run_regress, request, context)
 
     @_refusals_to_statuses
-    def GetModelMetadata(self, request, context):  # noqa: N802
+    def GetModelMetadata(  # noqa: N802
+        self,
+        request: get_model_metadata_pb2.GetModelMetadataRequest,
+        context: grpc.ServicerContext,
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """Describes the signatures."""
         return metadata(self._models, request)
 
-    def _run(self, run, request, context):
+    def _run(
+        self,
+        run: Callable[[ServingSession, _Request, int | None], _Response],
+        request: _Request,
+        context: grpc.ServicerContext,
+    ) -> _Response:
         timeout_ms = _timeout_ms(context)
         with self._models.session(request.model_spec) as (version, session):
             response = run(session, request, timeout_ms)
@@ -99,7 +133,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
 
-def _timeout_ms(context) -> int | None:
+def _timeout_ms(context: grpc.ServicerContext) -> int | None:
     remaining = context.time_remaining()
     # A call without a deadline has one in billions of years, past 64 bits of ms.
     if remaining is None or remaining > _LONGEST_DEADLINE_SECONDS:
@@ -116,12 +150,18 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         self._models = models
 
     @_refusals_to_statuses
-    def GetModelStatus(self, request, context):  # noqa: N802
+    def GetModelStatus(  # noqa: N802
+        self,
+        request: get_model_status_pb2.GetModelStatusRequest,
+        context: grpc.ServicerContext,
+    ) -> get_model_status_pb2.GetModelStatusResponse:
         """Says which versions are loaded."""
         return self._models.status(request.model_spec)
 
 
-def metadata(models: ModelVersions, request):
+def metadata(
+    models: ModelVersions, request: get_model_metadata_pb2.GetModelMetadataRequest
+) -> get_model_metadata_pb2.GetModelMetadataResponse:
     """Answers a GetModelMetadata request.
 
     Raises:
@@ -148,7 +188,9 @@ def metadata(models: ModelVersions, request):
     return response
 
 
-def fill_spec(spec, asked, version: int) -> None:
+def fill_spec(
+    spec: model_pb2.ModelSpec, asked: model_pb2.ModelSpec, version: int
+) -> None:
     """Says in a response which model, version and signature answered."""
     spec.name = asked.name
     spec.version.value = version

@@ -13,6 +13,13 @@ from typing import Any
 
 import numpy as np
 from tensorflow.core.example import example_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    classification_pb2,
+    input_pb2,
+    predict_pb2,
+    regression_pb2,
+)
 
 from hgr_tf.export.runtime.c_library import Code, SessionError
 from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
@@ -39,7 +46,11 @@ def _parse_int(digits: str) -> int:
     return int(digits[:_MOST_DIGITS])
 
 
-def fill_predict(request, body: Mapping[str, Any], signature_inputs) -> str:
+def fill_predict(
+    request: predict_pb2.PredictRequest,
+    body: Mapping[str, Any],
+    signature_inputs: Mapping[str, meta_graph_pb2.TensorInfo],
+) -> str:
     """Fills a PredictRequest from {"instances": ...} or {"inputs": ...}.
 
     Args:
@@ -73,7 +84,9 @@ def fill_predict(request, body: Mapping[str, Any], signature_inputs) -> str:
     return given[0]
 
 
-def predict_response(response, format_: str) -> dict[str, Any]:
+def predict_response(
+    response: predict_pb2.PredictResponse, format_: str
+) -> dict[str, Any]:
     """JSON of a PredictResponse, in the format of the request."""
     outputs = {
         key: _to_json(to_array(proto, key), key)
@@ -91,7 +104,7 @@ def predict_response(response, format_: str) -> dict[str, Any]:
     return {"predictions": rows}
 
 
-def fill_examples(inputs, body: Mapping[str, Any]) -> None:
+def fill_examples(inputs: input_pb2.Input, body: Mapping[str, Any]) -> None:
     """Fills an Input from {"examples": [...], "context": {...}}."""
     examples = body.get("examples")
     if not isinstance(examples, list) or not examples:
@@ -104,7 +117,9 @@ def fill_examples(inputs, body: Mapping[str, Any]) -> None:
     target.extend(_to_example(example) for example in examples)
 
 
-def classify_response(response) -> dict[str, Any]:
+def classify_response(
+    response: classification_pb2.ClassificationResponse,
+) -> dict[str, Any]:
     """JSON of a ClassificationResponse: [[label, score], ...] an example."""
     return {
         "results": [
@@ -114,7 +129,7 @@ def classify_response(response) -> dict[str, Any]:
     }
 
 
-def regress_response(response) -> dict[str, Any]:
+def regress_response(response: regression_pb2.RegressionResponse) -> dict[str, Any]:
     """JSON of a RegressionResponse: a value per example."""
     return {"results": [r.value for r in response.result.regressions]}
 
@@ -124,7 +139,7 @@ def invalid(message: str) -> SessionError:
     return SessionError(Code.INVALID_ARGUMENT, message)
 
 
-def _columns_of_rows(rows, names: set[str]) -> dict[str, list]:
+def _columns_of_rows(rows: object, names: set[str]) -> dict[str, list]:
     if not isinstance(rows, list) or not rows:
         raise invalid("'instances' must be a list of at least one item")
     is_value = not isinstance(rows[0], dict) or set(rows[0]) == {"b64"}
@@ -139,10 +154,11 @@ def _columns_of_rows(rows, names: set[str]) -> dict[str, list]:
     return {name: [row[name] for row in rows] for name in names}
 
 
-def _to_array(name: str, values, dtype_enum: int) -> np.ndarray:
+def _to_array(name: str, values: object, dtype_enum: int) -> np.ndarray:
     """A tensor of nested lists; every value must be of the dtype's JSON type."""
     dtype = DTYPES[dtype_enum]
-    shape, flat = [], values
+    shape: list[int] = []
+    flat = values
     while isinstance(flat, list):
         shape.append(len(flat))
         flat = flat[0] if flat else None
@@ -183,7 +199,7 @@ def _check_range(name: str, leaves: list[int], dtype: np.dtype) -> None:
             )
 
 
-def _leaves(values, shape: tuple[int, ...], name: str) -> list:
+def _leaves(values: object, shape: tuple[int, ...], name: str) -> list:
     if not shape:
         if isinstance(values, list):
             raise invalid(f"input {name!r}: Encountered list at unexpected level")
@@ -193,22 +209,21 @@ def _leaves(values, shape: tuple[int, ...], name: str) -> list:
     return [leaf for value in values for leaf in _leaves(value, shape[1:], name)]
 
 
-def _bytes(value) -> bytes:
+def _bytes(value: str | dict[str, Any]) -> bytes:
     if isinstance(value, str):
         try:
             return value.encode()
         except UnicodeEncodeError as error:  # half of a surrogate pair
             raise invalid(f"JSON Value: {json.dumps(value)} is not text") from error
     try:
-        (encoded,) = (value[key] for key in ("b64",))
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(value["b64"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise invalid(
             f"JSON Value: {json.dumps(value)} not formatted correctly for base64 data"
         ) from error
 
 
-def _to_json(array: np.ndarray, name: str):
+def _to_json(array: np.ndarray, name: str) -> Any:
     if not array.dtype.hasobject:
         return array.tolist()
     # By convention only an output named *_bytes holds more than text.
@@ -219,7 +234,7 @@ def _to_json(array: np.ndarray, name: str):
     return encode(array).tolist()
 
 
-def _to_example(features) -> example_pb2.Example:
+def _to_example(features: object) -> example_pb2.Example:
     if not isinstance(features, dict):
         raise invalid("Example must be JSON object")
     example = example_pb2.Example()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tensorflow_serving.apis import get_model_status_pb2
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
 from hgr_tf.export.runtime.c_library import Code, SessionError
 from hgr_tf.export.runtime.replay_warmup import replay_warmup
@@ -90,22 +90,26 @@ class ModelVersions:
             self._unload(serving)
 
     @contextlib.contextmanager
-    def session(self, spec) -> Iterator[tuple[int, ServingSession]]:
+    def session(
+        self, spec: model_pb2.ModelSpec
+    ) -> Iterator[tuple[int, ServingSession]]:
         """The version that a ModelSpec asks for, kept loaded meanwhile.
 
         Raises:
             SessionError: NOT_FOUND: no such model or version;
                 INVALID_ARGUMENT: a version label.
         """
-        version = self._acquire(spec)
+        version, session = self._acquire(spec)
         try:
-            yield version.number, version.session
+            yield version.number, session
         finally:
             with version.idle:
                 version.users -= 1
                 version.idle.notify_all()
 
-    def status(self, spec) -> get_model_status_pb2.GetModelStatusResponse:
+    def status(
+        self, spec: model_pb2.ModelSpec
+    ) -> get_model_status_pb2.GetModelStatusResponse:
         """States of all versions that were seen, or of the one asked for.
 
         Raises:
@@ -191,28 +195,30 @@ class ModelVersions:
         version.state = State.UNLOADING
         with version.idle:
             version.idle.wait_for(lambda: version.users == 0)
-        version.session.close()
+        if version.session:
+            version.session.close()
         version.state = State.END
         self._versions.pop(version.number)
         log.info("version %d is unloaded", version.number)
 
-    def _acquire(self, spec) -> _Version:
+    def _acquire(self, spec: model_pb2.ModelSpec) -> tuple[_Version, ServingSession]:
         _refuse_label(spec)
         with self._lock:
             version = self._serving
             wanted = spec.version.value if spec.HasField("version") else None
             if (
                 version is None
+                or version.session is None
                 or spec.name != self.name
                 or wanted not in (None, version.number)
             ):
                 raise _not_found(spec.name, wanted)
             with version.idle:
                 version.users += 1
-            return version
+            return version, version.session
 
 
-def _refuse_label(spec) -> None:
+def _refuse_label(spec: model_pb2.ModelSpec) -> None:
     if spec.version_label:
         raise SessionError(
             Code.INVALID_ARGUMENT,

@@ -8,10 +8,13 @@ import logging
 import re
 import threading
 import urllib.parse
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -27,6 +30,7 @@ from hgr_tf.export.runtime.requests import (
     run_predict,
     run_regress,
 )
+from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.export.server import json_requests
 from hgr_tf.export.server.grpc_services import METADATA, metadata
 from hgr_tf.export.server.model_versions import ModelVersions
@@ -37,7 +41,7 @@ _PATH = re.compile(
     r"(?:/versions/(?P<version>[0-9]{1,19})|/labels/(?P<label>[^/:]+))?"
     r"(?::(?P<method>predict|classify|regress)|/(?P<metadata>metadata))?"
 )
-_HTTP = {
+_HTTP: dict[int, int] = {
     Code.INVALID_ARGUMENT: 400,
     Code.FAILED_PRECONDITION: 400,
     Code.NOT_FOUND: 404,
@@ -85,7 +89,8 @@ class RestServer(ThreadingHTTPServer):
         self.max_message_bytes = max_message_bytes
         self._places = threading.BoundedSemaphore(max_connections)
 
-    def process_request(self, request, client_address):
+    # The server's own types allow for UDP, whose requests are no sockets.
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Gives the connection a thread, or a refusal when there is no place."""
         if self._places.acquire(blocking=False):
             super().process_request(request, client_address)
@@ -95,38 +100,41 @@ class RestServer(ThreadingHTTPServer):
             request.sendall(_FULL)
         self.shutdown_request(request)
 
-    def process_request_thread(self, request, client_address):
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serves a connection until it ends."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: object, client_address: object) -> None:
         """Says nothing: a client that goes away is no error of the server."""
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: RestServer
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.0"  # answers of 0.9 have no status
     timeout = _IDLE_SECONDS
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         # A body means nothing here, but must not be taken for the next request.
         if self._body(default_size="0") is not None:
             self._answer(self._describe)
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self._body()
         if body is not None:
             self._answer(lambda match: self._run(match, body))
 
-    def send_error(self, code, message=None, explain=None):
+    def send_error(
+        self, code: int, message: str | None = None, explain: str | None = None
+    ) -> None:
         """Says in JSON what http.server says in HTML: what is no request to it."""
         self.close_connection = True  # it is unknown where the next one starts
         self._reply(code, {"error": message or HTTPStatus(code).phrase})
 
-    def log_message(self, *args):
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def _body(self, default_size: str = "") -> bytes | None:
@@ -141,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.rfile.read(int(size))
         return None
 
-    def _answer(self, respond) -> None:
+    def _answer(self, respond: Callable[[re.Match[str]], dict[str, Any]]) -> None:
         path = urllib.parse.urlsplit(self.path).path
         try:
             match = _PATH.fullmatch(path)
@@ -156,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, message = 500, {"error": "internal error, see the server's log"}
         self._reply(status, message)
 
-    def _reply(self, status: int, message: dict) -> None:
+    def _reply(self, status: int, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -167,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    def _describe(self, match) -> dict:
+    def _describe(self, match: re.Match[str]) -> dict[str, Any]:
         models = self.server.models
         spec = _spec(match)
         if not match["metadata"]:
@@ -183,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             "metadata": {METADATA: _to_dict(signatures)},
         }
 
-    def _run(self, match, body: bytes) -> dict:
+    def _run(self, match: re.Match[str], body: bytes) -> dict[str, Any]:
         message = json_requests.parse(body)
         spec = _spec(match)
         name = message.get("signature_name", "")
@@ -202,7 +210,9 @@ class _Handler(BaseHTTPRequestHandler):
             return json_requests.regress_response(run_regress(session, request))
 
 
-def _predict(session, spec, message: dict) -> dict:
+def _predict(
+    session: ServingSession, spec: model_pb2.ModelSpec, message: dict[str, Any]
+) -> dict[str, Any]:
     name = spec.signature_name or DEFAULT_SIGNATURE
     if name not in session.signatures:
         raise json_requests.invalid(
@@ -214,7 +224,7 @@ def _predict(session, spec, message: dict) -> dict:
     return json_requests.predict_response(run_predict(session, request), format_)
 
 
-def _spec(match) -> model_pb2.ModelSpec:
+def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
     spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"]))
     if match["version"]:
         version = int(match["version"])
@@ -228,5 +238,5 @@ def _spec(match) -> model_pb2.ModelSpec:
     return spec
 
 
-def _to_dict(message) -> dict:
+def _to_dict(message: Message) -> dict[str, Any]:
     return MessageToDict(message, preserving_proto_field_name=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tensorflow as tf
+from google.protobuf.message import Message
+from tensorflow_serving.apis import prediction_log_pb2
 
-from hgr_tf.export.signature import Signature, trace_examples
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.signature import ConcreteFunction, Signature, trace_examples
 
 CLASSES = ("0", "1")
 
@@ -14,10 +17,10 @@ class Classify(Signature):
 
     method = "tensorflow/serving/classify"
 
-    def trace(self):
+    def trace(self) -> ConcreteFunction:
         """Parses, encodes and scores."""
 
-        def classify(examples):
+        def classify(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             logits = self.logits(self.features.parse(examples))
             scores = tf.sigmoid(tf.stack([-logits, logits], axis=1))
             classes = tf.tile(tf.constant([CLASSES]), [tf.shape(logits)[0], 1])
@@ -26,7 +29,9 @@ class Classify(Signature):
         return trace_examples(classify)
 
     @classmethod
-    def log_request(cls, log, requests, rows):
+    def log_request(
+        cls, log: prediction_log_pb2.PredictionLog, requests: SampleRequests, rows: int
+    ) -> Message:
         """A list of examples."""
         request = log.classify_log.request
         request.input.example_list.examples.extend(requests.examples(rows))

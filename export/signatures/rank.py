@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import tensorflow as tf
+from google.protobuf.message import Message
+from tensorflow_serving.apis import prediction_log_pb2
 
+from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.score_items import score_items
-from hgr_tf.export.signature import Signature, fill, trace, with_same_shape
+from hgr_tf.export.signature import (
+    ConcreteFunction,
+    Signature,
+    fill,
+    trace,
+    with_same_shape,
+)
 
 
 class Rank(Signature):
@@ -13,7 +22,7 @@ class Rank(Signature):
 
     needs_items = True
 
-    def trace(self):
+    def trace(self) -> ConcreteFunction:
         """Encodes and scores; what depends on the request alone runs once for it."""
         if not hasattr(self.features, "names"):
             raise ValueError(
@@ -32,7 +41,7 @@ class Rank(Signature):
         one = self.features.tensor_specs((None,))
         many = self.features.tensor_specs((None, None))
 
-        def rank(raw):
+        def rank(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             raw = with_same_shape(raw, items, 2)
             raw = with_same_shape(raw, [*requests, items[0]], 1)
             shape = tf.shape(raw[items[0]])[:2]
@@ -45,6 +54,8 @@ class Rank(Signature):
         return trace(rank, {n: (many if n in items else one)[n] for n in one})
 
     @classmethod
-    def log_request(cls, log, requests, rows):
+    def log_request(
+        cls, log: prediction_log_pb2.PredictionLog, requests: SampleRequests, rows: int
+    ) -> Message:
         """One request with `rows` items."""
         return fill(log.predict_log.request, requests.rank(1, rows))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tensorflow as tf
+from google.protobuf.message import Message
+from tensorflow_serving.apis import prediction_log_pb2
 
-from hgr_tf.export.signature import Signature, trace_examples
+from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.signature import ConcreteFunction, Signature, trace_examples
 
 
 class Regress(Signature):
@@ -12,7 +15,7 @@ class Regress(Signature):
 
     method = "tensorflow/serving/regress"
 
-    def trace(self):
+    def trace(self) -> ConcreteFunction:
         """Parses, encodes and scores."""
         return trace_examples(
             lambda examples: {
@@ -21,7 +24,9 @@ class Regress(Signature):
         )
 
     @classmethod
-    def log_request(cls, log, requests, rows):
+    def log_request(
+        cls, log: prediction_log_pb2.PredictionLog, requests: SampleRequests, rows: int
+    ) -> Message:
         """A list of examples."""
         request = log.regress_log.request
         request.input.example_list.examples.extend(requests.examples(rows))

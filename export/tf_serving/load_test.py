@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -50,12 +51,14 @@ def main(
 
 
 class _Results:
-    def __init__(self):
+    def __init__(self) -> None:
         self.milliseconds: list[float] = []
         self.errors: list[str] = []
 
 
-def _requests(folder: Path, name: str, signature: str):
+def _requests(
+    folder: Path, name: str, signature: str
+) -> Iterator[predict_pb2.PredictRequest]:
     for log in read_warmup(folder):
         request = log.predict_log.request
         if request.model_spec.signature_name == signature:

@@ -1,5 +1,7 @@
 """Whether a functional ranker's last op is a sigmoid."""
 
+from __future__ import annotations
+
 import tensorflow as tf
 
 from hgr_tf.functional.graph import is_functional, layer_of, parents
@@ -7,7 +9,7 @@ from hgr_tf.functional.graph import is_functional, layer_of, parents
 _RESHAPING = (tf.keras.layers.Reshape, tf.keras.layers.Flatten)
 
 
-def ends_in_sigmoid(ranker):
+def ends_in_sigmoid(ranker: tf.keras.Model) -> bool:
     """Whether a ranker's output is a sigmoid's, so that it gives probabilities.
 
     Seen through nested models, reshapes and linear activations. False for a
@@ -30,7 +32,7 @@ def ends_in_sigmoid(ranker):
         layer = layer_of(output)
 
 
-def _activation(layer):
+def _activation(layer: tf.keras.layers.Layer) -> str:
     """Name of a layer's activation, or of the function that an op layer wraps."""
     activation = getattr(layer, "activation", None)
     if activation is None:

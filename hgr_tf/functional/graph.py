@@ -4,17 +4,34 @@
 model's own layers, after which Keras 3 cannot serialize the model any more.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
-def is_functional(model):
+    Instead = Mapping[
+        int, tuple[Sequence[KerasTensor], Callable[[list[tf.Tensor]], tf.Tensor]]
+    ]
+
+
+def is_functional(model: tf.keras.Model) -> bool:
     """Whether a model's graph of layers is known, so that it can be cut."""
     return bool(getattr(model, "inputs", None))
 
 
-def run_graph(outputs, known, training=False, instead=None):
+def run_graph(
+    outputs: Iterable[KerasTensor],
+    known: Mapping[int, tf.Tensor],
+    training: bool | tf.Tensor = False,
+    instead: Instead | None = None,
+) -> list[tf.Tensor]:
     """Computes symbolic tensors of a functional model from known ones.
 
     Runs each layer on the way once, and only those.
@@ -34,7 +51,7 @@ def run_graph(outputs, known, training=False, instead=None):
     return [_value(tensor, values, training, instead or {}) for tensor in outputs]
 
 
-def input_values(model, inputs):
+def input_values(model: tf.keras.Model, inputs: Any) -> dict[int, tf.Tensor]:
     """{id of a symbolic input: its value}, cast and shaped as the model does.
 
     Args:
@@ -58,12 +75,12 @@ def input_values(model, inputs):
     return {id(s): value for s, value in zip(model.inputs, flat, strict=True)}
 
 
-def _as_tensor(value):
+def _as_tensor(value: Any) -> tf.Tensor | tf.RaggedTensor | tf.SparseTensor:
     is_composite = isinstance(value, tf.RaggedTensor | tf.SparseTensor)
     return value if is_composite else tf.convert_to_tensor(value)
 
 
-def own_inputs(model, inputs):
+def own_inputs(model: tf.keras.Model, inputs: Any) -> Any:
     """Returns the entries of a dict of inputs that a functional model asks for.
 
     They come in the structure that the model was made with. Anything else, or
@@ -87,22 +104,22 @@ def own_inputs(model, inputs):
     return values if isinstance(model.input, list | tuple) else values[0]
 
 
-def _functional(model):
+def _functional(model: tf.keras.Model) -> tf.keras.Model:
     """The functional model that a Sequential one of Keras 3 holds; others as are."""
     return getattr(model, "_functional", None) or model
 
 
-def _input_names(model):
+def _input_names(model: tf.keras.Model) -> list[str]:
     if isinstance(model.input, dict):
         return list(model.input)
     return [tensor.name for tensor in model.inputs] if KERAS_3 else model.input_names
 
 
-def tensors_of(output):
+def tensors_of(output: KerasTensor) -> list[KerasTensor]:
     """The symbolic tensors that one is computed from, and itself, parents first."""
-    found = {}
+    found: dict[int, KerasTensor] = {}
 
-    def visit(tensor):
+    def visit(tensor: KerasTensor) -> None:
         if id(tensor) not in found:
             for parent in parents(tensor):
                 visit(parent)
@@ -112,35 +129,41 @@ def tensors_of(output):
     return list(found.values())
 
 
-def parents(tensor):
+def parents(tensor: KerasTensor) -> list[KerasTensor]:
     """The symbolic tensors that a symbolic tensor is computed from."""
     node = _node(tensor)
     return list(node.input_tensors if KERAS_3 else node.keras_inputs)
 
 
-def layer_of(tensor):
+def layer_of(tensor: KerasTensor) -> tf.keras.layers.Layer:
     """The layer that computes a symbolic tensor."""
     return tensor._keras_history[0]
 
 
-def call_of(tensor):
+def call_of(tensor: KerasTensor) -> int:
     """Number of the call of its layer that computes a symbolic tensor."""
     return tensor._keras_history[1]
 
 
-def has_activity_regularizer(layer):
+def has_activity_regularizer(layer: tf.keras.layers.Layer) -> bool:
     """Whether a layer, or one inside it, has an activity regularizer."""
     is_layer = isinstance(layer, tf.keras.layers.Layer)  # Keras 3 has bare ops too
     parts = layer._flatten_layers() if is_layer else []
     return any(getattr(part, "activity_regularizer", None) for part in parts)
 
 
-def _node(tensor):
+def _node(tensor: KerasTensor) -> Any:
+    """Keras's node of the call that computes a symbolic tensor."""
     operation, node_index, _ = tensor._keras_history
     return operation._inbound_nodes[node_index]
 
 
-def _value(tensor, values, training, instead):
+def _value(
+    tensor: KerasTensor,
+    values: dict[int, tf.Tensor],
+    training: bool | tf.Tensor,
+    instead: Instead,
+) -> tf.Tensor:
     if id(tensor) in values:
         return values[id(tensor)]
     if id(tensor) in instead:

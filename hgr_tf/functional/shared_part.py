@@ -1,9 +1,18 @@
 """SharedPart: what several runs of a functional model have in common, run once."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
 
 from hgr_tf.functional.graph import parents, run_graph, tensors_of
-from hgr_tf.functional.split_dense import split_dense
+from hgr_tf.functional.split_dense import SplitDense, split_dense
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 
 class SharedPart:
@@ -20,11 +29,17 @@ class SharedPart:
             inputs that are not `inside` need not be named.
     """
 
-    def __init__(self, output, inside, outside=()):
+    def __init__(
+        self,
+        output: KerasTensor,
+        inside: Iterable[KerasTensor],
+        outside: Iterable[KerasTensor] = (),
+    ):
         self._output = output
         is_shared = {id(tensor): True for tensor in inside}
         is_shared |= {id(tensor): False for tensor in outside}
-        boundary, self._splits = {}, []
+        boundary: dict[int, KerasTensor] = {}
+        self._splits: list[SplitDense] = []
         fixed = set(is_shared)
         for tensor in tensors_of(output):
             if id(tensor) in fixed:
@@ -40,7 +55,9 @@ class SharedPart:
             boundary[id(output)] = output
         self._boundary = list(boundary.values())
 
-    def run(self, known, training=False):
+    def run(
+        self, known: Mapping[int, tf.Tensor], training: bool | tf.Tensor = False
+    ) -> list[tf.Tensor]:
         """The values that the rest needs, a list of [rows, ...] tensors.
 
         Args:
@@ -51,7 +68,12 @@ class SharedPart:
         by_tensor = dict(zip(map(id, self._boundary), values, strict=True))
         return [*values, *(split.run_shared(by_tensor) for split in self._splits)]
 
-    def run_rest(self, shared, known, training=False):
+    def run_rest(
+        self,
+        shared: Sequence[tf.Tensor],
+        known: Mapping[int, tf.Tensor],
+        training: bool | tf.Tensor = False,
+    ) -> tf.Tensor:
         """The output.
 
         Args:

@@ -1,8 +1,18 @@
 """SplitDense: a Dense layer on a concatenation, in two parts."""
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
 import tensorflow as tf
 
 from hgr_tf.functional.graph import layer_of, parents
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+_Item = TypeVar("_Item")
 
 
 class SplitDense:
@@ -22,14 +32,14 @@ class SplitDense:
         others: The symbolic tensors concatenated that are not shared.
     """
 
-    def __init__(self, output, is_shared):
+    def __init__(self, output: KerasTensor, is_shared: Mapping[int, bool]):
         self.output = output
         self._layer = layer_of(output)
         self._parts = parents(parents(output)[0])
         self._flags = [is_shared[id(part)] for part in self._parts]
         self.others = self._select(False, self._parts)
 
-    def run_shared(self, values):
+    def run_shared(self, values: Mapping[int, tf.Tensor]) -> tf.Tensor:
         """x_s W_s + b, [rows, units], given {id of a symbolic tensor: its value}."""
         shared = [values[id(part)] for part in self._select(True, self._parts)]
         product = self._product(True, shared)
@@ -37,25 +47,29 @@ class SplitDense:
             return product
         return tf.nn.bias_add(product, self._cast(self._layer.bias))
 
-    def run_others(self, shared_sum, others):
+    def run_others(
+        self, shared_sum: tf.Tensor, others: Sequence[tf.Tensor]
+    ) -> tf.Tensor:
         """The layer's output, given `run_shared`'s and the values of `others`."""
         return self._layer.activation(shared_sum + self._product(False, others))
 
-    def _product(self, shared, values):
+    def _product(self, shared: bool, values: Iterable[tf.Tensor]) -> tf.Tensor:
         widths = [part.shape[-1] for part in self._parts]
         blocks = tf.split(self._cast(self._layer.kernel), widths)
         inputs = tf.concat([self._cast(value) for value in values], axis=1)
         return tf.matmul(inputs, tf.concat(self._select(shared, blocks), axis=0))
 
-    def _select(self, shared, items):
+    def _select(self, shared: bool, items: Iterable[_Item]) -> list[_Item]:
         pairs = zip(items, self._flags, strict=True)
         return [item for item, flag in pairs if flag == shared]
 
-    def _cast(self, value):
+    def _cast(self, value: tf.Tensor) -> tf.Tensor:
         return tf.cast(value, self._layer.compute_dtype)
 
 
-def split_dense(output, is_shared, fixed):
+def split_dense(
+    output: KerasTensor, is_shared: Mapping[int, bool], fixed: Collection[int]
+) -> SplitDense | None:
     """A `SplitDense` of a symbolic tensor, or None where it cannot be one.
 
     Args:
