@@ -136,6 +136,7 @@ setup(
     ]
     + ["hgr_tf.docs"],
     package_data={
+        "hgr_tf.codes": ["*.jinja"],
         "hgr_tf.comparing": ["*.jinja"],
         "hgr_tf.docs": ["*.md"],
         "hgr_tf.export": ["tf_serving/*.config", "tf_serving/*.yaml"],

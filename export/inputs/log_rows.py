@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from hgr_tf.export.inputs.raw_histories import histories
 from hgr_tf.features import Feature, FeatureSpec, Format, HistoryList
+from hgr_tf.features.spec import Owner
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import feature_field
@@ -37,7 +38,9 @@ class Rows:
     errors: list[str | None]
 
 
-def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
+def read_rows(
+    path: str | Path, spec: FeatureSpec, owner: Owner | None = None
+) -> Iterator[Rows]:
     """Reads a CSV, JSON lines, Parquet or Avro file.
 
     A feature's column is the one that the spec says it comes from, or else the
@@ -48,6 +51,7 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
     Args:
         path: Path of the file; its suffix says the format.
         spec: Spec of the exported model.
+        owner: Read the features of this owner alone, as of a table of users.
 
     Raises:
         ValueError: The file cannot be read, or lacks a column.
@@ -55,7 +59,7 @@ def read_rows(path: str | Path, spec: FeatureSpec) -> Iterator[Rows]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    features = list(spec.features())
+    features = list(spec.features(owner))
     file = File(str(path), path.stat().st_size)
     # The spec's format is that of its logs; a file may well be another.
     as_logged = (

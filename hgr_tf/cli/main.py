@@ -22,6 +22,7 @@ COMMANDS = (
     "evaluate",
     "tune",
     "compare",
+    "codes",
     "export",
     "predict",
     "serve",

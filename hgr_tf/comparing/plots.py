@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping
-from itertools import cycle
+from collections.abc import Mapping
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("svg")
-from matplotlib import pyplot as plt
-
-# Okabe and Ito's colours, told apart by the colour-blind; dashes and marks beside.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_DASHES = ("-", "--", "-.", ":")
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
+from hgr_tf.drawing import COLOURS, styles, svg
 
 Methods = Mapping[str, Mapping[str, Any]]
 
@@ -30,7 +20,7 @@ def differences_plot(methods: Methods, smallest_gain: float) -> str:
         for place, (_, one) in enumerate(rows):
             if one["low"] is not None:
                 axes.plot([one["low"], one["high"]], [place, place], color="#000000")
-            axes.plot(one["mean"], place, "o", color=_COLOURS[0])
+            axes.plot(one["mean"], place, "o", color=COLOURS[0])
             axes.plot(
                 one["by_seed"], [place] * len(one["by_seed"]), "|", color="#777777"
             )
@@ -40,7 +30,7 @@ def differences_plot(methods: Methods, smallest_gain: float) -> str:
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel("difference of GAUC to the baseline; dotted: worth having")
 
-    return _svg(draw, height=1.2 + 0.4 * len(rows))
+    return svg(draw, height=1.2 + 0.4 * len(rows))
 
 
 def reliability_plot(methods: Methods) -> str:
@@ -48,7 +38,7 @@ def reliability_plot(methods: Methods) -> str:
 
     def draw(axes: Any) -> None:
         most = 0.0
-        for style, (name, method) in zip(_styles(), methods.items(), strict=False):
+        for style, (name, method) in zip(styles(), methods.items(), strict=False):
             x = [point["predicted"] for point in method["reliability"]]
             y = [point["observed"] for point in method["reliability"]]
             axes.plot(x, y, label=name, **style)
@@ -58,7 +48,7 @@ def reliability_plot(methods: Methods) -> str:
         axes.set_ylabel("observed rate")
         axes.legend(frameon=False)
 
-    return _svg(draw)
+    return svg(draw)
 
 
 def activity_plot(methods: Methods) -> str:
@@ -66,7 +56,7 @@ def activity_plot(methods: Methods) -> str:
 
     def draw(axes: Any) -> None:
         parts: list[Mapping[str, Any]] = []
-        for style, (name, method) in zip(_styles(), methods.items(), strict=False):
+        for style, (name, method) in zip(styles(), methods.items(), strict=False):
             parts = method["by_activity"]
             axes.plot([part["gauc"] for part in parts], label=name, **style)
         labels = [f"{part['rows_from']}-{part['rows_to']}" for part in parts]
@@ -75,7 +65,7 @@ def activity_plot(methods: Methods) -> str:
         axes.set_ylabel("GAUC")
         axes.legend(frameon=False)
 
-    return _svg(draw)
+    return svg(draw)
 
 
 def history_plot(methods: Methods, prefix: str, label: str) -> str | None:
@@ -99,7 +89,7 @@ def history_plot(methods: Methods, prefix: str, label: str) -> str | None:
         return None
 
     def draw(axes: Any) -> None:
-        for style, (name, values) in zip(_styles(), lines, strict=False):
+        for style, (name, values) in zip(styles(), lines, strict=False):
             points = [float("nan") if v is None else v for v in values]
             axes.plot(range(1, len(points) + 1), points, label=name, **style)
         axes.set_xlabel("epoch")
@@ -107,29 +97,4 @@ def history_plot(methods: Methods, prefix: str, label: str) -> str | None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False, fontsize="small")
 
-    return _svg(draw)
-
-
-def _styles() -> Any:
-    return (
-        {"color": colour, "linestyle": dash, "marker": mark}
-        for colour, dash, mark in zip(
-            cycle(_COLOURS), cycle(_DASHES), cycle(_MARKS), strict=False
-        )
-    )
-
-
-def _svg(draw: Callable[[Any], None], height: float = 3.2) -> str:
-    with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "hgr_tf"}):
-        figure, axes = plt.subplots(figsize=(6.4, height), layout="constrained")
-        try:
-            draw(axes)
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
-            text = io.StringIO()
-            nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-            figure.savefig(text, format="svg", metadata=nothing)
-        finally:
-            plt.close(figure)
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]
+    return svg(draw)

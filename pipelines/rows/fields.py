@@ -140,7 +140,11 @@ def arrow_fields(fields: list[Field]) -> pa.Schema:
 
 def id_numbers(rows: pa.Table, spec: FeatureSpec, owner: str) -> np.ndarray:
     """`[n]` int64: integer ids as they are, others by their fingerprint."""
-    column = rows[id_field(spec, owner).name].combine_chunks()
-    if pa.types.is_integer(column.type):
-        return column.to_numpy()
-    return text_fingerprints(column).view(np.int64)
+    return numbers_of_ids(rows[id_field(spec, owner).name].combine_chunks())
+
+
+def numbers_of_ids(ids: pa.Array) -> np.ndarray:
+    """`[n]` int64 of raw ids, as prepared rows hold them."""
+    if pa.types.is_integer(ids.type):
+        return ids.to_numpy()
+    return text_fingerprints(ids).view(np.int64)
