@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -135,7 +135,7 @@ class _Counts:
 def _described(encoding: FeatureEncoding, key: str) -> list[Feature]:
     """Features whose values tell a group apart: not the id of what is grouped."""
     spec = encoding.spec
-    owner = "user" if key == USER else "item"
+    owner: Literal["user", "item"] = "user" if key == USER else "item"
     ids = spec.id_feature(owner)
     return [f for f in spec.features(owner) if f.transform.is_categorical and f != ids]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
@@ -22,7 +23,8 @@ def trie_plot(groups: Sequence[Group]) -> str:
     """
     levels = max(len(group.prefix) for group in groups)
     rates = [group.positive_rate for group in groups]
-    colours = ScalarMappable(Normalize(min(rates), max(rates)), _COLOURS)
+    normalize = Normalize(min(rates), max(rates))
+    colours = ScalarMappable(normalize, _COLOURS)
 
     def draw(axes: Any) -> None:
         for level in range(1, levels + 1):
@@ -34,7 +36,7 @@ def trie_plot(groups: Sequence[Group]) -> str:
                     group.rows,
                     0.9,
                     left,
-                    color=colours.to_rgba(group.positive_rate),
+                    color=colormaps[_COLOURS](normalize(group.positive_rate)),
                     edgecolor="white",
                     linewidth=0.4,
                 )
