@@ -24,7 +24,9 @@ def predict(
     ],
     rows: Annotated[
         Path,
-        typer.Option("--input", help="Rows to score: .csv, .jsonl, .parquet, .avro."),
+        typer.Option(
+            "--input", help="Rows to score: .csv, .jsonl, .parquet, .avro, .orc."
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option(help="Where to write; standard output by default.")

@@ -14,6 +14,7 @@ SOURCES = {
     "csv": "hgr_tf.pipelines.sources.csv",
     "jsonl": "hgr_tf.pipelines.sources.jsonl",
     "avro": "hgr_tf.pipelines.sources.avro",
+    "orc": "hgr_tf.pipelines.sources.orc",
 }
 """Where each format of log files is read: a module that is a
 `hgr_tf.pipelines.sources.base.Source`, loaded when a file of it is."""
@@ -30,8 +31,8 @@ class Format(Strict):
 
     Attributes:
         type: One of `SOURCES`. "auto" goes by the file name: .parquet; .csv, .tsv,
-            .dat, .txt; .jsonl, .json, .ndjson; .avro; text formats also with .gz,
-            .bz2.
+            .dat, .txt; .jsonl, .json, .ndjson; .avro; .orc; text formats also with
+            .gz, .bz2.
         delimiter: Separates the columns of delimited text. Other than one
             ASCII character is allowed and turns quoting off.
         header: Whether delimited text starts with a line of column names.

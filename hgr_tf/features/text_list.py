@@ -18,7 +18,7 @@ class TextList(Kind):
 
     Attributes:
         delimiter: Separates the values of a text column; list columns
-            (Parquet, Avro, JSON) are taken as they are.
+            (Parquet, Avro, ORC, JSON) are taken as they are.
         max_length: Values past this many are dropped from an example.
     """
 

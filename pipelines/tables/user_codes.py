@@ -36,7 +36,8 @@ def load_codes(file: File, spec: FeatureSpec, prefix_levels: int) -> pa.Table:
     """
     if resolve(file.path, Format()).type == "jsonl":
         raise PrepareError(
-            f"{file.path}: a code table must be CSV, Parquet or Avro, got JSON Lines"
+            f"{file.path}: a code table must be CSV, Parquet, Avro or ORC, "
+            "got JSON Lines"
         )
     levels = _levels(column_names(file, Format()))
     if not levels:

@@ -25,7 +25,7 @@ class MultiCategorical(TextList, VocabularyKind):
         oov_buckets: Number of ids shared by the unknown values.
         shares: Feature whose ids and embedding table it has.
         delimiter: Separates the values of a text column; list columns
-            (Parquet, Avro, JSON) are taken as they are.
+            (Parquet, Avro, ORC, JSON) are taken as they are.
         max_length: Values past this many are dropped from an example.
     """
 

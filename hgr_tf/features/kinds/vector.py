@@ -23,7 +23,7 @@ class Vector(Kind):
     Attributes:
         size: Numbers of each row.
         delimiter: Separates the numbers in a text column; list columns
-            (Parquet, Avro, JSON) are taken as they are.
+            (Parquet, Avro, ORC, JSON) are taken as they are.
     """
 
     FREE: ClassVar[frozenset[str]] = Kind.FREE | {"delimiter"}

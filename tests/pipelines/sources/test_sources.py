@@ -1,5 +1,6 @@
 """Any file, however broken: never a crash, never a lost row."""
 
+import datetime as dt
 import gzip
 import json
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import orc
 
 from hgr_tf.features import FeatureSpec, Format
 from hgr_tf.pipelines.errors import PrepareError
@@ -471,6 +473,79 @@ class TestParquet:
         path = csv_file(tmp_path, b"PAR1 but no more", "log.parquet")
         with pytest.raises(PrepareError, match=r"log\.parquet: cannot be read"):
             read_all(path)
+
+
+class TestOrc:
+    def test_stripes_are_units(self, tmp_path):
+        path = tmp_path / "log.orc"
+        n = 5_000
+        table = pa.table({"a": np.arange(n), "b": [str(i) for i in range(n)]})
+        orc.write_table(table, path, stripe_size=1, batch_size=1_024)
+        units = plan_units(match(str(path))[0], 0, Format(), ["a"])
+        assert len(units) > 1
+        rows, _ = read_all(path)
+        assert [row[1:] for row in rows] == [(i, str(i)) for i in range(n)]
+
+    def test_large_stripes_come_in_batches(self, tmp_path):
+        path = tmp_path / "log.orc"
+        orc.write_table(pa.table({"a": np.arange(BATCH_ROWS + 1)}), path)
+        (unit,) = plan_units(match(str(path))[0], 0, Format(), ["a"])
+        batches = list(read_unit(unit, ["a"]))
+        assert [b.rows.tolist() for b in batches] == [
+            [*range(BATCH_ROWS)],
+            [BATCH_ROWS],
+        ]
+        assert json.loads(batches[1].raw(0)) == {"a": BATCH_ROWS}
+
+    def test_rows_are_those_of_parquet(self, tmp_path):
+        moments = [dt.datetime(2026, 1, 1, 12, 0, 0, 500_000), None]
+        table = pa.table(
+            {
+                "a": pa.array(moments, pa.timestamp("ns")),
+                "b": pa.array([["x", None], []], pa.list_(pa.string())),
+                "c": pa.array(["77.500", None]).cast(pa.decimal128(9, 3)),
+                "d": pa.array([dt.date(2026, 1, 1), None]),
+                "e": pa.array([True, None]),
+                "f": pa.array([b"\xff", None]),
+                "g.h": pa.array([0.1, None], pa.float32()),
+            }
+        )
+        names = ("g.h", *"abcdef")
+        orc.write_table(table, tmp_path / "log.orc")
+        pq.write_table(table, tmp_path / "log.parquet")
+        found, expected = (
+            read_all(tmp_path / name, columns=names)
+            for name in ("log.orc", "log.parquet")
+        )
+        assert found == expected
+
+    def test_rows_whose_only_column_is_their_folder(self, tmp_path):
+        folder = tmp_path / "dt=2026-01-01"
+        folder.mkdir()
+        orc.write_table(pa.table({"a": [1, 2]}), folder / "log.orc")
+        day = dt.date(2026, 1, 1)
+        assert read_all(folder / "log.orc", columns=("dt",))[0] == [(0, day), (1, day)]
+
+    def test_a_time_that_arrow_cannot_hold_never_wraps(self, tmp_path):
+        path = tmp_path / "log.orc"
+        times = pa.array([dt.datetime(1, 1, 1)], pa.timestamp("us"))
+        orc.write_table(pa.table({"a": times}), path)
+        with pytest.raises(PrepareError, match=r"log\.orc: cannot be read: ORC timest"):
+            read_all(path, columns=("a",))
+
+    @pytest.mark.parametrize("keep", [3, 200])
+    def test_a_file_cut_short_is_an_error_that_names_it(self, tmp_path, keep):
+        path = tmp_path / "log.orc"
+        orc.write_table(pa.table({"a": range(1_000), "b": range(1_000)}), path)
+        path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(PrepareError, match=r"log\.orc: cannot be read"):
+            read_all(path)
+
+    def test_a_column_that_comes_twice_is_refused(self, tmp_path):
+        path = tmp_path / "log.orc"
+        orc.write_table(pa.table([[1], [2]], names=["a", "a"]), path)
+        with pytest.raises(PrepareError, match="must differ"):
+            read_all(path, columns=("a",))
 
 
 def test_a_column_that_is_lacking_is_named(tmp_path):

@@ -1,0 +1,46 @@
+"""ORC: a unit is a stripe, which is decoded as a whole.
+
+Arrow reads ORC's timestamps as nanoseconds; a stripe with one that these do not hold
+(before 1678 or past 2262) cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import orc
+
+from hgr_tf.features import Format
+from hgr_tf.pipelines.files.files import File, open_read
+from hgr_tf.pipelines.kernels.extension_types import why_refused
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Unit, raw_json
+
+SUFFIXES = (".orc",)
+
+
+def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Header]:
+    """Returns one unit per stripe, and the columns of the file."""
+    with open_read(file.path) as source:
+        footer = orc.ORCFile(source)
+        stripes, schema = footer.nstripes, footer.schema
+    refused = {field.name: why for field in schema if (why := why_refused(field))}
+    units = [Unit(file.path, format_, file_index, i, i, i + 1) for i in range(stripes)]
+    return units, Header(schema.names, refused)
+
+
+def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
+    """Yields the rows of a stripe in batches."""
+    with open_read(unit.path) as source:
+        file = orc.ORCFile(source)
+        # A stripe of no column would have no rows.
+        stripe = file.read_stripe(unit.start, columns or file.schema.names[:1])
+    table = pa.table(stripe)
+    for start in range(0, table.num_rows, BATCH_ROWS):
+        part = table.slice(start, BATCH_ROWS)
+        yield RawBatch(
+            columns={name: part.column(name).combine_chunks() for name in columns},
+            rows=np.arange(start, start + part.num_rows),
+            raw=raw_json(part.select(columns)),
+        )
