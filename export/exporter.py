@@ -8,12 +8,18 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.calibration.calibration import Calibration
 from hgr_tf.export.checking.answers import check_answers, check_weights
 from hgr_tf.export.checking.leak_report import Report
 from hgr_tf.export.checking.verification import verify
 from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
 from hgr_tf.export.publishing import publish_checked
-from hgr_tf.export.ranker import feature_names, gives_logits, ranker_of
+from hgr_tf.export.ranker import (
+    check_calibration,
+    feature_names,
+    gives_logits,
+    ranker_of,
+)
 from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.saving.request_file import write_request
 from hgr_tf.export.saving.warmup import check_records, write_warmup
@@ -35,6 +41,7 @@ def export_for_serving(
     warmup: int = 30,
     table_dtype: TableDtype | None = None,
     with_logits: bool = False,
+    calibration: Calibration | None = None,
     keep: int | None = None,
     seed: int = 0,
 ) -> Path:
@@ -58,6 +65,8 @@ def export_for_serving(
         table_dtype: "bfloat16", "float16" or "int8" store the embedding tables
             smaller; see `hgr_tf.export.saving.low_precision.score_change`.
         with_logits: Whether to give logits beside the probabilities.
+        calibration: What the logits of every signature go through, such as a run's
+            `calibration`; None leaves them as they are.
         keep: How many of the newest versions to keep, beside this one where a
             lower `version` makes it an older one; all by default.
         seed: Seed of the warm-up values.
@@ -67,7 +76,8 @@ def export_for_serving(
 
     Raises:
         ValueError: An argument is wrong, the ranker's inputs are not features
-            of the spec, or the version is taken.
+            of the spec, it lacks one that the calibration looks at, or the version
+            is taken.
         VerificationError: What was written holds more than the ranker.
         ReplayError: What was written does not run in a fresh process.
         AnswerError: It answers NaN, infinity, or the same to every request.
@@ -89,8 +99,9 @@ def export_for_serving(
             if ranks or not signature_class(name).needs_items
         ]
     options = ExportOptions(
-        tuple(signatures), with_logits, table_dtype, gives_logits(model)
+        tuple(signatures), with_logits, table_dtype, gives_logits(model), calibration
     )
+    check_calibration(ranker, calibration)
 
     def write_version(staged: Path) -> None:
         log.info("writing %d signatures", len(options.signatures))

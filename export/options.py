@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
+from hgr_tf.calibration.calibration import Calibration
 from hgr_tf.features import FeatureSpec
 from hgr_tf.registry import Registry
 
@@ -16,6 +18,8 @@ SIGNATURES = Registry("hgr_tf.export.signatures")
 
 TableDtype = Literal["bfloat16", "float16", "int8"]
 FILE = Path("assets.extra") / "export.json"
+CALIBRATION_FILE = Path("assets.extra") / CALIBRATION
+"""The calibration that the model holds, if it holds one."""
 SPEC_FILE = Path("assets.extra") / "spec.yaml"
 """The feature spec, with the features that the model takes; for tools that make
 requests of log rows. TensorFlow Serving ignores it."""
@@ -30,12 +34,14 @@ class ExportOptions:
         with_logits: Whether logits are given beside the probabilities.
         table_dtype: What embedding tables are stored as; None for float32.
         from_logits: Whether the ranker gives logits or probabilities.
+        calibration: What the logits go through, in a file of its own; None for nothing.
     """
 
     signatures: tuple[str, ...] = SIGNATURES.names()
     with_logits: bool = False
     table_dtype: TableDtype | None = None
     from_logits: bool = True
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         known = SIGNATURES.names()
@@ -54,7 +60,11 @@ class ExportOptions:
         """Writes the options into a SavedModel's assets.extra."""
         path = Path(folder) / FILE
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        options = asdict(replace(self, calibration=None))
+        del options["calibration"]
+        path.write_text(json.dumps(options) + "\n", encoding="utf-8")
+        if self.calibration is not None:
+            self.calibration.save(Path(folder) / CALIBRATION_FILE)
 
     @classmethod
     def load(cls, folder: str | Path) -> ExportOptions:
@@ -63,7 +73,9 @@ class ExportOptions:
         if not path.exists():
             return cls()
         options = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**options, "signatures": tuple(options["signatures"])})
+        options["signatures"] = tuple(options["signatures"])
+        calibration = Calibration.load_if_there(Path(folder) / CALIBRATION_FILE)
+        return cls(**options, calibration=calibration)
 
 
 def save_spec(spec: FeatureSpec, names: Collection[str], folder: str | Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from hgr_tf.calibration.calibration import Calibration
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.functional.final_activation import ends_in_sigmoid
 from hgr_tf.functional.graph import is_functional
@@ -43,6 +44,12 @@ def gives_logits(model: tf.keras.Model) -> bool:
     return not ends_in_sigmoid(ranker)
 
 
+def as_logits(outputs: tf.Tensor, from_logits: bool) -> tf.Tensor:
+    """Logits [B] of a ranker's outputs [B, 1], logits themselves or probabilities."""
+    outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
+    return outputs if from_logits else tf.math.log(outputs) - tf.math.log1p(-outputs)
+
+
 def input_tensors(ranker: tf.keras.Model) -> dict[str, KerasTensor]:
     """The symbolic inputs of a functional ranker, by name."""
     if isinstance(ranker.input, Mapping):
@@ -67,3 +74,19 @@ def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str
             f"{encoding.spec.name!r}, got {sorted(unknown)}"
         )
     return [feature.name for feature in features if inputs & set(feature.inputs)]
+
+
+def check_calibration(ranker: tf.keras.Model, calibration: Calibration | None) -> None:
+    """Checks that a ranker takes what its calibration looks at.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if calibration is None or not is_functional(ranker):
+        return
+    lacking = set(calibration.inputs) - set(input_tensors(ranker))
+    if lacking:
+        raise ValueError(
+            f"the calibration is by {sorted(lacking)}, which the ranker must take; "
+            f"got a ranker of {sorted(input_tensors(ranker))}"
+        )

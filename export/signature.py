@@ -14,6 +14,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.options import SIGNATURES, ExportOptions
+from hgr_tf.export.ranker import as_logits
 
 ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 PREDICT = "tensorflow/serving/predict"
@@ -76,15 +77,20 @@ class Signature(ABC):
         """
 
     def logits(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Logits [B] of encoded features."""
-        return self.as_logits(self.ranker(features, training=False))
+        """Logits [B] of encoded features, calibrated if the options say so."""
+        logits = self.as_logits(self.ranker(features, training=False))
+        return self.calibrated(logits, features)
+
+    def calibrated(
+        self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Logits [B] after the options' calibration, or as they are without one."""
+        calibration = self.options.calibration
+        return logits if calibration is None else calibration.logits(logits, features)
 
     def as_logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Logits [B] of the ranker's outputs [B, 1]."""
-        outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
-        if self.options.from_logits:
-            return outputs
-        return tf.math.log(outputs) - tf.math.log1p(-outputs)
+        return as_logits(outputs, self.options.from_logits)
 
     def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """Probabilities by the name of the output, and logits if the options say so."""

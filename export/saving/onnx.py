@@ -6,7 +6,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.export.ranker import gives_logits, input_tensors, ranker_of
+from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.export.ranker import (
+    check_calibration,
+    gives_logits,
+    input_tensors,
+    ranker_of,
+)
 from hgr_tf.functional.graph import is_functional
 
 OPSET = 17
@@ -24,7 +30,9 @@ def check_onnx(model: tf.keras.Model) -> None:
         raise ValueError("`model` must have a functional ranker to be written as ONNX")
 
 
-def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
+def export_onnx(
+    model: tf.keras.Model, path: str | Path, calibration: Calibration | None = None
+) -> None:
     """Writes the ranker of a model for ONNX Runtime or OpenVINO.
 
     Its inputs are encoded features by name (ids int64 [B] or [B, max_length],
@@ -34,15 +42,18 @@ def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
     Args:
         model: What `export_for_serving` takes; the ranker must be functional.
         path: Path of the file.
+        calibration: What the logits go through; None leaves them as they are.
 
     Raises:
         ImportError: tf2onnx is not installed.
-        ValueError: The ranker is not functional.
+        ValueError: The ranker is not functional, or lacks an input that the
+            calibration looks at.
     """
     check_onnx(model)
     import tf2onnx
 
     ranker = ranker_of(model)
+    check_calibration(ranker, calibration)
     from_logits = gives_logits(model)
     specs = [
         tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype, name=name)
@@ -51,9 +62,13 @@ def export_onnx(model: tf.keras.Model, path: str | Path) -> None:
 
     @tf.function(input_signature=specs)
     def probabilities(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        names = [spec.name for spec in specs]
-        outputs = ranker(dict(zip(names, values, strict=True)), training=False)
+        inputs = dict(zip([spec.name for spec in specs], values, strict=True))
+        outputs = ranker(inputs, training=False)
         outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
+        if calibration is not None:
+            if not from_logits:  # ONNX has no Log1p
+                outputs = tf.math.log(outputs) - tf.math.log(1 - outputs)
+            return {"probabilities": tf.sigmoid(calibration.logits(outputs, inputs))}
         return {"probabilities": tf.sigmoid(outputs) if from_logits else outputs}
 
     path = Path(path)

@@ -37,6 +37,8 @@ class Rank(Signature):
                 f"{requests}"
             )
         inputs = self.features.inputs("user", "context")
+        calibration = self.options.calibration
+        calibration_inputs = () if calibration is None else calibration.inputs
         score_rows = score_items(self.ranker, inputs)
         one = self.features.tensor_specs((None,))
         many = self.features.tensor_specs((None, None))
@@ -46,10 +48,19 @@ class Rank(Signature):
             raw = with_same_shape(raw, [*requests, items[0]], 1)
             shape = tf.shape(raw[items[0]])[:2]
             flat = {n: tf.reshape(raw[n], [-1, *one[n].shape[1:]]) for n in items}
-            scores = score_rows(
-                self.features(raw, requests), self.features(flat, items), shape[1]
+            of_requests, of_items = (
+                self.features(raw, requests),
+                self.features(flat, items),
             )
-            return self.outputs(tf.reshape(self.as_logits(scores), shape))
+            scores = score_rows(of_requests, of_items, shape[1])
+            calibrated_by = {
+                n: of_items[n]
+                if n in of_items
+                else tf.repeat(of_requests[n], shape[1], axis=0)
+                for n in calibration_inputs
+            }
+            logits = self.calibrated(self.as_logits(scores), calibrated_by)
+            return self.outputs(tf.reshape(logits, shape))
 
         return trace(rank, {n: (many if n in items else one)[n] for n in one})
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hgr_tf.cli.options import AsJson
+from hgr_tf.cli.options import AsJson, FinishedRun, RunData
+from hgr_tf.cli.run_data import load_run_and_data
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf train`.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Output of `hgr-tf prepare`. Default: that of the training."),
-    ] = None,
+    run: FinishedRun,
+    data: RunData = None,
     split: Annotated[
         str | None, typer.Option(help="Which split. Default: the validation split.")
     ] = None,
@@ -66,20 +63,10 @@ def evaluate(
     load_tensorflow()
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_importance, print_metrics
-    from hgr_tf.data import PreparedData
     from hgr_tf.result_files import plain
 
-    loaded = training.load_run(run)
-    if data is None:
-        data = Path(loaded.config.data.path)
-        if not data.is_dir():
-            raise ValueError(
-                f"{data}: no such folder here, where the run was trained on it: "
-                "say where it is with --data"
-            )
+    loaded, prepared = load_run_and_data(run, data)
     split = split or loaded.config.data.validation
-    prepared = PreparedData.load(data, spec=loaded.encoding.spec)
-    prepared.check_encoding(loaded.encoding)
     features = training.permutables(loaded.encoding.spec, permute or [])
     cut = _slicings(slice_by or [], loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
@@ -127,7 +114,9 @@ def evaluate(
             }
         typer.echo(json.dumps(plain(told), allow_nan=False))
         return
-    print_metrics({run.name: metrics}, title=f"{run}, on {split!r} of {data}")
+    print_metrics(
+        {run.name: metrics}, title=f"{run}, on {split!r} of {prepared.folder}"
+    )
     if lost is not None:
         print_importance(lost)
     if sliced is not None:

@@ -45,6 +45,13 @@ def export(
     logits: Annotated[
         bool, typer.Option("--logits", help="Give logits beside the probabilities.")
     ] = False,
+    no_calibration: Annotated[
+        bool,
+        typer.Option(
+            "--no-calibration",
+            help="Leave out the calibration that `hgr-tf calibrate` put into the run.",
+        ),
+    ] = False,
     onnx: Annotated[
         Path | None,
         typer.Option(
@@ -83,12 +90,15 @@ def export(
         raise ValueError("--run must be given: the folder of a finished training run")
     else:
         loaded = _load(run, seed)
+        calibration = None if no_calibration else loaded.calibration
         if onnx:
             _check_onnx(loaded, onnx)
         stored_as = table_dtype and table_dtype.value
         if stored_as:
             _print_score_change(loaded, stored_as, seed)
-        with _onnx_file(loaded, onnx) if onnx else contextlib.nullcontext():
+        with (
+            _onnx_file(loaded, onnx, calibration) if onnx else contextlib.nullcontext()
+        ):
             _export(
                 loaded,
                 output,
@@ -97,6 +107,7 @@ def export(
                 warmup=warmup,
                 table_dtype=stored_as,
                 with_logits=logits,
+                calibration=calibration,
                 seed=seed,
             )
 
@@ -131,7 +142,9 @@ def _export(loaded, output: Path, version: int | None, **options) -> None:
     folder = export_for_serving(
         loaded.model, output, version, encoding=loaded.encoding, **options
     )
-    typer.echo(f"{folder}: verified and published")
+    calibration = options["calibration"]
+    how = "" if calibration is None else f", calibrated ({calibration.function.method})"
+    typer.echo(f"{folder}: verified and published{how}")
 
 
 def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
@@ -162,13 +175,13 @@ def _check_onnx(loaded, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _onnx_file(loaded, path: Path) -> Iterator[None]:
+def _onnx_file(loaded, path: Path, calibration) -> Iterator[None]:
     """Writes an ONNX file first, and gives it its name after what goes with it."""
     from hgr_tf.export.saving.onnx import export_onnx
 
     unnamed = path.with_name(f".tmp-{path.name}")
     try:
-        export_onnx(loaded.model, unnamed)
+        export_onnx(loaded.model, unnamed, calibration)
         yield
         unnamed.replace(path)
     finally:

@@ -22,6 +22,7 @@ COMMANDS = (
     "evaluate",
     "tune",
     "compare",
+    "calibrate",
     "codes",
     "export",
     "predict",

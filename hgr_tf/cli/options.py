@@ -11,6 +11,11 @@ Prepared = Annotated[
     Path | None,
     typer.Option(help="Output of `hgr-tf prepare`, instead of the config's."),
 ]
+FinishedRun = Annotated[Path, typer.Option(help="Folder of a finished `hgr-tf train`.")]
+RunData = Annotated[
+    Path | None,
+    typer.Option(help="Output of `hgr-tf prepare`. Default: that of the training."),
+]
 Epochs = Annotated[
     int | None, typer.Option(help="Passes over the data, instead of the config's.")
 ]

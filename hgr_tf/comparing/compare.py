@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hgr_tf.comparing.calibrating import platt
 from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.differences import Difference, differences
 from hgr_tf.comparing.figures import (
@@ -20,7 +21,6 @@ from hgr_tf.comparing.figures import (
     figures,
     gauc_by_user,
     log_loss_by_user,
-    platt,
     reliability,
 )
 from hgr_tf.comparing.one_run import (

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 ECE_BINS = 15
@@ -150,26 +149,6 @@ def calibration_error(predictions: Predictions, bins: int = ECE_BINS) -> float:
     at = np.minimum((p * bins).astype(int), bins - 1)
     gaps = np.bincount(at, weights * (labels - p), bins)
     return float(np.abs(gaps).sum() / weights.sum())
-
-
-def platt(predictions: Predictions, seed: int = 0) -> tuple[Predictions, Predictions]:
-    """Platt scaling, fitted on half of the users and applied to the other half.
-
-    Returns:
-        The other half's rows before and after.
-    """
-    rng = np.random.default_rng(seed)
-    users = np.unique(predictions.users)
-    fitted_on = rng.permutation(users)[: len(users) // 2]
-    fitting = np.isin(predictions.users, fitted_on)
-    p = np.clip(predictions.probabilities, _EPSILON, 1 - _EPSILON)
-    logits = np.log(p / (1 - p))[:, None]
-    scale = LogisticRegression(C=1e6)
-    positive = (predictions.labels > 0.5).astype(int)
-    scale.fit(logits[fitting], positive[fitting], predictions.weights[fitting])
-    before = Predictions(*(column[~fitting] for column in predictions))
-    after = before._replace(probabilities=scale.predict_proba(logits[~fitting])[:, 1])
-    return before, after
 
 
 def by_activity(predictions: Predictions, parts: int = 5) -> list[dict[str, float]]:

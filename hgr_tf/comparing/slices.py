@@ -209,7 +209,7 @@ def _by_value(
     ids: np.ndarray, column: str, encoding: FeatureEncoding
 ) -> list[tuple[str, np.ndarray]]:
     found = np.unique(ids)
-    names = np.array([_name(number, column, encoding) for number in found])
+    names = np.array([value_name(number, column, encoding) for number in found])
     name_of = names[np.searchsorted(found, ids)]
     values, counts = np.unique(name_of, return_counts=True)
     order = np.argsort(-counts, kind="stable")
@@ -221,7 +221,8 @@ def _by_value(
     return named
 
 
-def _name(number: int, column: str, encoding: FeatureEncoding) -> str:
+def value_name(number: int, column: str, encoding: FeatureEncoding) -> str:
+    """The value of a feature that an id stands for, as people write it."""
     vocabulary = encoding.vocabularies.get(column)
     if vocabulary is None:
         return f"id {number}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.calibration.calibration import Calibration
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.training.build_and_evaluate import build_model
 from hgr_tf.training.config import RunConfig
@@ -25,6 +26,7 @@ class Run:
         model: The trained `HierarchicalGroupwiseRanker`, compiled for
             `evaluate`; `model.ranker` is the ranker alone.
         metrics: Metrics of the validation split.
+        calibration: What `hgr-tf calibrate` fitted to the model, or None.
     """
 
     path: Path
@@ -32,6 +34,7 @@ class Run:
     encoding: FeatureEncoding
     model: tf.keras.Model
     metrics: dict[str, float]
+    calibration: Calibration | None = None
 
 
 def load_run(path: str | Path) -> Run:
@@ -40,6 +43,7 @@ def load_run(path: str | Path) -> Run:
     Raises:
         RunError: The folder holds no run, one that is not finished, or one of the other
             generation of Keras.
+        CalibrationError: Its calibration.json holds something else.
     """
     folder = RunFolder(path)
     config = folder.config()
@@ -50,4 +54,5 @@ def load_run(path: str | Path) -> Run:
     model = build_model(config, encoding)
     model.load_weights(str(folder.weights))
     model.compile(metrics=run_metrics(config.metrics))
-    return Run(folder.path, config, encoding, model, folder.metrics())
+    calibration = Calibration.load_if_there(folder.calibration)
+    return Run(folder.path, config, encoding, model, folder.metrics(), calibration)

@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.result_files import plain, write_text
@@ -34,6 +35,7 @@ class RunFolder:
         faulty_batch.npz    the rows at which the loss stopped being finite, if it did
         model.weights.h5    the weights to use
         metrics.json        of the validation split, with those weights
+        calibration.json    of those weights, if `hgr-tf calibrate` made one
         FINISHED            written last
 
     Every file appears whole or not at all.
@@ -56,6 +58,11 @@ class RunFolder:
     def weights(self) -> Path:
         """File of the weights to use."""
         return self.path / "model.weights.h5"
+
+    @property
+    def calibration(self) -> Path:
+        """File of the calibration, which there need not be."""
+        return self.path / CALIBRATION
 
     @property
     def encoding(self) -> Path:

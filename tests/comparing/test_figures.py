@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
 
+from hgr_tf.comparing.calibrating import platt
 from hgr_tf.comparing.figures import (
     Predictions,
     by_activity,
@@ -15,7 +16,6 @@ from hgr_tf.comparing.figures import (
     log_loss_by_user,
     mean_of,
     ndcg,
-    platt,
     reliability,
 )
 from hgr_tf.metrics import group_auc

@@ -39,7 +39,7 @@ def rows(tmp_path):
 @pytest.fixture
 def run_of_model(model, monkeypatch):
     """Stands for the run folder that training would have written."""
-    loaded = SimpleNamespace(model=model, encoding=ENCODING)
+    loaded = SimpleNamespace(model=model, encoding=ENCODING, calibration=None)
     monkeypatch.setattr("hgr_tf.training.load_run", lambda path: loaded)
 
 
@@ -180,7 +180,7 @@ def test_onnx_in_the_place_of_a_folder_publishes_nothing(
 def test_onnx_that_fails_publishes_nothing(hgr_tf, run_of_model, tmp_path, monkeypatch):
     pytest.importorskip("tf2onnx")
 
-    def write_a_part(model, path):
+    def write_a_part(model, path, calibration):
         path.write_text("a part")
         raise ValueError("an op has no ONNX")
 
@@ -198,7 +198,7 @@ def test_onnx_is_written_with_what_is_published_only(
     pytest.importorskip("tf2onnx")
     monkeypatch.setattr(
         "hgr_tf.export.saving.onnx.export_onnx",
-        lambda model, path: path.write_text("new"),
+        lambda model, path, calibration: path.write_text("new"),
     )
     onnx = tmp_path / "ranker.onnx"
     onnx.write_text("old")

@@ -1,0 +1,1 @@
+"""Calibration after training: how a ranker's logits become probabilities that hold."""

@@ -1,0 +1,128 @@
+"""`hgr-tf calibrate`: probabilities of a run that hold, fitted after training."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hgr_tf.cli.options import AsJson, FinishedRun, RunData
+from hgr_tf.cli.run_data import load_run_and_data
+from hgr_tf.cli.stages import load_tensorflow
+
+if TYPE_CHECKING:
+    from hgr_tf.calibration.calibration import Calibration
+
+
+class Method(str, Enum):
+    """How to calibrate."""
+
+    platt = "platt"
+    isotonic = "isotonic"
+    per_slice = "per-slice"
+
+
+def calibrate(
+    run: FinishedRun,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Which split, of rows not trained on. Default: the validation split."
+        ),
+    ] = None,
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="A line through the logits, a rising line of pieces, or a line for "
+            "each value of --by."
+        ),
+    ] = Method.platt,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Feature of the spec with one category per row, for per-slice.",
+        ),
+    ] = None,
+    data: RunData = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
+    ] = 8192,
+    as_json: AsJson = False,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of dealing the users to the two halves.")
+    ] = 0,
+) -> None:
+    """Fit a calibration on half of a split, and measure it on the other half.
+
+    Writes RUN/calibration.json, in the place of one that is there. `hgr-tf export`
+    puts it into the model; training the run anew removes it.
+    """
+    load_tensorflow()
+    from hgr_tf.comparing import calibrating
+    from hgr_tf.training.run_folder import RunFolder
+
+    loaded, prepared = load_run_and_data(run, data)
+    split = split or loaded.config.data.validation
+    with prepared.errors():
+        found = calibrating.calibrate(
+            loaded.model,
+            prepared,
+            split,
+            method.value,
+            by=by,
+            batch_size=batch_size,
+            from_logits=loaded.config.method.from_logits,
+            seed=seed,
+        )
+    path = RunFolder(run).calibration
+    found.save(path)
+    if as_json:
+        typer.echo(found.model_dump_json())
+        return
+    _print(found)
+    typer.echo(f"{path}: written; `hgr-tf export` puts it into the model")
+
+
+def _print(found: Calibration) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from hgr_tf.cli.metrics_table import figure
+
+    function = found.function
+    others = "other rows" if found.halves == "rows" else "rows of other users"
+    title = (
+        f"{function.method}, fitted on {found.fitted_rows:,} rows of {found.split!r}, "
+        f"measured on {found.measured_rows:,} {others}"
+    )
+    table = Table(title=title, title_justify="left")
+    names = {
+        "pcoc": "PCOC → 1",
+        "ece": "ECE ↓",
+        "log_loss": "LogLoss ↓",
+        "gauc": "GAUC ↑",
+        "auc": "AUC ↑",
+        "tied": "tied rows",
+    }
+    table.add_column()
+    for text in names.values():
+        table.add_column(text, justify="right")
+    for label, figures in (("before", found.before), ("after", found.after)):
+        values = (getattr(figures, name) for name in names)
+        table.add_row(
+            label, *(figure(float("nan") if v is None else v) for v in values)
+        )
+    Console().print(table)
+    if function.method == "platt":
+        typer.echo(f"slope {function.slope:.4f}, intercept {function.intercept:.4f}")
+    elif function.method == "isotonic":
+        typer.echo(f"{len(function.at):,} knots")
+    else:
+        rest = function.fallback
+        typer.echo(
+            f"{len(function.slices):,} values of {function.column!r} have a scale of "
+            "their own; the others, and unseen ones, share "
+            f"slope {rest.slope:.4f}, intercept {rest.intercept:.4f}"
+        )

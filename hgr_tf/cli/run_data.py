@@ -1,0 +1,42 @@
+"""A finished run with prepared data to ask it of, as several commands take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hgr_tf.data import PreparedData
+    from hgr_tf.training.run import Run
+
+
+def load_run_and_data(run: Path, data: Path | None = None) -> tuple[Run, PreparedData]:
+    """Loads a run, and prepared data of the same encoding.
+
+    Args:
+        run: Folder of a finished run.
+        data: Folder of the data; by default that of the training.
+
+    Raises:
+        ValueError: The folders hold something else, or the data is encoded otherwise.
+    """
+    from hgr_tf.training import load_run
+
+    loaded = load_run(run)
+    return loaded, load_data_of(loaded, data)
+
+
+def load_data_of(loaded: Run, data: Path | None = None) -> PreparedData:
+    """Loads prepared data of the encoding of a run; see `load_run_and_data`."""
+    from hgr_tf.data import PreparedData
+
+    if data is None:
+        data = Path(loaded.config.data.path or "")
+        if not data.is_dir():
+            raise ValueError(
+                f"{data}: no such folder here, where the run was trained on it: "
+                "say where it is with --data"
+            )
+    prepared = PreparedData.load(data, spec=loaded.encoding.spec)
+    prepared.check_encoding(loaded.encoding)
+    return prepared
