@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
 
 from hgr_tf.cli.counted import counted
@@ -116,25 +115,14 @@ def _describe(
     parts: list[Coded],
     path: Path,
 ) -> None:
-    from hgr_tf.codes import describe_groups, html_page
+    from hgr_tf.codes import groups_of_split, html_page
     from hgr_tf.features import USER
     from hgr_tf.result_files import write_text
 
     item = run.encoding.spec.id_feature("item")
     key = item.name if of == "item" and item else USER
 
-    def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        with data.errors():
-            for features, labels, *_ in data.dataset(split, 8192):
-                yield {k: v.numpy() for k, v in features.items()}, labels.numpy()
-
-    groups = describe_groups(
-        batches(),
-        np.concatenate([part.keys for part in parts]),
-        np.concatenate([part.codes for part in parts]),
-        run.encoding,
-        key,
-    )
+    groups = groups_of_split(data, split, parts, key)
     title = f"Codes of {of}s of {run.path.name}"
     write_text(path, html_page(title, groups, f"{of}s", split))
     _print(groups, of)

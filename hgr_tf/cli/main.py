@@ -23,6 +23,7 @@ COMMANDS = (
     "tune",
     "compare",
     "calibrate",
+    "report",
     "codes",
     "export",
     "predict",

@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "coded": ["Coded"],
         "groups": ["Group", "describe_groups"],
         "item_codes": ["item_codes"],
+        "of_split": ["groups_of_split"],
         "page": ["html_page"],
         "user_codes": ["codes_of_split", "codes_of_table"],
     },

@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 _BATCH = 8192
 
 
-def codes_of_split(run: Run, data: PreparedData, split: str) -> Iterator[Coded]:
+def codes_of_split(
+    run: Run, data: PreparedData, split: str, named: bool = True
+) -> Iterator[Coded]:
     """Yields the users of a split with their codes, each user once.
 
     A user's code is that of the user's first row in the files: with histories, take
@@ -36,27 +38,28 @@ def codes_of_split(run: Run, data: PreparedData, split: str) -> Iterator[Coded]:
         run: A run with a quantizer.
         data: The prepared data of the run.
         split: Name of the split.
+        named: Whether to tell the raw ids; else the keys stand for them.
 
     Raises:
         ValueError: The run has no codes; or the raw ids cannot be told, since users
             are hashed texts.
     """
     coder = _Coder(run)
-    raw_ids = _RawIds(run.encoding)
+    raw_ids = _RawIds(run.encoding) if named else None
     seen: set[int] = set()
     with data.errors():
         for features, *_ in data.dataset(split, _BATCH):
             keys, first = np.unique(features[USER].numpy(), return_index=True)
-            new = [
-                i
-                for i, key in zip(first, keys.tolist(), strict=True)
-                if key not in seen
-            ]
+            is_new = np.array([key not in seen for key in keys.tolist()])
             seen.update(keys.tolist())
-            if new:
-                rows = {name: tf.gather(x, new) for name, x in features.items()}
-                yield from raw_ids.named(rows, coder(rows))
-    if raw_ids.unknown:
+            if not is_new.any():
+                continue
+            new = first[is_new]
+            rows = {name: tf.gather(x, new) for name, x in features.items()}
+            codes, distances = coder(rows)
+            part = Coded(pa.array(keys[is_new]), keys[is_new], codes, distances)
+            yield raw_ids.named(rows, part) if raw_ids else part
+    if raw_ids and raw_ids.unknown:
         log.warning(
             "%d users of %r are not in the vocabulary of %r and share codes: they are "
             "left out",
@@ -157,22 +160,15 @@ class _RawIds:
             encoding.learned(self.feature.name).vocabulary, pa.string()
         )
 
-    def named(
-        self,
-        rows: Mapping[str, tf.Tensor],
-        coded: tuple[np.ndarray, np.ndarray],
-    ) -> Iterator[Coded]:
-        """Yields the users whose raw id is known."""
-        codes, distances = coded
-        keys = rows[USER].numpy()
+    def named(self, rows: Mapping[str, tf.Tensor], coded: Coded) -> Coded:
+        """The users whose raw id is known, with it."""
         if self._vocabulary is None:
-            yield Coded(pa.array(keys), keys, codes, distances)
-            return
+            return coded
         places = rows[self.feature.name].numpy() - self._first
         known = places >= 0
         self.unknown += int((~known).sum())
         ids = self._vocabulary.take(pa.array(places[known]))
-        yield Coded(ids, keys[known], codes[known], distances[known])
+        return Coded(ids, *(column[known] for column in coded[1:]))
 
 
 def _user_feature(encoding: FeatureEncoding) -> Feature:

@@ -161,11 +161,15 @@ def _of_method(config, output, name, own: list[Predictions]) -> dict[str, Any]:
             for metric in values[0]
         },
         "cpu_seconds": float(np.median([r["cpu_seconds"] for r in results])),
+        "ms_per_step": float(
+            np.median([1000 * r["cpu_seconds"] / r["steps"] for r in results])
+        ),
         "peak_mb": float(np.median([r["peak_mb"] for r in results])),
         "platt": {"before": figures(before), "after": figures(after)},
         "by_activity": by_activity(own[0]),
         "reliability": reliability(own[0]),
         "history": json.loads((folders[0] / "history.json").read_text()),
+        "groups": results[0]["groups"],
     }
 
 

@@ -8,13 +8,17 @@ import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hgr_tf.comparing.figures import Predictions, figures
 from hgr_tf.result_files import write_text
 from hgr_tf.training.config import RunConfig
+
+if TYPE_CHECKING:
+    from hgr_tf.data import PreparedData
+    from hgr_tf.training import Run
 
 RESULT = "result.json"
 PREDICTIONS = "predictions.npz"
@@ -42,20 +46,22 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
         split: Split of the data to evaluate.
 
     Returns:
-        What result.json holds: "figures", "seconds" and "peak_mb".
+        What result.json holds: "figures", "cpu_seconds" and "steps" of training,
+        "peak_mb", and the "groups" of its codes, if it has any.
     """
     folder = Path(folder)
     if (folder / RESULT).exists():
         return json.loads((folder / RESULT).read_text(encoding="utf-8"))
     from hgr_tf.data import PreparedData
-    from hgr_tf.training import train
+    from hgr_tf.training import RunFolder, train
 
     start = time.process_time()
     run = train(config, folder, verbose=0)
     seconds = time.process_time() - start
+    data = PreparedData.load(config.data.path)
     predictions, _ = predict_with(
         run.model,
-        PreparedData.load(config.data.path),
+        data,
         split,
         (),
         from_logits=config.method.from_logits,
@@ -66,10 +72,27 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     result = {
         "figures": figures(predictions),
         "cpu_seconds": seconds,
+        "steps": len(RunFolder(folder).history())
+        * data.steps(config.data.train, config.training.batch_size),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "groups": groups_of_run(run, data, split),
     }
     write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     return result
+
+
+def groups_of_run(run: Run, data: PreparedData, split: str) -> list[dict[str, Any]]:
+    """The groups of a split by the codes of a run; none for a run without codes."""
+    from hgr_tf.codes import codes_of_split, groups_of_split
+
+    quantizer = run.model.quantizer
+    if quantizer is None or not quantizer.started.numpy():
+        return []
+    parts = list(codes_of_split(run, data, split, named=False))
+    return [
+        {**group._asdict(), "top": [top._asdict() for top in group.top]}
+        for group in groups_of_split(data, split, parts)
+    ]
 
 
 def predict_with(

@@ -7,12 +7,28 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from hgr_tf.codes.groups import Group
+from hgr_tf.codes.trie_plot import trie_plot
 from hgr_tf.comparing import plots
 
 
 def html_report(results: dict[str, Any]) -> str:
     """The page of what results.json holds."""
     methods = results["methods"]
+    return template("report.html.jinja").render(
+        results={**results, "methods": _complete(methods)},
+        metrics=[*methods[results["baseline"]]["figures"]],
+        plots={
+            "differences": Markup(
+                plots.differences_plot(methods, results["smallest_gain"])
+            )
+        },
+        pictures=pictures(methods),
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of this room, with the filters of its figures."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("hgr_tf.comparing", ""),
         autoescape=True,
@@ -21,7 +37,16 @@ def html_report(results: dict[str, Any]) -> str:
     environment.filters.update(
         figure=figure, signed=signed, fallen=fallen, interval=interval
     )
-    pictures = {
+    return environment.get_template(name)
+
+
+def pictures(methods: plots.Methods) -> list[tuple[str, Markup]]:
+    """Titles and SVG elements of what is drawn of every method, or run.
+
+    Args:
+        methods: By name "reliability", "by_activity", "history" and "groups".
+    """
+    drawn = {
         "Reliability": plots.reliability_plot(methods),
         "GAUC by activity": plots.activity_plot(methods),
         "Validation GAUC over training": plots.history_plot(
@@ -37,16 +62,11 @@ def html_report(results: dict[str, Any]) -> str:
             methods, "codebook_usage", "share of codewords in use"
         ),
     }
-    return environment.get_template("report.html.jinja").render(
-        results={**results, "methods": _complete(methods)},
-        metrics=[*methods[results["baseline"]]["figures"]],
-        plots={
-            "differences": Markup(
-                plots.differences_plot(methods, results["smallest_gain"])
-            )
-        },
-        pictures=[(title, Markup(svg)) for title, svg in pictures.items() if svg],
-    )
+    for name, method in methods.items():
+        if method["groups"]:
+            groups = [Group(**group) for group in method["groups"]]
+            drawn[f"Trie of codes: {name}"] = trie_plot(groups)
+    return [(title, Markup(svg)) for title, svg in drawn.items() if svg]
 
 
 def figure(value: float | None) -> str:
