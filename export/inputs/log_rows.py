@@ -56,10 +56,34 @@ def read_rows(
     Raises:
         ValueError: The file cannot be read, or lacks a column.
     """
+    features = list(spec.features(owner))
+    for batches, sources in _units(path, spec, features):
+        checked = [_check(b, features, sources, spec.missing_values) for b in batches]
+        if checked:
+            yield _in_order(checked)
+
+
+def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.Array]]:
+    """Reads the same files as typed columns [good rows] by feature name.
+
+    Raises:
+        ValueError: The file cannot be read, or lacks a column.
+    """
+    features = list(spec.features())
+    for batches, sources in _units(path, spec, features):
+        for batch in batches:
+            arrays, faults = _typed(batch, features, sources, spec.missing_values)
+            good = pa.array([row not in faults for row in batch.rows.tolist()], "bool")
+            yield {name: array.filter(good) for name, array in arrays.items()}
+
+
+def _units(
+    path: str | Path, spec: FeatureSpec, features: list[Feature]
+) -> Iterator[tuple[Iterator[RawBatch], dict[str, str]]]:
+    """The batches of each unit of a file, and the column of each feature."""
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    features = list(spec.features(owner))
     file = File(str(path), path.stat().st_size)
     # The spec's format is that of its logs; a file may well be another.
     as_logged = (
@@ -69,12 +93,7 @@ def read_rows(
     sources = _sources(features, file, format_)
     wanted = sorted(set(sources.values()))
     for unit in plan_units(file, 0, format_, []):
-        batches = [
-            _check(batch, features, sources, spec.missing_values)
-            for batch in read_unit(unit, wanted)
-        ]
-        if batches:
-            yield _in_order(batches)
+        yield iter(read_unit(unit, wanted)), sources
 
 
 def _of_requests(spec: FeatureSpec, file: File) -> Format:
@@ -164,6 +183,22 @@ def _check(
     sources: Mapping[str, str],
     missing: tuple[str, ...],
 ) -> _Checked:
+    arrays, faults = _typed(batch, features, sources, missing)
+    good = np.array([row not in faults for row in batch.rows.tolist()], bool)
+    inputs = {
+        f.name: f.transform.to_raw(arrays[f.name].filter(pa.array(good)), missing)
+        for f in features
+    }
+    return _Checked(np.asarray(batch.rows)[good], inputs, faults)
+
+
+def _typed(
+    batch: RawBatch,
+    features: list[Feature],
+    sources: Mapping[str, str],
+    missing: tuple[str, ...],
+) -> tuple[dict[str, pa.Array], dict[int, str]]:
+    """Typed values of all rows by feature, and what ails rows."""
     faults: dict[int, str] = {r.row: r.reason for r in batch.rejected}
     arrays = {}
     for feature in features:
@@ -179,9 +214,4 @@ def _check(
                 faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
         for i, reason in kind.unsendable(result.values):
             faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
-    good = np.array([row not in faults for row in batch.rows.tolist()], bool)
-    inputs = {
-        f.name: f.transform.to_raw(arrays[f.name].filter(pa.array(good)), missing)
-        for f in features
-    }
-    return _Checked(np.asarray(batch.rows)[good], inputs, faults)
+    return arrays, faults

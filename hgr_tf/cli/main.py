@@ -18,6 +18,7 @@ from hgr_tf.cli.stages import show_stages
 COMMANDS = (
     "demo",
     "prepare",
+    "validate",
     "train",
     "evaluate",
     "tune",
@@ -82,8 +83,9 @@ _register()
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits.
 
-    Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 75 stopped by
-    SIGTERM with the state saved, so that the same command goes on, 130 interrupted.
+    Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 3 data that drifted
+    (`validate`), 75 stopped by SIGTERM with the state saved, so that the same command
+    goes on, 130 interrupted.
     Stages of long work go to stderr. An error is one line there, the last;
     `--debug` adds the traceback.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def statistics(
             for (split, day), counts in sorted(observation.days.items())
         ],
         "features": {
-            f.name: _feature(f, summaries[f.name], encoding)
+            f.name: feature_statistics(f, summaries[f.name], encoding)
             for f in settings.spec.features()
         },
     }
@@ -47,9 +48,16 @@ def _rate(counts: np.ndarray) -> dict:
     return {"rows": rows, "positives": positives, "positive_rate": rate}
 
 
-def _feature(
+def feature_statistics(
     feature: Feature, summary: ColumnSummary, encoding: FeatureEncoding
-) -> dict:
+) -> dict[str, Any]:
+    """What statistics.json has of a feature.
+
+    Args:
+        feature: The feature.
+        summary: What was seen of it.
+        encoding: Its vocabulary says which values are known.
+    """
     transform, learned = feature.transform, encoding.learned(feature.name)
     result = {
         "owner": feature.owner,
