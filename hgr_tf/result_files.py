@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def defined_or_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Metrics as they were before `plain`: None becomes NaN again."""
+    undefined = float("nan")
+    return {k: undefined if value is None else value for k, value in metrics.items()}
 
 
 def write_text(path: Path, text: str) -> None:

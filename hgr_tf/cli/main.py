@@ -20,6 +20,7 @@ COMMANDS = (
     "prepare",
     "validate",
     "train",
+    "train-days",
     "evaluate",
     "tune",
     "compare",
@@ -31,8 +32,8 @@ COMMANDS = (
     "serve",
     "docs",
 )
-"""Each is the function of that name in the module of that name, in the order
-in which a newcomer meets them. The modules import what is heavy inside the
+"""Each is the function of that name in the module of that name, with "_" for "-", in
+the order in which a newcomer meets them. The modules import what is heavy inside the
 function, so that --help stays quick."""
 
 GROUPS = ("qa",)
@@ -70,8 +71,9 @@ def _root(
 
 def _register() -> None:
     for name in COMMANDS:
-        module = importlib.import_module(f"{__package__}.{name}")
-        app.command(name)(getattr(module, name))
+        function = name.replace("-", "_")
+        module = importlib.import_module(f"{__package__}.{function}")
+        app.command(name)(getattr(module, function))
     for name in GROUPS:
         module = importlib.import_module(f"{__package__}.{name}")
         app.add_typer(getattr(module, name), name=name)

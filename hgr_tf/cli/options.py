@@ -19,6 +19,10 @@ RunData = Annotated[
 Epochs = Annotated[
     int | None, typer.Option(help="Passes over the data, instead of the config's.")
 ]
+InitFrom = Annotated[
+    Path | None,
+    typer.Option(help="A finished run to begin with, instead of the config's."),
+]
 RunSeed = Annotated[
     int | None, typer.Option(help="Of all random numbers, instead of the config's.")
 ]

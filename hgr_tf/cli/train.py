@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hgr_tf.cli.options import Epochs, Overwrite, Prepared, RunSeed
+from hgr_tf.cli.options import Epochs, InitFrom, Overwrite, Prepared, RunSeed
 from hgr_tf.cli.stages import load_tensorflow
 
 
@@ -26,6 +26,7 @@ def train(
             help="Preset (none, default, paper, ...) instead of the config's."
         ),
     ] = None,
+    init_from: InitFrom = None,
     epochs: Epochs = None,
     seed: RunSeed = None,
     overwrite: Overwrite = False,
@@ -44,6 +45,7 @@ def train(
         data__path=data and str(data),
         method=method,
         training__epochs=epochs,
+        init_from=init_from and {"run": str(init_from)},
         seed=seed,
     )
     output = output or Path("runs") / config.stem

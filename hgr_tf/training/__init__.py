@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "config": ["ConfigError", "RunConfig"],
         "diagnostics": ["QuantizerDiagnostics"],
+        "days": ["train_days"],
         "importance": [
             "Importance",
             "PermutationImportance",

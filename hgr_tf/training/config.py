@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import Strict
@@ -111,6 +111,8 @@ class TrainingConfig(Strict):
             which is what is then evaluated and kept; None for no average.
         early_stopping: None trains all epochs and keeps the last weights.
         checkpoints: When the state is written that an interrupted run goes on from.
+        keep_optimizer: Whether the finished run keeps its optimizer, for a later run
+            that goes on from it.
     """
 
     batch_size: int = Field(4096, ge=1)
@@ -123,6 +125,32 @@ class TrainingConfig(Strict):
     weight_ema: float | None = Field(None, gt=0, lt=1)
     early_stopping: EarlyStopping | None = None
     checkpoints: CheckpointsConfig = CheckpointsConfig()
+    keep_optimizer: bool = False
+
+
+NewRows = Literal["unknown", "mean", "random"]
+
+
+def _as_init_from(value: Any) -> Any:
+    return {"run": value} if isinstance(value, str) else value
+
+
+class InitFrom(Strict):
+    """An earlier run that this one begins with.
+
+    Attributes:
+        run: Its folder.
+        optimizer: Whether the optimizer goes on too, with its slots and its step; the
+            run must have kept it (`training.keep_optimizer`).
+        quantizer: Whether the codebooks and their averages go on.
+        new_rows: What ids that the run did not know begin with: the row of unknown
+            values, the mean of the table, or random rows.
+    """
+
+    run: str
+    optimizer: bool = False
+    quantizer: bool = True
+    new_rows: NewRows = "unknown"
 
 
 class RunConfig(YamlConfig):
@@ -133,6 +161,7 @@ class RunConfig(YamlConfig):
         ranker: One of `hgr_tf.rankers`, or of a module of one's own.
         method: What is trained beside the LogLoss.
         training: How.
+        init_from: An earlier run to begin with; its path, or an `InitFrom`.
         metrics: Metrics beside those of every run: "package.module:name" of Keras
             metric classes that need no arguments, or of functions that make them.
         seed: Of everything random.
@@ -153,6 +182,7 @@ class RunConfig(YamlConfig):
     ranker: AnyRanker = MlpConfig()
     method: MethodConfig = MethodConfig()
     training: TrainingConfig = TrainingConfig()
+    init_from: Annotated[InitFrom | None, BeforeValidator(_as_init_from)] = None
     metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)
 

@@ -1,6 +1,7 @@
 """The optimizer of a run, and evaluation on averaged weights."""
 
 import contextlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,16 +16,49 @@ LARGEST_DENSE_TABLE = 2_000_000
 _ROWS_ONLY = ("lazy_adam", "rowwise_adagrad", "sgd")
 
 
+@tf.keras.utils.register_keras_serializable("hgr_tf")
+class LaterSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule that begins at a later step than 0: rate(t) = schedule(t - first).
+
+    Args:
+        schedule: The schedule.
+        first: The step at which it begins.
+    """
+
+    def __init__(
+        self, schedule: tf.keras.optimizers.schedules.LearningRateSchedule, first: int
+    ) -> None:
+        super().__init__()
+        self._schedule = schedule
+        self._first = first
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """The rate of a step."""
+        return self._schedule(step - self._first)
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"schedule": self._schedule, "first": self._first}
+
+
 def build_optimizer(
-    config: TrainingConfig, steps: int
+    config: TrainingConfig, steps: int, first_step: int = 0
 ) -> tf.keras.optimizers.Optimizer:
-    """Makes the optimizer of a run of `steps` steps in all."""
+    """Makes the optimizer of a run of `steps` steps in all.
+
+    Args:
+        config: Which optimizer and schedule.
+        steps: Steps of the run.
+        first_step: The optimizer's step before the run, where it goes on from another.
+    """
     schedules = tf.keras.optimizers.schedules
     rate = config.learning_rate
     if config.schedule == "linear":
         rate = schedules.PolynomialDecay(rate, steps, end_learning_rate=0.0)
     elif config.schedule == "cosine":
         rate = schedules.CosineDecay(rate, steps)
+    if first_step and config.schedule != "constant":
+        rate = LaterSchedule(rate, first_step)
     optimizers = {
         "adam": tf.keras.optimizers.Adam,
         "adamw": tf.keras.optimizers.AdamW,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.result_files import plain, write_text
+from hgr_tf.result_files import defined_or_nan, plain, write_text
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.environment import environment, mismatch
 from hgr_tf.training.yaml_config import YamlConfig
@@ -34,6 +36,7 @@ class RunFolder:
         checkpoint/         state of an unfinished run, the last few
         faulty_batch.npz    the rows at which the loss stopped being finite, if it did
         model.weights.h5    the weights to use
+        optimizer.npz       the optimizer, if it is kept
         metrics.json        of the validation split, with those weights
         calibration.json    of those weights, if `hgr-tf calibrate` made one
         FINISHED            written last
@@ -78,6 +81,11 @@ class RunFolder:
     def faulty_batch(self) -> Path:
         """File of the batch at which the loss stopped being finite."""
         return self.path / "faulty_batch.npz"
+
+    @property
+    def optimizer(self) -> Path:
+        """File of the optimizer at the end, which a later run may go on with."""
+        return self.path / "optimizer.npz"
 
     @property
     def tensorboard(self) -> Path:
@@ -145,11 +153,13 @@ class RunFolder:
 
     def history(self) -> list[dict[str, float]]:
         """The metrics of each epoch so far."""
-        return [_defined(epoch) for epoch in self._read("history.json", default=[])]
+        return [
+            defined_or_nan(epoch) for epoch in self._read("history.json", default=[])
+        ]
 
     def metrics(self) -> dict[str, float]:
         """The metrics of the validation split at the end."""
-        return _defined(self._read("metrics.json"))
+        return defined_or_nan(self._read("metrics.json"))
 
     def write_history(self, history: list[dict[str, float]]) -> None:
         """Replaces the history."""
@@ -160,6 +170,12 @@ class RunFolder:
         temporary = self.path / ".new.weights.h5"
         model.save_weights(str(temporary))
         os.replace(temporary, self.weights)
+
+    def save_arrays(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        """Writes arrays into a file of the folder, whole or not at all."""
+        temporary = self.path / ".new.npz"
+        np.savez(temporary, **arrays)
+        os.replace(temporary, path)
 
     def finish(self, metrics: dict[str, float]) -> None:
         """Writes the metrics, drops the checkpoint and marks the end."""
@@ -178,11 +194,6 @@ class RunFolder:
 
     def _write(self, name, text):
         write_text(self.path / name, text)
-
-
-def _defined(metrics: dict[str, float | None]) -> dict[str, float]:
-    undefined = float("nan")
-    return {k: undefined if value is None else value for k, value in metrics.items()}
 
 
 def _json(value) -> str:

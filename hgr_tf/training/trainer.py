@@ -27,6 +27,7 @@ from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
 from hgr_tf.training.unseen_users import warn_of_unseen_users
+from hgr_tf.training.warm_start import WarmStart, save_slots
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +94,20 @@ def train(
 def _train(config, data, folder, verbose):
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
+    start = None
+    if config.init_from is not None:
+        log.info("loading the run %s to begin with", config.init_from.run)
+        start = WarmStart(config.init_from, data.encoding)
     log.info("building the model")
     model = build_model(config, data.encoding, steps)
     check_tables(model, settings)
-    optimizer = build_optimizer(settings, steps * settings.epochs)
+    if start:
+        start.init_model(model)
+    first_step = start.steps if start else 0
+    optimizer = build_optimizer(settings, steps * settings.epochs, first_step)
     optimizer.build(model.trainable_variables)
+    if start:
+        start.init_optimizer(optimizer)
     metrics = run_metrics(config.metrics)
     _check_stopping(settings.early_stopping, metrics)
     model.compile(optimizer=optimizer, metrics=metrics)
@@ -111,6 +121,8 @@ def _train(config, data, folder, verbose):
         history, settings.early_stopping
     ):
         _fit(config, data, folder, model, checkpoints, trained, verbose)
+    if settings.keep_optimizer:
+        save_slots(optimizer, folder)
     if not settings.early_stopping:
         with averaged_weights(model):
             folder.save_weights(model)

@@ -1,0 +1,86 @@
+"""Day by day: each day is evaluated before it is trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hgr_tf.data import PreparedData
+from hgr_tf.result_files import defined_or_nan, plain, write_text
+from hgr_tf.training.build_and_evaluate import build_model, evaluate
+from hgr_tf.training.config import RunConfig
+from hgr_tf.training.run_metrics import run_metrics
+from hgr_tf.training.trainer import train
+from hgr_tf.training.warm_start import WarmStart
+
+REPORT = "days.json"
+_BEFORE = "before.json"
+
+
+def train_days(
+    config: RunConfig, days: Sequence[str | Path], output: str | Path
+) -> list[dict[str, Any]]:
+    """Trains on one prepared folder after the other, each from where the last ended.
+
+    The first day begins as the config says. Every further one is evaluated on its
+    training split with the model of the day before, as serving would have met it,
+    and then trained on. A day that is finished is not repeated, so an interrupted
+    call goes on.
+
+    Args:
+        config: Config of every day; `data.path` is each day's. A schedule that decays
+            does so within each day: "constant" is the choice for long chains.
+        days: Prepared folders in order, each encoded with the encoding of the one
+            before, whose vocabularies may have grown.
+        output: Folder of the runs, one for each day by its folder's name.
+
+    Returns:
+        For each day "day", "run", "before": metrics of its training split by the
+        model of the day before, None for the first; and "after": metrics of its
+        validation split. days.json holds the same.
+
+    Raises:
+        ValueError: Days have equal names, or a day cannot be trained on.
+    """
+    paths = [Path(day) for day in days]
+    names = [path.resolve().name for path in paths]
+    if len(set(names)) < len(names):
+        raise ValueError(f"days must have folders of different names, got {names}")
+    output = Path(output)
+    report: list[dict[str, Any]] = []
+    previous: Path | None = None
+    for name, path in zip(names, paths, strict=True):
+        folder = output / name
+        today = config.override(data__path=str(path))
+        before = None
+        if previous is not None:
+            today = _after(today, previous)
+            before = _before(today, folder.with_name(f"{name}.{_BEFORE}"))
+        after = train(today, folder, verbose=2).metrics
+        report.append(
+            {"day": name, "run": str(folder), "before": before, "after": after}
+        )
+        write_text(output / REPORT, json.dumps(plain(report), indent=1) + "\n")
+        previous = folder
+    return report
+
+
+def _after(config: RunConfig, previous: Path) -> RunConfig:
+    taken = {} if config.init_from is None else config.init_from.model_dump()
+    return config.override(init_from={**taken, "run": str(previous)})
+
+
+def _before(config: RunConfig, kept: Path) -> dict[str, float]:
+    """Metrics of a day's training split by the model that it starts from."""
+    if kept.exists():
+        return defined_or_nan(json.loads(kept.read_text(encoding="utf-8")))
+    data = PreparedData.load(config.data.path, reader=config.data.reader)
+    start = WarmStart(config.init_from, data.encoding)
+    model = build_model(config, data.encoding)
+    start.init_model(model)
+    model.compile(metrics=run_metrics(config.metrics))
+    found = evaluate(model, data, config.data.train)
+    write_text(kept, json.dumps(plain(found), indent=1) + "\n")
+    return found

@@ -1,0 +1,156 @@
+"""WarmStart: a run that begins where an earlier one, on earlier data, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hgr_tf.feature_graphs.raw_values import UNKNOWN
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.training.config import InitFrom, NewRows
+from hgr_tf.training.run import load_run
+from hgr_tf.training.run_folder import RunError, RunFolder
+
+
+class WarmStart:
+    """What an earlier run learned, to be put into a new model of the same config.
+
+    Vocabularies may have grown since (`hgr-tf prepare --encoding-from RUN/encoding
+    --grow-vocabularies`): old ids keep their rows of every table and their slots in
+    the optimizer, and new ids get rows as `new_rows` says.
+
+    Args:
+        config: Which run, and what to take of it.
+        encoding: Encoding of the new data.
+
+    Raises:
+        RunError: There is no such finished run, or it kept no optimizer.
+        ValueError: The encoding is not that of the run, grown.
+
+    Attributes:
+        steps: Steps of the optimizer so far; 0 where it is not taken.
+    """
+
+    def __init__(self, config: InitFrom, encoding: FeatureEncoding) -> None:
+        run = load_run(config.run)
+        _check_grown(run.encoding, encoding, run.path)
+        self._config = config
+        self._ranker = _values(run.model.ranker.weights)
+        self._quantizer = _values(_quantizer_weights(run.model, config.quantizer))
+        self._slots: list[np.ndarray] = []
+        self.steps = 0
+        if config.optimizer:
+            self._slots = load_slots(run.path)
+            self.steps = int(self._slots[0])
+
+    def init_model(self, model: tf.keras.Model) -> None:
+        """Gives an untrained model the weights.
+
+        Raises:
+            ValueError: Its ranker or quantizer is of another form.
+        """
+        new_rows = self._config.new_rows
+        _assign(model.ranker.weights, self._ranker, "ranker", new_rows)
+        taken = _quantizer_weights(model, bool(self._quantizer))
+        if taken:
+            _assign(taken, self._quantizer, "quantizer", new_rows)
+
+    def init_optimizer(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
+        """Gives a built optimizer the slots of the old rows, and its step.
+
+        Raises:
+            ValueError: It is another optimizer.
+        """
+        if self._slots:
+            _assign(slots_of(optimizer), self._slots, "optimizer", "random")
+
+
+def slots_of(optimizer: tf.keras.optimizers.Optimizer) -> list[Any]:
+    """The optimizer's step and slots, without averages of weights and its rate."""
+    averages = getattr(optimizer, "_model_variables_moving_average", None) or []
+    left_out = {id(average) for average in averages}
+    return [
+        variable
+        for variable in optimizer.variables
+        if id(variable) not in left_out and "learning_rate" not in variable.name
+    ]
+
+
+def save_slots(optimizer: tf.keras.optimizers.Optimizer, folder: RunFolder) -> None:
+    """Leaves the optimizer's step and slots in a run folder."""
+    values = _values(slots_of(optimizer))
+    folder.save_arrays(
+        folder.optimizer, {str(i): value for i, value in enumerate(values)}
+    )
+
+
+def load_slots(path: str | Path) -> list[np.ndarray]:
+    """Reads what `save_slots` left.
+
+    Raises:
+        RunError: The run kept no optimizer.
+    """
+    file = RunFolder(path).optimizer
+    if not file.exists():
+        raise RunError(
+            f"{path}: kept no optimizer: train it with `training.keep_optimizer: "
+            "true`, or say `init_from.optimizer: false`"
+        )
+    with np.load(file) as arrays:
+        return [arrays[str(i)] for i in range(len(arrays.files))]
+
+
+def _check_grown(old: FeatureEncoding, new: FeatureEncoding, path: Path) -> None:
+    hint = f"prepare with --encoding-from {path}/encoding --grow-vocabularies"
+    for name, values in old.vocabularies.items():
+        found = new.vocabularies.get(name, ())
+        if found[: len(values)] != values:
+            raise ValueError(
+                f"the vocabulary of {name!r} must begin with the {len(values):,} "
+                f"values of {path}, and does not: {hint}"
+            )
+    for what in ("boundaries", "moments"):
+        if getattr(old, what) != getattr(new, what):
+            raise ValueError(f"the {what} must be those of {path}: {hint}")
+
+
+def _quantizer_weights(model: tf.keras.Model, wanted: bool) -> list[Any]:
+    return model.quantizer.weights if wanted and model.quantizer is not None else []
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [np.array(tf.convert_to_tensor(variable)) for variable in variables]
+
+
+def _assign(
+    variables: Sequence[Any], values: Sequence[np.ndarray], what: str, new_rows: NewRows
+) -> None:
+    if len(variables) != len(values):
+        raise ValueError(
+            f"`init_from`: the {what} must have {len(values)} weights as in that run, "
+            f"got {len(variables)}"
+        )
+    for variable, old in zip(variables, values, strict=True):
+        new = np.array(tf.convert_to_tensor(variable))
+        same = new.shape[1:] == old.shape[1:] and new.ndim == old.ndim
+        if not same or new.shape[:1] < old.shape[:1]:
+            raise ValueError(
+                f"`init_from`: {variable.name} of the {what} must be of shape "
+                f"{old.shape}, or have more rows, got {new.shape}"
+            )
+        if new.shape == old.shape:
+            variable.assign(old)
+            continue
+        variable.assign(np.concatenate([old, _rows(old, new[len(old) :], new_rows)]))
+
+
+def _rows(old: np.ndarray, fresh: np.ndarray, how: NewRows) -> np.ndarray:
+    """Rows of new ids, which are `fresh` ones unless the old table says otherwise."""
+    if how == "random":
+        return fresh
+    row = old[UNKNOWN] if how == "unknown" else old[UNKNOWN:].mean(axis=0)
+    return np.broadcast_to(row, fresh.shape).astype(fresh.dtype)

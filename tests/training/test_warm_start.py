@@ -1,0 +1,177 @@
+"""Runs that begin where an earlier one ended, and chains of days."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hgr_tf.cli import main
+from hgr_tf.data import PreparedData
+from hgr_tf.training import RunConfig, RunError, load_run, train
+from hgr_tf.training.build_and_evaluate import build_model
+from hgr_tf.training.config import InitFrom
+from hgr_tf.training.optimizer import LaterSchedule, build_optimizer
+from hgr_tf.training.warm_start import WarmStart, load_slots, slots_of
+from tests.prepared import ENCODING, rows, write_prepared
+
+CONFIG = """
+data: {path: %s}
+ranker: {embedding_dim: 4, hidden_units: [8]}
+method: {preset: default, num_levels: 2, codebook_size: 3}
+training: {batch_size: 100, epochs: 1, keep_optimizer: true}
+"""
+NEW_ITEMS = ("new1", "new2", "new3")
+GROWN = replace(
+    ENCODING,
+    vocabularies={
+        **ENCODING.vocabularies,
+        "tags": (*ENCODING.vocabularies["tags"], *NEW_ITEMS),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def day_one(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("days")
+    write_prepared(folder / "one", {"train": rows(1000, 0), "val": rows(200, 1)})
+    run = train(RunConfig.from_yaml(CONFIG % (folder / "one")), folder / "run-one")
+    write_prepared(folder / "two", {"train": rows(600, 2), "val": rows(200, 3)})
+    GROWN.save(folder / "two")
+    return folder, run
+
+
+def started(run, encoding=GROWN, **options):
+    config = RunConfig.from_yaml(CONFIG % "unused")
+    model = build_model(config, encoding)
+    fresh = [np.array(w) for w in model.ranker.weights]
+    start = WarmStart(InitFrom(run=str(run.path), **options), encoding)
+    start.init_model(model)
+    return model, fresh, start
+
+
+@pytest.mark.parametrize("new_rows", ["unknown", "mean", "random"])
+def test_old_ids_keep_their_rows_and_new_ones_get_what_was_asked(day_one, new_rows):
+    _, run = day_one
+    model, fresh, _ = started(run, new_rows=new_rows)
+    old = np.array(run.model.ranker.get_layer("embedding_tags").embeddings)
+    table = np.array(model.ranker.get_layer("embedding_tags").embeddings)
+    np.testing.assert_array_equal(table[:-3], old)
+    if new_rows == "random":
+        (made,) = [w for w in fresh if w.shape == table.shape and len(w) == len(table)]
+        np.testing.assert_array_equal(table[-3:], made[-3:])
+    else:
+        row = old[1] if new_rows == "unknown" else old[1:].mean(axis=0)
+        np.testing.assert_allclose(table[-3:], np.tile(row, (3, 1)), rtol=1e-6)
+    for name in ("user_embedding", "deep_dense_1"):
+        for new, before in zip(
+            model.ranker.get_layer(name).weights,
+            run.model.ranker.get_layer(name).weights,
+            strict=True,
+        ):
+            np.testing.assert_array_equal(np.array(new), np.array(before))
+    for new, before in zip(
+        model.quantizer.codebooks, run.model.quantizer.codebooks, strict=True
+    ):
+        np.testing.assert_array_equal(new, before)
+
+
+def test_a_quantizer_that_is_not_taken_starts_anew(day_one):
+    model, _, _ = started(day_one[1], quantizer=False)
+    assert bool(day_one[1].model.quantizer.started)
+    assert not bool(model.quantizer.started)
+
+
+def test_the_optimizer_goes_on_with_its_slots_and_its_step(day_one):
+    _, run = day_one
+    model, _, start = started(run, optimizer=True)
+    assert start.steps == 10
+    settings = run.config.training
+    optimizer = build_optimizer(settings, 6, start.steps)
+    optimizer.build(model.trainable_variables)
+    start.init_optimizer(optimizer)
+    assert int(optimizer.iterations) == 10
+    for new, old in zip(slots_of(optimizer), load_slots(run.path), strict=True):
+        new = np.array(new)
+        if new.ndim:
+            np.testing.assert_array_equal(new[: len(old)], old)
+            assert not new[len(old) :].any()
+    assert any(old.any() for old in load_slots(run.path)[1:])
+
+
+def test_a_schedule_begins_with_the_run_and_not_with_the_optimizer():
+    decay = tf.keras.optimizers.schedules.PolynomialDecay(0.5, 6, 0.0)
+    later = LaterSchedule(decay, 10)
+    for step in range(7):
+        assert float(later(tf.constant(10 + step))) == float(decay(tf.constant(step)))
+    again = LaterSchedule(**later.get_config())
+    assert float(again(tf.constant(12))) == float(later(tf.constant(12)))
+
+
+def test_a_run_without_its_optimizer_says_how_to_keep_it(day_one, tmp_path):
+    folder, _ = day_one
+    text = CONFIG.replace("keep_optimizer: true", "keep_optimizer: false")
+    run = train(RunConfig.from_yaml(text % (folder / "one")), tmp_path / "run")
+    with pytest.raises(RunError, match="keep_optimizer: true"):
+        WarmStart(InitFrom(run=str(run.path), optimizer=True), ENCODING)
+
+
+def test_an_encoding_that_has_not_grown_from_the_runs_is_refused(day_one):
+    other = replace(
+        ENCODING, vocabularies={**ENCODING.vocabularies, "tags": ("other",) * 9}
+    )
+    with pytest.raises(ValueError, match="vocabulary of 'tags' must begin with the 5"):
+        WarmStart(InitFrom(run=str(day_one[1].path)), other)
+
+
+def test_another_form_of_ranker_is_named(day_one):
+    config = RunConfig.from_yaml((CONFIG % "unused").replace("[8]", "[16]"))
+    start = WarmStart(InitFrom(run=str(day_one[1].path)), ENCODING)
+    with pytest.raises(ValueError, match=r"kernel.* of the ranker must be of shape"):
+        start.init_model(build_model(config, ENCODING))
+
+
+def test_days_are_evaluated_before_they_are_trained_on_and_go_on(
+    day_one, tmp_path, capsys
+):
+    folder, _ = day_one
+    config = tmp_path / "daily.yaml"
+    config.write_text(CONFIG % "unused")
+    output = tmp_path / "daily"
+    days = [str(folder / "one"), str(folder / "two")]
+    arguments = ["train-days", *days, "--config", str(config), "--output", str(output)]
+    with pytest.raises(SystemExit) as end:
+        main.main(arguments)
+    assert end.value.code == 0
+    report = json.loads((output / "days.json").read_text())
+    assert [one["day"] for one in report] == ["one", "two"]
+    assert report[0]["before"] is None
+    first = load_run(output / "one")
+    data = PreparedData.load(folder / "two")
+    model, _, _ = started(first)
+    model.compile(metrics=[])
+    labels, scores = [], []
+    for features, label in data.dataset("train", 600):
+        labels.append(np.array(label))
+        scores.append(np.array(model(features)))
+    label, score = np.concatenate(labels), np.concatenate(scores).ravel()
+    p = 1 / (1 + np.exp(-score.astype(float)))
+    loss = -np.mean(label * np.log(p) + (1 - label) * np.log1p(-p))
+    assert report[1]["before"]["log_loss"] == pytest.approx(loss, rel=1e-5)
+    weights = output / "two" / "model.weights.h5"
+    written = weights.stat().st_mtime_ns
+    assert load_run(output / "two").config.init_from.run == str(output / "one")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main.main(arguments)
+    assert weights.stat().st_mtime_ns == written
+    assert "of each day, before it was trained on" in capsys.readouterr().out
+
+
+def test_days_of_one_name_are_refused(day_one, tmp_path):
+    from hgr_tf.training import train_days
+
+    config = RunConfig.from_yaml(CONFIG % "unused")
+    with pytest.raises(ValueError, match="folders of different names"):
+        train_days(config, [day_one[0] / "one"] * 2, tmp_path)
