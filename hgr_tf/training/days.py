@@ -10,7 +10,7 @@ from typing import Any
 from hgr_tf.data import PreparedData
 from hgr_tf.result_files import defined_or_nan, plain, write_text
 from hgr_tf.training.build_and_evaluate import build_model, evaluate
-from hgr_tf.training.config import RunConfig
+from hgr_tf.training.config import InitFrom, RunConfig
 from hgr_tf.training.run_metrics import run_metrics
 from hgr_tf.training.trainer import train
 from hgr_tf.training.warm_start import WarmStart
@@ -56,8 +56,9 @@ def train_days(
         today = config.override(data__path=str(path))
         before = None
         if previous is not None:
-            today = _after(today, previous)
-            before = _before(today, folder.with_name(f"{name}.{_BEFORE}"))
+            begin = _begin(config, previous)
+            today = today.override(init_from=begin.model_dump())
+            before = _before(today, begin, folder.with_name(f"{name}.{_BEFORE}"))
         after = train(today, folder, verbose=2).metrics
         report.append(
             {"day": name, "run": str(folder), "before": before, "after": after}
@@ -67,17 +68,18 @@ def train_days(
     return report
 
 
-def _after(config: RunConfig, previous: Path) -> RunConfig:
-    taken = {} if config.init_from is None else config.init_from.model_dump()
-    return config.override(init_from={**taken, "run": str(previous)})
+def _begin(config: RunConfig, previous: Path) -> InitFrom:
+    """The day before to begin with, as the config says of its own beginning."""
+    options = config.init_from.model_dump() if config.init_from else {}
+    return InitFrom(**{**options, "run": str(previous)})
 
 
-def _before(config: RunConfig, kept: Path) -> dict[str, float]:
+def _before(config: RunConfig, begin: InitFrom, kept: Path) -> dict[str, float]:
     """Metrics of a day's training split by the model that it starts from."""
     if kept.exists():
         return defined_or_nan(json.loads(kept.read_text(encoding="utf-8")))
     data = PreparedData.load(config.data.path, reader=config.data.reader)
-    start = WarmStart(config.init_from, data.encoding)
+    start = WarmStart(begin, data.encoding)
     model = build_model(config, data.encoding)
     start.init_model(model)
     model.compile(metrics=run_metrics(config.metrics))
