@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import describe
@@ -20,6 +20,17 @@ FILE_NAME = "MANIFEST.json"
 
 class ManifestError(ValueError):
     """Prepared data that must not be read; the message says why."""
+
+
+def _check_inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path:
+        raise ValueError(f"must be a path inside the folder, got {path!r}")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_check_inside)]
+"""A path relative to the folder, which does not leave it."""
 
 
 class Shard(BaseModel):
@@ -33,7 +44,7 @@ class Shard(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid")
-    file: str
+    file: Inside
     rows: int
     bytes: int
     sha256: str
@@ -68,7 +79,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     format_version: Literal[1] = 1
     spec_sha256: str
-    encoding_sha256: dict[str, str] = {}
+    encoding_sha256: dict[Inside, str] = {}
     output_format: str = "tfrecord"
     splits: dict[str, Split]
     counters: dict[str, int] = {}
