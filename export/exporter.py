@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import tensorflow as tf
@@ -43,6 +43,7 @@ def export_for_serving(
     with_logits: bool = False,
     calibration: Calibration | None = None,
     keep: int | None = None,
+    approve: Callable[[Path], None] | None = None,
     seed: int = 0,
 ) -> Path:
     """Publishes the ranker of a model as base_path/<version>/.
@@ -69,6 +70,8 @@ def export_for_serving(
             `calibration`; None leaves them as they are.
         keep: How many of the newest versions to keep, beside this one where a
             lower `version` makes it an older one; all by default.
+        approve: Called with the written and verified folder before it is published;
+            what it raises, such as a gate's refusal, is raised here.
         seed: Seed of the warm-up values.
 
     Returns:
@@ -118,7 +121,9 @@ def export_for_serving(
         log.info("checking for training-only parts, against a ranker never wrapped")
         return verify(staged, model, encoding)
 
-    return publish_checked(base_path, version, write_version, check, keep=keep)
+    return publish_checked(
+        base_path, version, write_version, check, keep=keep, approve=approve
+    )
 
 
 def _takes_items(ranker: tf.keras.Model, encoding: FeatureEncoding) -> bool:

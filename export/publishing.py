@@ -28,6 +28,7 @@ def publish_checked(
     check: Callable[[Path], Report],
     *,
     keep: int | None = None,
+    approve: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes a version beside the others, checks it, and gives it its number.
 
@@ -38,6 +39,8 @@ def publish_checked(
             does not exist yet.
         check: Looks for what must not be in it.
         keep: How many of the newest versions to keep beside this one; all by default.
+        approve: Called last with the checked folder, to which it may add; what it
+            raises is raised here, and nothing is published.
 
     Returns:
         The published folder.
@@ -58,6 +61,8 @@ def publish_checked(
         check(staged).raise_if_leaking()
         log.info("answering the warm-up records in a fresh process")
         replay(staged)
+        if approve is not None:
+            approve(staged)
         published = publish(staged, base_path, version)
     finally:
         shutil.rmtree(staged, ignore_errors=True)

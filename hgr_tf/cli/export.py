@@ -7,12 +7,15 @@ import logging
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hgr_tf.cli.options import Keep, NewVersion
 from hgr_tf.cli.stages import load_tensorflow
+
+if TYPE_CHECKING:
+    from hgr_tf.comparing.gate_config import GateConfig
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,13 @@ def export(
             "Runtime or OpenVINO."
         ),
     ] = None,
+    gate: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML of what the version must reach, alone and beside the newest "
+            "one; else it is not published. See `hgr-tf docs serving`."
+        ),
+    ] = None,
     rollback: Annotated[
         bool,
         typer.Option(
@@ -82,6 +92,8 @@ def export(
     Writes OUTPUT/<version>/, a SavedModel that takes raw feature values. It is
     checked for training-only parts, and then appears in one step.
     """
+    if gate and (rollback or verify_only):
+        raise ValueError("--gate must go with an export, not with another option")
     if rollback:
         _roll_back(output)
     elif verify_only:
@@ -89,11 +101,19 @@ def export(
     elif run is None:
         raise ValueError("--run must be given: the folder of a finished training run")
     else:
+        judged_by = _load_gate(gate) if gate else None
         loaded = _load(run, seed)
         calibration = None if no_calibration else loaded.calibration
         if onnx:
             _check_onnx(loaded, onnx)
         stored_as = table_dtype and table_dtype.value
+        approve = None
+        if gate and judged_by:
+            from hgr_tf.cli.gating import approval
+            from hgr_tf.comparing.gate import Candidate
+
+            candidate = Candidate(loaded, calibration, stored_as)
+            approve = approval(judged_by, gate, candidate, output, seed)
         if stored_as:
             _print_score_change(loaded, stored_as, seed)
         with (
@@ -108,8 +128,15 @@ def export(
                 table_dtype=stored_as,
                 with_logits=logits,
                 calibration=calibration,
+                approve=approve,
                 seed=seed,
             )
+
+
+def _load_gate(path: Path) -> GateConfig:
+    from hgr_tf.comparing.gate_config import GateConfig
+
+    return GateConfig.load(path)
 
 
 def _roll_back(output: Path) -> None:

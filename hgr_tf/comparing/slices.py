@@ -44,8 +44,15 @@ class Slicing(NamedTuple):
     quantiles: int | None
 
     @classmethod
-    def parse(cls, text: str, encoding: FeatureEncoding) -> Slicing:
+    def parse(
+        cls, text: str, encoding: FeatureEncoding, argument: str = "`--slice`"
+    ) -> Slicing:
         """Reads COLUMN or COLUMN:quantileN, and checks it against the spec.
+
+        Args:
+            text: What to read.
+            encoding: Its spec has the columns.
+            argument: What errors call it.
 
         Raises:
             ValueError: There is no such column, or it cannot be cut like this.
@@ -54,7 +61,7 @@ class Slicing(NamedTuple):
         match = re.fullmatch(r"quantile([1-9]\d{0,3})", how)
         if how and not match:
             raise ValueError(
-                f"`--slice` must be COLUMN or COLUMN:quantileN, got {text!r}"
+                f"{argument} must be COLUMN or COLUMN:quantileN, got {text!r}"
             )
         quantiles = int(match.group(1)) if match else None
         features = {feature.name: feature for feature in encoding.spec.features()}
@@ -62,19 +69,19 @@ class Slicing(NamedTuple):
             return cls(text, column, quantiles or 5)
         if column not in features:
             raise ValueError(
-                "`--slice` must name a feature of the spec "
+                f"{argument} must name a feature of the spec "
                 f"({', '.join(features)}) or {USER_ACTIVITY}, got {column!r}"
             )
         kind = features[column].transform
         if kind.forms[0].size is not None:
             raise ValueError(
-                "`--slice` must name a feature with one value per row, got "
+                f"{argument} must name a feature with one value per row, got "
                 f"{column!r} of type {kind.type!r}"
             )
         if kind.is_categorical == (quantiles is not None):
             form = column if kind.is_categorical else f"{column}:quantile5"
             raise ValueError(
-                f"`--slice` must be {form!r} for a feature of type {kind.type!r}, "
+                f"{argument} must be {form!r} for a feature of type {kind.type!r}, "
                 f"got {text!r}"
             )
         return cls(text, column, quantiles)

@@ -1,0 +1,251 @@
+"""run_gate: judges an exported version, alone and beside the one that is served."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hgr_tf.comparing.calibrating import calibrated
+from hgr_tf.comparing.figures import Predictions
+from hgr_tf.comparing.gate_config import GateConfig, Limits
+from hgr_tf.comparing.gate_report import FILE, GateError, GateReport, Line, judge
+from hgr_tf.comparing.one_run import predict_with
+from hgr_tf.comparing.served_requests import changed_top_k, megabytes, milliseconds
+from hgr_tf.comparing.slices import ALL, Slice, Slicing, slice_of, slices
+
+log = logging.getLogger(__name__)
+
+
+class Candidate(NamedTuple):
+    """A run that is judged, or served.
+
+    Attributes:
+        run: The `hgr_tf.training.run.Run`.
+        calibration: What its export is calibrated by, or None.
+        table_dtype: What its export stores tables as, or None.
+    """
+
+    run: Any
+    calibration: Any
+    table_dtype: Any = None
+
+
+def run_gate(
+    config: GateConfig,
+    candidate: Candidate,
+    data: Any,
+    staged: str | Path,
+    base_path: str | Path,
+    seed: int = 0,
+) -> GateReport:
+    """Judges a version that is about to be published.
+
+    Metrics are those of the run's ranker as it was exported, with its calibration and
+    stored tables, on a split of prepared data; latency, size and changed items are of
+    the SavedModels themselves.
+
+    Args:
+        config: What is asked.
+        candidate: The run that was exported.
+        data: The `hgr_tf.data.PreparedData`, of the run's encoding.
+        staged: The exported SavedModel.
+        base_path: Folder of the published versions; the newest is the served one.
+        seed: Seed of random requests and intervals.
+
+    Returns:
+        The report; see `GateReport.raise_if_refused`.
+
+    Raises:
+        GateError: The served version's metrics are wanted and cannot be had.
+        ValueError: A slice is no column, or the split is none of the data.
+    """
+    from hgr_tf.export.versions import version_path, versions
+
+    published = versions(base_path)
+    served = version_path(base_path) if published else None
+    skipped = [] if served else ["comparisons: no version is served"]
+    found = sliced(candidate, data, config, seed)
+    beside = None
+    if served and config.compares_metrics:
+        beside = _served_slices(config, candidate, data, served, seed)
+    lines = list(_metric_lines(config, found, beside, skipped))
+    lines += _model_lines(config, candidate.run.encoding, Path(staged), served, seed)
+    return GateReport(
+        split=config.split,
+        run=str(candidate.run.path.resolve()),
+        weights_sha256=_weights_digest(candidate.run),
+        calibrated=candidate.calibration is not None,
+        rows=found[ALL][0].rows,
+        served_version=published[-1] if published else None,
+        lines=lines,
+        skipped=skipped,
+        slices={name: [one.as_json() for one in each] for name, each in found.items()},
+    )
+
+
+def parse_slices(config: GateConfig, encoding: Any) -> list[Slicing]:
+    """How the gate cuts its split.
+
+    Raises:
+        ValueError: A slice is no column of the spec.
+    """
+    return [Slicing.parse(text, encoding, "`slices`") for text in config.slices]
+
+
+def sliced(
+    candidate: Candidate, data: Any, config: GateConfig, seed: int
+) -> dict[str, list[Slice]]:
+    """Metrics of a run as it is exported, for the split and its slices."""
+    from hgr_tf.export.saving.low_precision import low_precision_tables
+
+    run, calibration = candidate.run, candidate.calibration
+    slicings = parse_slices(config, data.encoding)
+    names = {name for slicing in slicings for name in slicing.inputs}
+    names |= set() if calibration is None else set(calibration.inputs)
+    log.info("predicting %r for the gate", config.split)
+    with low_precision_tables(run.model.ranker, candidate.table_dtype), data.errors():
+        rows, inputs = predict_with(
+            run.model,
+            data,
+            config.split,
+            sorted(names),
+            from_logits=run.config.method.from_logits,
+        )
+    if calibration is not None:
+        looked_at = {name: inputs[name] for name in calibration.inputs}
+        rows = calibrated(calibration.function, rows, looked_at)
+    return _figures(rows, inputs, slicings, data.encoding, seed)
+
+
+def _figures(
+    rows: Predictions,
+    inputs: dict[str, np.ndarray],
+    slicings: Sequence[Slicing],
+    encoding: Any,
+    seed: int,
+) -> dict[str, list[Slice]]:
+    found = {ALL: [slice_of(rows, ALL, seed)]}
+    for one in slicings:
+        found[one.text] = slices(rows, inputs, one, encoding, seed)
+    return found
+
+
+def _served_slices(
+    config: GateConfig, candidate: Candidate, data: Any, served: Path, seed: int
+) -> dict[str, list[Slice]]:
+    """The same metrics of the run that the served version was exported from."""
+    from hgr_tf.data import PreparedData
+    from hgr_tf.export.options import ExportOptions
+    from hgr_tf.training import load_run
+
+    report = served / FILE
+    kept = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    path = config.served.run or kept.get("run")
+    if path is None or not Path(path).is_dir():
+        raise GateError(
+            f"{served} must say which run it was exported from, to be compared with, "
+            f"got {path}: name it in the gate as `served: {{run: ...}}`"
+        )
+    run = load_run(path)
+    if config.served.run is None and kept["weights_sha256"] != _weights_digest(run):
+        raise GateError(
+            f"{served} must have been exported from the weights that {path} holds; "
+            "it was trained anew since: name another copy as `served: {run: ...}`"
+        )
+    if config.served.data is not None:
+        data = PreparedData.load(config.served.data, spec=run.encoding.spec)
+    try:
+        data.check_encoding(run.encoding)
+    except ValueError as error:
+        raise GateError(
+            f"{served} can only be compared on data of its own encoding ({error}): "
+            f"`hgr-tf prepare --encoding-from {path}/encoding`, and `served: {{data: "
+            "...}` in the gate"
+        ) from error
+    options = ExportOptions.load(served)
+    return sliced(
+        Candidate(run, options.calibration, options.table_dtype), data, config, seed
+    )
+
+
+def _metric_lines(
+    config: GateConfig,
+    found: dict[str, list[Slice]],
+    beside: dict[str, list[Slice]] | None,
+    skipped: list[str],
+) -> Iterator[Line]:
+    others = beside or {}
+    (whole,) = found[ALL]
+    (whole_served,) = others.get(ALL, [None])
+    for name, limits in config.metrics.items():
+        yield from _lines(name, "", limits, whole, whole_served)
+    for text in config.slices:
+        by_value = {one.value: one for one in others.get(text, [])}
+        for one in found[text]:
+            where = f" of {text} {one.value}"
+            if one.rows < config.slice_rows:
+                skipped.append(f"{text} {one.value}: {one.rows} rows")
+                continue
+            for name, limits in config.slice_metrics.items():
+                if np.isnan(one.metrics[name].value):
+                    skipped.append(f"{name}{where}: undefined")
+                    continue
+                if beside is not None and limits.compares and one.value not in by_value:
+                    skipped.append(
+                        f"{name}{where}: no such slice of the served version"
+                    )
+                yield from _lines(name, where, limits, one, by_value.get(one.value))
+
+
+def _lines(
+    name: str, where: str, limits: Limits, one: Slice, served: Slice | None
+) -> Iterator[Line]:
+    other = None if served is None else served.metrics[name].value
+    yield from judge(f"{name}{where}", limits, one.metrics[name].value, other)
+
+
+def _model_lines(
+    config: GateConfig, encoding: Any, staged: Path, served: Path | None, seed: int
+) -> Iterator[Line]:
+    if config.top_k is not None and served is not None:
+        log.info("comparing the first %d items of random requests", config.top_k.k)
+        changed = changed_top_k(staged, served, encoding, config.top_k, seed)
+        limits = Limits(at_most=config.top_k.changed_at_most)
+        yield from judge(f"changed top {config.top_k.k}", limits, changed, None)
+    if config.latency is not None:
+        log.info("timing requests")
+        rows, calls = config.latency.rows, config.latency.calls
+        folders = [staged] if served is None else [staged, served]
+        own, *other = milliseconds(folders, encoding, rows, calls, seed)
+        if config.latency.p95_ms_at_most is not None:
+            limits = Limits(at_most=config.latency.p95_ms_at_most)
+            p95 = float(np.quantile(own, 0.95))
+            yield from judge(f"p95 ms of {rows} rows", limits, p95, None)
+        if config.latency.rise_at_most is not None and other:
+            medians = float(np.median(own)), float(np.median(other[0]))
+            yield _risen("median ms", *medians, config.latency.rise_at_most)
+    if config.size is not None:
+        size = megabytes(staged)
+        if config.size.mb_at_most is not None:
+            limits = Limits(at_most=config.size.mb_at_most)
+            yield from judge("size in MB", limits, size, None)
+        if config.size.rise_at_most is not None and served is not None:
+            rise = config.size.rise_at_most
+            yield _risen("size in MB", size, megabytes(served), rise)
+
+
+def _risen(what: str, value: float, served: float, share: float) -> Line:
+    expected = f"at most {share:.6g} times more than the served version's {served:.6g}"
+    return Line(what, value, expected, value <= served * (1 + share), served)
+
+
+def _weights_digest(run: Any) -> str:
+    from hgr_tf.training.run_folder import RunFolder
+
+    return hashlib.sha256(RunFolder(run.path).weights.read_bytes()).hexdigest()
