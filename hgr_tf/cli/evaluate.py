@@ -55,6 +55,14 @@ def evaluate(
             "a numeric one or of user_activity, with intervals; may be repeated.",
         ),
     ] = None,
+    k: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            help="Also NDCG and hit rate of a user's first K rows, with MRR and the "
+            "intervals of --slice; may be repeated. 10 with --slice.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(min=0, help="Of swapping, permuting and the intervals.")
     ] = 0,
@@ -85,7 +93,7 @@ def evaluate(
                 seed=seed,
             )
     sliced = None
-    if cut:
+    if cut or k:
         from hgr_tf.comparing.slices import sliced_figures
 
         with prepared.errors():
@@ -97,6 +105,7 @@ def evaluate(
                 batch_size=batch_size,
                 from_logits=loaded.config.method.from_logits,
                 seed=seed,
+                ks=sorted(set(k or [10])),
             )
     if as_json:
         told: dict[str, Any] = dict(metrics)

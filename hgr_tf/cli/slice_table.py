@@ -1,5 +1,6 @@
 """Metrics of slices on the terminal."""
 
+import re
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -12,9 +13,7 @@ from hgr_tf.comparing.slices import Slice
 _TITLES = {
     "gauc": "GAUC",
     "auc": "AUC",
-    "ndcg_10": "NDCG@10",
     "mrr": "MRR",
-    "hit_rate_10": "hit@10",
     "log_loss": "LogLoss",
     "pcoc": "PCOC",
     "ece": "ECE",
@@ -31,7 +30,7 @@ def print_slices(name: str, slices: Sequence[Slice]) -> None:
     table.add_column("users", justify="right")
     metrics = slices[0].metrics
     for metric in metrics:
-        table.add_column(_TITLES.get(metric, metric), justify="right", no_wrap=True)
+        table.add_column(_title(metric), justify="right", no_wrap=True)
     for one in slices:
         cells = [_cell(one.metrics[metric]) for metric in metrics]
         table.add_row(one.value, f"{one.rows:,}", f"{one.users:,}", *cells)
@@ -40,6 +39,14 @@ def print_slices(name: str, slices: Sequence[Slice]) -> None:
     wide = console.options.update(width=_MOST_COLUMNS)
     needed = console.measure(table, options=wide).maximum
     Console(width=max(console.width, needed)).print(table)
+
+
+def _title(metric: str) -> str:
+    """The column of a metric, such as "NDCG@5" of "ndcg_5"."""
+    at_k = re.fullmatch(r"(ndcg|hit_rate)_(\d+)", metric)
+    if at_k:
+        return f"{'NDCG' if at_k[1] == 'ndcg' else 'hit'}@{at_k[2]}"
+    return _TITLES.get(metric, metric)
 
 
 def _cell(estimate: Estimate) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,11 @@ class Estimate(NamedTuple):
 
 
 def estimates(
-    predictions: Predictions, *, seed: int = 0, resamples: int = RESAMPLES
+    predictions: Predictions,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    ks: Sequence[int] = (NDCG_AT,),
 ) -> dict[str, Estimate]:
     """Every figure of some rows, with an interval over users.
 
@@ -49,16 +53,17 @@ def estimates(
         predictions: The rows.
         seed: Seed of the draws.
         resamples: Number of draws.
+        ks: How many of a user's first rows NDCG and hit rates look at.
 
     Returns:
-        "gauc", "auc", "ndcg_10", "mrr", "hit_rate_10", "log_loss", "pcoc" and "ece",
-        each an `Estimate`.
+        "gauc", "auc", "ndcg_<k>" of each k, "mrr", "hit_rate_<k>" of each k,
+        "log_loss", "pcoc" and "ece", each an `Estimate`.
     """
     by_user = {
         "gauc": gauc_by_user(predictions),
-        f"ndcg_{NDCG_AT}": ndcg_by_user(predictions),
+        **{f"ndcg_{k}": ndcg_by_user(predictions, k) for k in ks},
         "mrr": mrr_by_user(predictions),
-        f"hit_rate_{NDCG_AT}": hit_rate_by_user(predictions, NDCG_AT),
+        **{f"hit_rate_{k}": hit_rate_by_user(predictions, k) for k in ks},
         "log_loss": log_loss_by_user(predictions),
         "pcoc": _pcoc_by_user(predictions),
     }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hgr_tf.comparing.figures import Predictions
+from hgr_tf.comparing.figures import NDCG_AT, Predictions
 from hgr_tf.comparing.intervals import Estimate, estimates
 from hgr_tf.comparing.one_run import predict_with
 from hgr_tf.features import FeatureEncoding
@@ -125,6 +125,7 @@ def sliced_figures(
     batch_size: int = 8192,
     from_logits: bool = True,
     seed: int = 0,
+    ks: Sequence[int] = (NDCG_AT,),
 ) -> dict[str, list[Slice]]:
     """Predicts a split once and takes the figures of its slices.
 
@@ -136,6 +137,7 @@ def sliced_figures(
         batch_size: Rows per step; only speed depends on it.
         from_logits: Whether the ranker gives logits rather than probabilities.
         seed: Seed of the bootstrap.
+        ks: How many of a user's first rows NDCG and hit rates look at.
 
     Returns:
         "all" with the whole split, then the slices of each slicing by its text.
@@ -145,9 +147,9 @@ def sliced_figures(
         model, data, split, names, batch_size, from_logits
     )
     log.info("figures of slices, with intervals")
-    found = {ALL: [slice_of(predictions, ALL, seed)]}
+    found = {ALL: [slice_of(predictions, ALL, seed, ks)]}
     for one in slicings:
-        found[one.text] = slices(predictions, inputs, one, data.encoding, seed)
+        found[one.text] = slices(predictions, inputs, one, data.encoding, seed, ks)
     return found
 
 
@@ -157,6 +159,7 @@ def slices(
     slicing: Slicing,
     encoding: FeatureEncoding,
     seed: int = 0,
+    ks: Sequence[int] = (NDCG_AT,),
 ) -> list[Slice]:
     """Cuts rows, and takes the figures of each slice.
 
@@ -166,6 +169,7 @@ def slices(
         slicing: How to cut.
         encoding: Tells what the ids of a feature mean.
         seed: Seed of the bootstrap.
+        ks: How many of a user's first rows NDCG and hit rates look at.
 
     Returns:
         The slices that have rows: quantiles in their order, values by falling rows.
@@ -177,16 +181,21 @@ def slices(
     else:
         named = _by_value(inputs[slicing.column], slicing.column, encoding)
     return [
-        slice_of(Predictions(*(c[inside] for c in predictions)), value, seed)
+        slice_of(Predictions(*(c[inside] for c in predictions)), value, seed, ks)
         for value, inside in named
     ]
 
 
-def slice_of(predictions: Predictions, value: str, seed: int = 0) -> Slice:
+def slice_of(
+    predictions: Predictions,
+    value: str,
+    seed: int = 0,
+    ks: Sequence[int] = (NDCG_AT,),
+) -> Slice:
     """The figures of rows that are one slice."""
     users = len(np.unique(predictions.users))
     rows = len(predictions.users)
-    return Slice(value, rows, users, estimates(predictions, seed=seed))
+    return Slice(value, rows, users, estimates(predictions, seed=seed, ks=ks))
 
 
 def _activity(predictions: Predictions) -> np.ndarray:

@@ -133,3 +133,13 @@ def test_evaluate_slices_on_request(trained, run):
     assert f"{whole['metrics']['mrr']['value']:.4f}" in out and "…" not in out
     code, _, err = run("evaluate --run runs/small --slice nation")
     assert code == 1 and errors(err) == 1 and "got 'nation'" in err
+
+
+def test_evaluate_looks_at_the_first_k_rows_of_users(trained, run):
+    code, out, _ = run("evaluate --run runs/small --k 3 --k 1 --json")
+    (whole,) = json.loads(out)["slices"]["all"]
+    assert code == 0 and {"ndcg_1", "ndcg_3", "hit_rate_3"} < set(whole["metrics"])
+    code, out, _ = run("evaluate --run runs/small --k 3")
+    assert code == 0 and "NDCG@3" in out and "hit@3" in out
+    code, _, err = run("evaluate --run runs/small --k 0")
+    assert code == 2 and "0 is not in the range x>=1" in err

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from hgr_tf.comparing.figures import Predictions, calibration_error, figures, mean_of
+from hgr_tf.comparing.figures import (
+    Predictions,
+    calibration_error,
+    figures,
+    mean_of,
+    ndcg,
+)
 from hgr_tf.comparing.first_positive import hit_rate_by_user, mrr_by_user
 from hgr_tf.comparing.intervals import estimates
 from hgr_tf.comparing.slices import Slicing, slices
@@ -125,3 +131,24 @@ def test_quantiles_rise_and_keep_equal_values_together(text):
 def test_wrong_slices_are_told(text, told):
     with pytest.raises(ValueError, match=told):
         Slicing.parse(text, ENCODING)
+
+
+def test_every_k_has_its_ndcg_and_hit_rate():
+    rows = predictions()
+    found = estimates(rows, ks=(1, 5), resamples=3)
+    assert list(found) == [
+        "gauc",
+        "auc",
+        "ndcg_1",
+        "ndcg_5",
+        "mrr",
+        "hit_rate_1",
+        "hit_rate_5",
+        "log_loss",
+        "pcoc",
+        "ece",
+    ]
+    for k in (1, 5):
+        assert found[f"hit_rate_{k}"].value == mean_of(hit_rate_by_user(rows, k))
+        assert found[f"ndcg_{k}"].value == ndcg(rows, k)
+    assert found["hit_rate_1"].value < found["hit_rate_5"].value
