@@ -41,7 +41,7 @@ class Rows:
 def read_rows(
     path: str | Path, spec: FeatureSpec, owner: Owner | None = None
 ) -> Iterator[Rows]:
-    """Reads a CSV, JSON lines, Parquet, Avro or ORC file.
+    """Reads a file of any format that logs have.
 
     A feature's column is the one that the spec says it comes from, or else the
     one of its own name. A line of JSON may leave values out; the spec's column

@@ -25,7 +25,7 @@ def predict(
     rows: Annotated[
         Path,
         typer.Option(
-            "--input", help="Rows to score: .csv, .jsonl, .parquet, .avro, .orc."
+            "--input", help="Rows to score, in any format that prepare reads."
         ),
     ],
     output: Annotated[

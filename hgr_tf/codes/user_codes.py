@@ -74,8 +74,8 @@ def codes_of_table(run: Run, table: str | Path) -> Iterator[Coded]:
 
     Args:
         run: A run with a quantizer.
-        table: CSV, JSON Lines, Parquet or Avro with the user's features as requests
-            to the served model have them. It may be larger than memory.
+        table: A file of any format that logs have, with the user's features as
+            requests to the served model have them. It may be larger than memory.
 
     Raises:
         ValueError: The run has no codes, or the table cannot be read, or a row of it.

@@ -30,9 +30,8 @@ class Format(Strict):
     """How files are read.
 
     Attributes:
-        type: One of `SOURCES`. "auto" goes by the file name: .parquet; .csv, .tsv,
-            .dat, .txt; .jsonl, .json, .ndjson; .avro; .orc; text formats also with
-            .gz, .bz2.
+        type: One of `SOURCES`. "auto" goes by the file name, whose endings are the
+            `SUFFIXES` of each source; text formats also with .gz, .bz2.
         delimiter: Separates the columns of delimited text. Other than one
             ASCII character is allowed and turns quoting off.
         header: Whether delimited text starts with a line of column names.

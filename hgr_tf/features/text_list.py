@@ -17,8 +17,8 @@ class TextList(Kind):
     """A list of values in one column; text with a delimiter in a request.
 
     Attributes:
-        delimiter: Separates the values of a text column; list columns
-            (Parquet, Avro, ORC, JSON) are taken as they are.
+        delimiter: Separates the values of a text column; columns of lists
+            are taken as they are.
         max_length: Values past this many are dropped from an example.
     """
 

@@ -26,7 +26,7 @@ class Unit(NamedTuple):
         file_index: Position of the file among the inputs.
         index: Position of the unit in its file.
         start: Where it starts, and
-        end: where it ends: row groups of Parquet, bytes of the others.
+        end: where it ends, in what the source counts: row groups, stripes, bytes.
         columns: Column names of delimited text.
         partitions: Columns that the names of its folders give ("dt=2026-01-01").
     """

@@ -36,8 +36,8 @@ def load_codes(file: File, spec: FeatureSpec, prefix_levels: int) -> pa.Table:
     """
     if resolve(file.path, Format()).type == "jsonl":
         raise PrepareError(
-            f"{file.path}: a code table must be CSV, Parquet, Avro or ORC, "
-            "got JSON Lines"
+            f"{file.path}: a code table must be of a format that names its columns "
+            "once, got JSON Lines, where each row names its own"
         )
     levels = _levels(column_names(file, Format()))
     if not levels:

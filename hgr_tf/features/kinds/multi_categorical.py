@@ -24,8 +24,8 @@ class MultiCategorical(TextList, VocabularyKind):
         max_size: Keep at most this many values, the most frequent ones.
         oov_buckets: Number of ids shared by the unknown values.
         shares: Feature whose ids and embedding table it has.
-        delimiter: Separates the values of a text column; list columns
-            (Parquet, Avro, ORC, JSON) are taken as they are.
+        delimiter: Separates the values of a text column; columns of lists
+            are taken as they are.
         max_length: Values past this many are dropped from an example.
     """
 

@@ -21,8 +21,8 @@ class MultiHashed(TextList, HashedKind):
     Attributes:
         dtype: Type of the raw values, "string" or "int64".
         num_buckets: Number of ids beside 0.
-        delimiter: Separates the values of a text column; list columns
-            (Parquet, Avro, ORC, JSON) are taken as they are.
+        delimiter: Separates the values of a text column; columns of lists
+            are taken as they are.
         max_length: Values past this many are dropped from an example.
     """
 

@@ -22,8 +22,8 @@ class Vector(Kind):
 
     Attributes:
         size: Numbers of each row.
-        delimiter: Separates the numbers in a text column; list columns
-            (Parquet, Avro, ORC, JSON) are taken as they are.
+        delimiter: Separates the numbers in a text column; columns of lists
+            are taken as they are.
     """
 
     FREE: ClassVar[frozenset[str]] = Kind.FREE | {"delimiter"}
