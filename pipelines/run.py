@@ -76,7 +76,9 @@ def prepare(
             layout: "shuffled" (the default), "user" (a user's rows lie
             together; the only one of "elwc") or "code", by code_table: a file
             of the user id column, code_1, code_2, ...; users that share
-            code_prefix levels share a shard. And seed, shard_rows,
+            code_prefix levels share a shard. where: conditions on the columns
+            that folders of the inputs give, such as "dt>=2026-01-01"; files for
+            which one does not hold are not read. And seed, shard_rows,
             compression, max_bad_fraction, history_from, encoding_from,
             grow_vocabularies, as in `hgr_tf.pipelines.settings.Settings`.
 

@@ -64,6 +64,13 @@ def prepare(
     output: Annotated[
         str, typer.Option(help="Folder to write. MANIFEST.json appears in it last.")
     ],
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Read only input files in folders such as dt=2026-01-01 for which "
+            'this holds: "dt>=2026-01-01". Operators: = != < <= > >=. Repeat for more.'
+        ),
+    ] = None,
     user_table: Annotated[
         str | None, typer.Option(help="User table (path or glob).")
     ] = None,
@@ -169,6 +176,7 @@ def prepare(
         spec,
         input,
         output,
+        where=where or (),
         user_table=user_table,
         item_table=item_table,
         runner=runner,

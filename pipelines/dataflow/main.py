@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--spec", required=True)
     parser.add_argument("--input", required=True)
     parser.add_argument("--output", required=True)
+    parser.add_argument("--where", type=_texts)
     parser.add_argument("--user_table")
     parser.add_argument("--item_table")
     parser.add_argument("--join", choices=["auto", "side", "shuffle"])
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--layout", choices=["shuffled", "user", "code"])
     parser.add_argument("--code_table")
     parser.add_argument("--code_prefix", type=int)
-    parser.add_argument("--history_from", type=_paths)
+    parser.add_argument("--history_from", type=_texts)
     parser.add_argument("--encoding_from")
     parser.add_argument("--grow_vocabularies", type=_flag)
     parser.add_argument("--compression", type=int)
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> None:
         )
 
 
-def _paths(text: str) -> tuple[str, ...]:
+def _texts(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 

@@ -22,6 +22,7 @@ from hgr_tf.pipelines.files.files import join as join_path
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
 from hgr_tf.pipelines.settings import OUTPUT_FORMATS, InputFile, Join, Settings
+from hgr_tf.pipelines.sources.pruning import prune
 
 SIDE_BYTES = 64 << 20
 """Tables up to this many bytes are held whole by each worker."""
@@ -39,6 +40,7 @@ def configure(
     code_table: str | Path | None = None,
     encoding_from: str | Path | None = None,
     history_from: Sequence[str | Path] = (),
+    where: Sequence[str] = (),
     **settings,
 ) -> Settings:
     """The settings of a run. Arguments as in `hgr_tf.pipelines.run.prepare`.
@@ -52,6 +54,7 @@ def configure(
     spec, base = _load_spec(spec)
     output = _absolute(output)
     files, splits = _input_files(inputs, spec)
+    files = prune(files, [where] if isinstance(where, str) else where)
     tables = _table_files(spec, base, {"user": user_table, "item": item_table})
     try:
         run = Settings(

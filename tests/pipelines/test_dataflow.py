@@ -103,6 +103,7 @@ def test_template_parameters_reach_the_run(tmp_path, spec):
         "code_table": "gs://b/codes",
         "code_prefix": "2",
         "history_from": "gs://b/days-1*,gs://b/days-2*",
+        "where": "dt>=2026-01-01,hour=5",
         "encoding_from": "gs://b/yesterday",
         "grow_vocabularies": "true",
         "compression": "3",
@@ -119,9 +120,10 @@ def test_template_parameters_reach_the_run(tmp_path, spec):
     assert inputs == ["train=gs://b/a-*", "val=gs://b/v-*"] and output == "gs://b/out"
     assert named["beam_options"] == ["--region=europe-west1"]
     simple = dict(list(values.items())[3:])
-    del simple["history_from"]
+    del simple["history_from"], simple["where"]
     assert {name: str(named[name]).lower() for name in simple} == simple
     assert named["history_from"] == ("gs://b/days-1*", "gs://b/days-2*")
+    assert named["where"] == ("dt>=2026-01-01", "hour=5")
     assert named["shard_rows"] == 7 and named["overwrite"] is True
 
 

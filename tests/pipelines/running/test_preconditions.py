@@ -116,6 +116,13 @@ def test_a_path_that_holds_an_equals_sign_names_no_split(
     assert list(manifest.splits) == ["train"]
 
 
+def test_folders_that_a_condition_leaves_out_are_not_read(run, tmp_path, spec):
+    kept = write_log(tmp_path / "dt=2026-01-02" / "log.jsonl")
+    write_log(tmp_path / "dt=2026-01-01" / "log.jsonl", ["broken"])
+    _, manifest = run(spec, [tmp_path / "dt=*"], where=["dt>2026-01-01"])
+    assert manifest.arguments["inputs"] == [str(kept)]
+
+
 def test_lists_of_examples_take_no_code_table(run, tmp_path, spec):
     log = write_log(tmp_path / "log.jsonl")
     with pytest.raises(PrepareError, match=r"code table must not be given, got .*log"):
