@@ -142,4 +142,4 @@ def test_evaluate_looks_at_the_first_k_rows_of_users(trained, run):
     code, out, _ = run("evaluate --run runs/small --k 3")
     assert code == 0 and "NDCG@3" in out and "hit@3" in out
     code, _, err = run("evaluate --run runs/small --k 0")
-    assert code == 2 and "0 is not in the range x>=1" in err
+    assert code == 2 and "Invalid value for '--k'" in err
