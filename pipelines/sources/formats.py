@@ -96,7 +96,8 @@ def present_columns(
 
 @lru_cache(maxsize=16)
 def _names(file: File, format_: Format) -> list[str] | None:
-    return _plan(file, 0, format_)[1]
+    _, header, partitions = _plan(file, 0, format_)
+    return None if header.names is None else [*header.names, *partitions]
 
 
 def _plan(

@@ -34,9 +34,13 @@ def log(count=400, seed=0):
     )
 
 
-def prepared(folder, split):
+def read(folder, split):
     tables = [pq.read_table(path) for path in sorted(folder.glob(f"{split}-*.parquet"))]
-    rows = pa.concat_tables(tables).to_pylist()
+    return pa.concat_tables(tables).to_pylist()
+
+
+def prepared(folder, split):
+    rows = read(folder, split)
     return sorted(rows, key=lambda r: (r["__time__"], r["__user__"], str(r)))
 
 
@@ -96,7 +100,7 @@ def test_splits_at_random_take_the_past_of_each_row(tmp_path, run, split):
     assert any(row["seen_item"] for row in prepared(folder, "val"))
 
 
-def test_a_split_without_the_order_is_one_moment_after_training(tmp_path, run):
+def test_order_orders_rows_and_a_split_without_it_is_one_moment(tmp_path, run):
     text = SPEC.replace("time: t", "order: t").replace(
         ", sold: {by: brand, windows: [40]}", ""
     )
@@ -108,9 +112,9 @@ def test_a_split_without_the_order_is_one_moment_after_training(tmp_path, run):
         [f"train={train}", f"val={val}"],
         output_format="parquet",
     )
-    (path,) = folder.glob("val-*.parquet")
+    assert len({tuple(row["seen_item"]) for row in read(folder, "train")}) > 100
     by_user = {}
-    for row in pq.read_table(path).to_pylist():
+    for row in read(folder, "val"):
         by_user.setdefault(row["user"], set()).add(tuple(row["seen_item"]))
     assert all(len(lists) == 1 for lists in by_user.values())
     assert any(next(iter(lists)) for lists in by_user.values())
