@@ -12,11 +12,12 @@ Rows lie in temporary files; what Beam moves is small.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.histories.partition import counters_of_keys, has_past_of_users
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.steps import (
@@ -35,6 +36,8 @@ from hgr_tf.pipelines.steps.load_tables import LoadCodes, LoadTable
 from hgr_tf.pipelines.steps.observe import MergeObservations, Observe
 from hgr_tf.pipelines.steps.plan import MakePlan, Plan
 from hgr_tf.pipelines.steps.write_shards import WriteShard
+
+PCollections = list[beam.PCollection]
 
 
 def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
@@ -99,7 +102,9 @@ def _once(pipeline: beam.Pipeline, name: str) -> beam.PCollection:
     return pipeline | f"{name}Once" >> beam.Create([None])
 
 
-def _side_tables(pipeline: beam.Pipeline, settings: Settings):
+def _side_tables(
+    pipeline: beam.Pipeline, settings: Settings
+) -> tuple[beam.PCollection, PCollections, PCollections]:
     """Blocks of the tables that workers hold whole; counts and reports of them."""
     owners = pipeline | "Owners" >> beam.Create(settings.side_owners())
     loaded = owners | "LoadTable" >> beam.ParDo(LoadTable(settings)).with_outputs(
@@ -116,7 +121,9 @@ def _side_tables(pipeline: beam.Pipeline, settings: Settings):
     return tables, [loaded[COUNTS]], [loaded[REJECTED]]
 
 
-def _joined(batches: beam.PCollection, settings: Settings, owner: str):
+def _joined(
+    batches: beam.PCollection, settings: Settings, owner: TableOwner
+) -> tuple[beam.PCollection, PCollections, PCollections]:
     """The batches with the columns of a table; counts and reports of it."""
     sent = (
         batches.pipeline
@@ -144,7 +151,9 @@ def _joined(batches: beam.PCollection, settings: Settings, owner: str):
     return joined.batches, counts, [sent[REJECTED], joined[REJECTED]]
 
 
-def _assigned(batches: beam.PCollection, settings: Settings):
+def _assigned(
+    batches: beam.PCollection, settings: Settings
+) -> tuple[beam.PCollection, beam.PCollection]:
     """The batches by what all rows together tell, and counts of it."""
     decided = (
         batches
@@ -165,7 +174,9 @@ def _assigned(batches: beam.PCollection, settings: Settings):
     return batches, decided[COUNTS]
 
 
-def _with_past(batches: beam.PCollection, settings: Settings, tables):
+def _with_past(
+    batches: beam.PCollection, settings: Settings, tables: AsDict
+) -> beam.PCollection:
     """The batches with what came before their rows."""
     spec = settings.spec
     counters, of_users = counters_of_keys(spec), has_past_of_users(spec)
@@ -200,7 +211,7 @@ def _with_past(batches: beam.PCollection, settings: Settings, tables):
     return batches
 
 
-def _summed(parts: list[beam.PCollection]) -> beam.PCollection:
+def _summed(parts: PCollections) -> beam.PCollection:
     return (
         parts
         | "AllCounts" >> beam.Flatten()
@@ -208,7 +219,7 @@ def _summed(parts: list[beam.PCollection]) -> beam.PCollection:
     )
 
 
-def _dead_letters(parts: list[beam.PCollection], settings) -> beam.PCollection:
+def _dead_letters(parts: PCollections, settings: Settings) -> beam.PCollection:
     return (
         parts
         | "AllReports" >> beam.Flatten()
@@ -218,14 +229,14 @@ def _dead_letters(parts: list[beam.PCollection], settings) -> beam.PCollection:
     )
 
 
-def _sum_counters(counters: Iterable[Counter]) -> Counter:
-    total = Counter()
+def _sum_counters(counters: Iterable[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
     for counter in counters:
         total.update(counter)
     return total
 
 
-def _empty_shards(plan: Plan):
+def _empty_shards(plan: Plan) -> Iterator[tuple[tuple[int, int], None]]:
     """A key for every shard, so that one without rows is written too."""
     for split, shards in plan.shards.items():
         for shard in range(shards):

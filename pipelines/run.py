@@ -7,13 +7,14 @@ import dataclasses
 import io
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
+from typing_extensions import Unpack
 
 from hgr_tf.data.manifest import FILE_NAME, Manifest
 from hgr_tf.features import FeatureSpec
@@ -28,7 +29,7 @@ from hgr_tf.pipelines.files.files import (
     read_bytes,
 )
 from hgr_tf.pipelines.files.progress import Progress
-from hgr_tf.pipelines.running.configure import configure
+from hgr_tf.pipelines.running.configure import Inputs, RunOptions, configure
 from hgr_tf.pipelines.running.engines import engine_options
 from hgr_tf.pipelines.running.locking import locked
 from hgr_tf.pipelines.running.notices import notices
@@ -46,7 +47,7 @@ _LOGGER = logging.getLogger(__name__)
 
 def prepare(
     spec: FeatureSpec | str | Path,
-    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    inputs: Inputs,
     output: str | Path,
     *,
     runner: str = "FnApiRunner",
@@ -54,7 +55,7 @@ def prepare(
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
     progress: bool = False,
-    **settings,
+    **settings: Unpack[RunOptions],
 ) -> Manifest:
     """Turns raw logs into training data.
 
@@ -124,13 +125,13 @@ def prepare(
 
 def launch(
     spec: FeatureSpec | str | Path,
-    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    inputs: Inputs,
     output: str | Path,
     *,
     runner: str,
     beam_options: Sequence[str] = (),
     overwrite: bool = False,
-    **settings,
+    **settings: Unpack[RunOptions],
 ) -> PipelineResult:
     """Starts a preparation and does not wait for it. Arguments as in `prepare`.
 
@@ -166,7 +167,9 @@ def _start(run: Settings, options: list[str]) -> PipelineResult:
     return pipeline.run()
 
 
-def _run_job(run: Settings, runner: str, workers: int, beam_options) -> None:
+def _run_job(
+    run: Settings, runner: str, workers: int, beam_options: Sequence[str]
+) -> None:
     options = [f"--runner={runner}", *beam_options]
     if runner == "FnApiRunner" and workers > 1:
         options.append(f"--direct_num_workers={workers}")

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.files.files import join
 from hgr_tf.registry import Registry
 
@@ -15,6 +16,7 @@ OUTPUT_FORMATS = Registry("hgr_tf.pipelines.output.formats")
 OutputFormat = Annotated[str, AfterValidator(OUTPUT_FORMATS.check)]
 Layout = Literal["shuffled", "user", "code"]
 Join = Literal["auto", "side", "shuffle"]
+JoinMode = Literal["side", "shuffle"]
 
 DEAD_LETTERS = "dead_letter-*.jsonl"
 FAILED_DEAD_LETTERS = f"failed-{DEAD_LETTERS}"
@@ -61,22 +63,22 @@ class Settings:
 
     spec: FeatureSpec
     files: tuple[InputFile, ...]
-    tables: dict[str, tuple[InputFile, ...]]
+    tables: dict[TableOwner, tuple[InputFile, ...]]
     splits: tuple[str, ...]
     output: str
     temporary: str
-    seed: int = Field(0, ge=0)
-    shard_rows: int = Field(100_000, ge=1)
-    compression: int = Field(1, ge=0, le=3)
+    seed: int = Field(default=0, ge=0)
+    shard_rows: int = Field(default=100_000, ge=1)
+    compression: int = Field(default=1, ge=0, le=3)
     output_format: OutputFormat = "parquet"
     layout: Layout = "shuffled"
-    join: tuple[tuple[str, str], ...] = ()
-    max_bad_fraction: float = Field(0.01, ge=0, le=1)
+    join: tuple[tuple[TableOwner, JoinMode], ...] = ()
+    max_bad_fraction: float = Field(default=0.01, ge=0, le=1)
     encoding_from: str | None = None
     grow_vocabularies: bool = False
     history_from: tuple[InputFile, ...] = ()
     code_table: InputFile | None = None
-    code_prefix: int = Field(1, ge=1)
+    code_prefix: int = Field(default=1, ge=1)
     staged: bool = False
 
     @property
@@ -94,11 +96,11 @@ class Settings:
         """Pattern of the names of the dead letters that it leaves if it fails."""
         return FAILED_DEAD_LETTERS if self.staged else DEAD_LETTERS
 
-    def side_owners(self) -> tuple[str, ...]:
+    def side_owners(self) -> tuple[TableOwner, ...]:
         """Owners whose table each worker holds whole."""
         return tuple(owner for owner, how in self.join if how == "side")
 
-    def shuffled_owners(self) -> tuple[str, ...]:
+    def shuffled_owners(self) -> tuple[TableOwner, ...]:
         """Owners whose table is joined by shuffling log and table."""
         return tuple(owner for owner, how in self.join if how == "shuffle")
 

@@ -17,14 +17,15 @@ ROW, DAY, SPLIT = "row", "day", "split"
 LABEL_KEY = "label"
 """Stands for the target in `where`."""
 
-_Value = str | int | float | bool
+Value = str | int | float | bool
+"""A value that `where` allows."""
 
 
 def _as_tuple(value: object) -> tuple[object, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-_Values = Annotated[tuple[_Value, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+_Values = Annotated[tuple[Value, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
 
 
 class AsOf(Strict):

@@ -32,6 +32,9 @@ _NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 Owner = Literal["user", "item", "context"]
 
+TableOwner = Literal["user", "item"]
+"""Whose features a table beside the log may hold."""
+
 
 class Feature(Strict):
     """One feature of the spec, resolved: name, owner, source and transform.
@@ -106,7 +109,7 @@ class FeatureSpec(Strict):
     user: dict[str, Transform] = Field(min_length=1)
     item: dict[str, Transform] = Field(min_length=1)
     context: dict[str, Transform] = Field(default_factory=dict)
-    tables: dict[Literal["user", "item"], Table] = Field(default_factory=dict)
+    tables: dict[TableOwner, Table] = Field(default_factory=dict)
     missing_values: tuple[str, ...] = ()
     time_unit: TimeUnit | None = None
     format: Format = Format()
@@ -197,7 +200,7 @@ class FeatureSpec(Strict):
             name = source
         return name
 
-    def id_feature(self, owner: Literal["user", "item"]) -> Feature | None:
+    def id_feature(self, owner: TableOwner) -> Feature | None:
         """The categorical feature made of the owner's id column, if any."""
         for feature in self.given_features(owner):
             same = feature.column == self._id_column(owner) and not feature.from_table
@@ -205,7 +208,7 @@ class FeatureSpec(Strict):
                 return feature
         return None
 
-    def id_dtype(self, owner: Literal["user", "item"]) -> Literal["string", "int64"]:
+    def id_dtype(self, owner: TableOwner) -> Literal["string", "int64"]:
         """Type of the owner's id: that of the feature made of it, else text."""
         for feature in self.given_features(owner):
             if feature.column == self._id_column(owner) and not feature.from_table:
@@ -224,7 +227,7 @@ class FeatureSpec(Strict):
         """Columns of the log that an input may lack, each once."""
         return [self.order] if self.order else []
 
-    def table_columns(self, owner: Literal["user", "item"]) -> list[str]:
+    def table_columns(self, owner: TableOwner) -> list[str]:
         """Columns the owner's table must have: its key and its features'."""
         columns = [f.column for f in self.given_features(owner) if f.from_table]
         return list(dict.fromkeys([self.tables[owner].key, *columns]))

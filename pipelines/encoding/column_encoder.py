@@ -30,7 +30,7 @@ class ColumnEncoder:
 
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
         """A table of `n` rows; features in the order of the spec."""
-        columns = {}
+        columns: dict[str, pa.Array] = {}
         for encoder in self._features:
             columns |= self._columns(encoder, joined)
         columns[LABEL] = pa.array(targets.labels)

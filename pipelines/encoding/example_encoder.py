@@ -38,7 +38,7 @@ class ExampleEncoder:
             for encoder in (FeatureEncoder(f, encoding) for f in self._spec.features())
             for name in encoder.feature.inputs
         }
-        self._segments: dict[tuple[str, str], dict] = {}
+        self._segments: dict[tuple[str, str], dict[tuple[str, ...], pa.Array]] = {}
 
     def encode(self, joined: Joined, targets: Targets) -> pa.Array:
         """`[n]` serialized examples."""
@@ -65,8 +65,8 @@ class ExampleEncoder:
         """`[n]` serialized examples of some keys only."""
         parts = []
         by_key = sorted(keys, key=_upb_order)
-        for home, run in itertools.groupby(by_key, lambda k: self._home(k, joined)):
-            run = tuple(run)
+        for home, group in itertools.groupby(by_key, lambda k: self._home(k, joined)):
+            run = tuple(group)
             if home == LOG:
                 parts += [self._log_entry(k, joined.rows, reserved) for k in run]
             else:
@@ -78,7 +78,9 @@ class ExampleEncoder:
         encoder = self._features.get(key)
         return home_of(encoder.feature, joined) if encoder else LOG
 
-    def _log_entry(self, key, rows, reserved) -> pa.Array:
+    def _log_entry(
+        self, key: str, rows: pa.Table, reserved: dict[str, pa.Array]
+    ) -> pa.Array:
         if key in reserved:
             return reserved[key]
         return self._entries(key, rows)

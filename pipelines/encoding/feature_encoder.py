@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import pyarrow as pa
 
 from hgr_tf.features import Feature, FeatureEncoding
+from hgr_tf.features.kind import Arrays
 
 
 class FeatureEncoder:
@@ -17,7 +19,7 @@ class FeatureEncoder:
         self._learned = encoding.learned(feature.name)
 
     @cached_property
-    def _encode(self):
+    def _encode(self) -> Callable[[pa.Array], Arrays]:
         return self.feature.transform.encoder(self._learned)
 
     def __call__(self, column: pa.Array) -> dict[str, pa.Array]:

@@ -51,10 +51,10 @@ class BlockWriter:
         self._offset += len(data)
         return block
 
-    def __enter__(self):
+    def __enter__(self) -> BlockWriter:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 

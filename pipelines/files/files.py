@@ -15,21 +15,26 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
 
 from isal import igzip
 
+if TYPE_CHECKING:
+    from apache_beam.io.filesystems import FileSystems
+
 _RAW = "uncompressed"  # CompressionTypes.UNCOMPRESSED
-_DECOMPRESSORS = {
+_DECOMPRESSORS: dict[str, Callable[[BufferedIOBase], BufferedIOBase]] = {
     ".gz": lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),
     ".bz2": bz2.BZ2File,
 }
 
 
-def _beam():
+def _beam() -> type[FileSystems]:
     """Beam's FileSystems; Beam takes seconds to import, and local files need none."""
     from apache_beam.io.filesystems import FileSystems
 
@@ -122,7 +127,7 @@ def exists(path: str) -> bool:
     return _beam().exists(path)
 
 
-def open_read(path: str, decompress: bool = False):
+def open_read(path: str, decompress: bool = False) -> BufferedIOBase:
     """Opens a file for reading bytes; `decompress` goes by its suffix."""
     if "://" in path:
         file = _beam().open(path, compression_type=_RAW)
@@ -134,7 +139,7 @@ def open_read(path: str, decompress: bool = False):
     return file
 
 
-def create(path: str):
+def create(path: str) -> BufferedIOBase:
     """Opens a new file for writing bytes."""
     return _beam().create(path, compression_type=_RAW)
 
@@ -173,10 +178,15 @@ class AtomicFile:
         self._temporary = join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
         self._file = create(self._temporary)
 
-    def __enter__(self):
+    def __enter__(self) -> BufferedIOBase:
         return self._file
 
-    def __exit__(self, error, *_):
+    def __exit__(
+        self,
+        error: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._file.close()
         if error:
             delete([self._temporary])

@@ -27,9 +27,9 @@ def report_rows(temporary: str, stage: str, rows: int) -> None:
     FileSystems.create(join(folder, f"{stage}-{rows}-{uuid.uuid4().hex}")).close()
 
 
-def rows_by_stage(temporary: str) -> Counter:
+def rows_by_stage(temporary: str) -> Counter[str]:
     """Rows that passed each stage so far."""
-    rows = Counter()
+    rows: Counter[str] = Counter()
     for name in files_in(join(temporary, _FOLDER)):
         stage, count, _ = name.split("-")
         rows[stage] += int(count)
@@ -46,12 +46,12 @@ class Progress:
         self._last = ""
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Progress:
         if self._shown:
             self._thread.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         if self._shown:
             self._thread.join()

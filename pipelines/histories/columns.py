@@ -53,7 +53,13 @@ class PastColumns:
                 columns[column] = pa.array(self._past.numbers[feature.name][rows])
         return columns
 
-    def _list(self, name: str, transform: HistoryList, offsets, places) -> pa.Array:
+    def _list(
+        self,
+        name: str,
+        transform: HistoryList,
+        offsets: np.ndarray,
+        places: np.ndarray,
+    ) -> pa.Array:
         events = self._values[name]
         codes = events.indices.to_numpy()[places]
         values = events.dictionary.cast(transform.event_type)
@@ -61,7 +67,9 @@ class PastColumns:
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), listed)
 
 
-def _places(lists: Lists, rows: np.ndarray, newest_first: bool):
+def _places(
+    lists: Lists, rows: np.ndarray, newest_first: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Offsets of the rows' lists, and the events in them."""
     start, end = lists.start[rows], lists.end[rows]
     lengths = end - start

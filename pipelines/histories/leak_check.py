@@ -56,7 +56,12 @@ def check_no_leak(
     _compare(before, compute(events), of_row < moment)
 
 
-def _other_labels(columns, later, spec: FeatureSpec, generator) -> Columns:
+def _other_labels(
+    columns: Columns,
+    later: np.ndarray,
+    spec: FeatureSpec,
+    generator: np.random.Generator,
+) -> Columns:
     changed = {**columns, TARGET: columns[TARGET].copy()}
     turned = np.where(columns[TARGET] > 0, 0, 1).astype(np.float32)
     changed[TARGET][later] = generator.permutation(turned[later])
@@ -68,7 +73,9 @@ def _other_labels(columns, later, spec: FeatureSpec, generator) -> Columns:
     return changed
 
 
-def _shuffled(values: np.ndarray, later: np.ndarray, generator) -> np.ndarray:
+def _shuffled(
+    values: np.ndarray, later: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
     values = values.copy()
     values[later] = generator.permutation(values[later])
     return values

@@ -28,6 +28,8 @@ from hgr_tf.pipelines.histories.timeline import (
 from hgr_tf.pipelines.kernels.randomness import mixed
 
 Columns = dict[str, np.ndarray]
+Counts = dict[tuple[int | str, str], np.ndarray]
+"""Numbers of rows by (window, statistic)."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,17 @@ def past_of_users(
     by_user = sequence(columns[USER], moments.of_row, columns[ITEM], columns[TIE])
     past = Past()
     for name, history in spec.history.items():
-        cut, at_row = cutoffs(history, columns, moments, spec, splits)
+        ends = cutoffs(history, columns, moments, spec, splits)
         allowed = columns[where_name(name)]
-        past.histories[name] = _lists(by_user, history, cut, at_row, allowed, spec)
+        past.histories[name] = _lists(by_user, history, *ends, allowed, spec)
     for name, counter in spec.counters.items():
         if is_of_user(counter, spec):
             keys, known = _keys(counter, columns, spec)
             of_key = by_user
             if len(counter.by) > 1:
                 of_key = by_other_key(by_user, keys, moments.of_row, columns[ITEM])
-            cut = cutoffs(counter, columns, moments, spec, splits)
-            numbers = count(of_key, counter, *cut, columns[TARGET] > 0, known, spec)
+            ends = cutoffs(counter, columns, moments, spec, splits)
+            numbers = count(of_key, counter, *ends, columns[TARGET] > 0, known, spec)
             past.numbers.update(_named(name, numbers))
     return past
 
@@ -96,8 +98,8 @@ def past_of_key(
     counter = spec.counters[name]
     keys, known = _keys(counter, columns, spec)
     of_key = sequence(keys, moments.of_row, *runs_and_ties(columns))
-    cut = cutoffs(counter, columns, moments, spec, splits)
-    numbers = count(of_key, counter, *cut, columns[TARGET] > 0, known, spec)
+    ends = cutoffs(counter, columns, moments, spec, splits)
+    numbers = count(of_key, counter, *ends, columns[TARGET] > 0, known, spec)
     return Past(numbers=_named(name, numbers))
 
 
@@ -120,7 +122,7 @@ def count(
     positive: np.ndarray,
     known: np.ndarray,
     spec: FeatureSpec,
-) -> dict[tuple, np.ndarray]:
+) -> Counts:
     """`[n]` float32 by (window, statistic).
 
     Args:
@@ -139,10 +141,12 @@ def count(
     delay = in_units(counter.delay, unit)
     labelled = earlier(cut, delay + in_units(counter.label_delay, unit))
     delayed = earlier(cut, delay)
-    found = {}
+    found: Counts = {}
     for window in counter.windows:
 
-        def counted(events, end, window=window):
+        def counted(
+            events: Events, end: np.ndarray, window: int | str = window
+        ) -> np.ndarray:
             start = of_key.key_start
             if window != "all":
                 start = of_key.ends(earlier(end, in_units(window, unit)))
@@ -151,11 +155,10 @@ def count(
             numbers[order] = np.where(known[order], last - first, 0)
             return numbers
 
-        positives = rate = exposures = None
+        positives = None
         for statistic in counter.statistics:
             if statistic == "exposures":
-                exposures = counted(exposed, delayed)
-                found[window, statistic] = exposures
+                found[window, statistic] = counted(exposed, delayed)
                 continue
             if positives is None:
                 positives = counted(clicked, labelled)
@@ -168,7 +171,14 @@ def count(
     return {key: numbers.astype(np.float32) for key, numbers in found.items()}
 
 
-def _lists(by_user, history: History, cut, at_row, allowed, spec: FeatureSpec) -> Lists:
+def _lists(
+    by_user: Sequence,
+    history: History,
+    cut: np.ndarray,
+    at_row: np.ndarray,
+    allowed: np.ndarray,
+    spec: FeatureSpec,
+) -> Lists:
     order = by_user.order
     lag = in_units(history.delay, spec.time_unit)
     if LABEL_KEY in history.where:
@@ -187,7 +197,9 @@ def _lists(by_user, history: History, cut, at_row, allowed, spec: FeatureSpec) -
     return Lists(order[events.places], start, end, age)
 
 
-def _keys(counter: Counter, columns: Columns, spec: FeatureSpec):
+def _keys(
+    counter: Counter, columns: Columns, spec: FeatureSpec
+) -> tuple[np.ndarray, np.ndarray]:
     """The words of a counter's key, and which rows have one."""
     words = [columns[_column(key, spec)] for key in counter.by]
     known = np.logical_and.reduce([w != 0 for w in words])
@@ -200,7 +212,7 @@ def _column(key: str, spec: FeatureSpec) -> str:
     return {spec.user_id: USER, spec.item_id: ITEM}.get(key) or key_name(key)
 
 
-def _named(name: str, numbers: dict[tuple, np.ndarray]) -> dict[str, np.ndarray]:
+def _named(name: str, numbers: Counts) -> dict[str, np.ndarray]:
     return {counter_feature(name, *key): found for key, found in numbers.items()}
 
 

@@ -128,7 +128,9 @@ def by_other_key(
     return _with_runs(order, keys, moments, runs)
 
 
-def _with_runs(order, keys, moments, runs) -> Sequence:
+def _with_runs(
+    order: np.ndarray, keys: np.ndarray, moments: np.ndarray, runs: np.ndarray
+) -> Sequence:
     keys, moments, runs = keys[order], moments[order], runs[order]
     new_key = _changes(keys)
     places = np.arange(len(order))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import FeatureSpec
 from hgr_tf.features.fingerprint import text_fingerprints
-from hgr_tf.features.histories import LABEL_KEY
+from hgr_tf.features.histories import LABEL_KEY, Value
 from hgr_tf.features.history_list import texts_of_lists
 from hgr_tf.features.past import request_columns
 from hgr_tf.pipelines.kernels.randomness import mixed
@@ -99,7 +101,12 @@ def _words(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return np.where(values.is_valid().to_numpy(False), words, np.uint64(0))
 
 
-def _allowed(where, joined: Joined, spec: FeatureSpec, targets) -> np.ndarray:
+def _allowed(
+    where: Mapping[str, tuple[Value, ...]],
+    joined: Joined,
+    spec: FeatureSpec,
+    targets: np.ndarray,
+) -> np.ndarray:
     allowed = np.ones(joined.rows.num_rows, bool)
     for name, wanted in where.items():
         if name == LABEL_KEY:
@@ -111,7 +118,7 @@ def _allowed(where, joined: Joined, spec: FeatureSpec, targets) -> np.ndarray:
     return allowed
 
 
-def _typed(value, kind: pa.DataType):
+def _typed(value: Value, kind: pa.DataType) -> Value:
     if pa.types.is_string(kind):
         return str(value)
     return int(value) if pa.types.is_integer(kind) else float(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -62,7 +64,7 @@ def _uuid_texts(storage: pa.Array) -> pa.Array:
     return pa.array(texts, pa.binary(), mask=~valid).cast(pa.string())
 
 
-_PLAIN = {
+_PLAIN: dict[str, Callable[[pa.Array], pa.Array]] = {
     "arrow.uuid": _uuid_texts,
     "arrow.json": lambda storage: storage,
     "arrow.bool8": lambda storage: pc.not_equal(storage, 0),

@@ -72,7 +72,9 @@ def by_length(lengths: np.ndarray, make: Callable[[int], bytes]) -> pa.BinaryArr
     return made.take(pa.array(place[lengths]))
 
 
-def _list_entries(key, kind, payload, lengths) -> pa.BinaryArray:
+def _list_entries(
+    key: str, kind: int, payload: pa.BinaryArray, lengths: np.ndarray
+) -> pa.BinaryArray:
     prefixes = by_length(lengths, lambda n: _entry_prefix(key, kind, n))
     return concatenated([prefixes, payload])
 

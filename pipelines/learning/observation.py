@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,7 @@ from hgr_tf.features import Feature, FeatureSpec
 from hgr_tf.features.column_summary import ColumnSummary
 from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.tables.side_table import SideTable
 
 
 @dataclass
@@ -54,7 +56,7 @@ def summarize(
     return feature.transform.summarize(column, hits)
 
 
-def from_log(spec: FeatureSpec, inline: frozenset[str]) -> list[Feature]:
+def from_log(spec: FeatureSpec, inline: Collection[str]) -> list[Feature]:
     """Features whose values lie in the log rows.
 
     Args:
@@ -72,11 +74,12 @@ def _sum_by_key(a: dict, b: dict) -> dict:
 
 
 def all_summaries(
-    observation: Observation, settings: Settings, sides
+    observation: Observation, settings: Settings, sides: Mapping[str, SideTable]
 ) -> dict[str, ColumnSummary]:
     """The summaries of all features, those of side tables by their hits."""
     summaries = dict(observation.log)
-    for owner, table in sides.items():
+    for owner in settings.side_owners():
+        table = sides[owner]
         for feature in settings.spec.features(owner):
             if feature.from_table:
                 hits = observation.hits[owner]

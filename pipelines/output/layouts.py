@@ -63,9 +63,17 @@ def _by_user(rows: pa.Table, settings: Settings, num_shards: int) -> Places:
     return (words % np.uint64(num_shards)).astype(np.int64), words
 
 
-def _by_code(rows, settings: Settings, key, num_shards: int, codes) -> Places:
+def _by_code(
+    rows: pa.Table,
+    settings: Settings,
+    key: tuple[int, ...],
+    num_shards: int,
+    codes: SideTable | None,
+) -> Places:
     # Equal prefixes share a shard; equal codes lie together, at random.
     users = rows[id_field(settings.spec, "user").name]
+    if codes is None:
+        raise ValueError("the layout 'code' needs the codes of users, got none")
     prefixes, paths = user_paths(users, codes)
     shards = mixed(prefixes, settings.seed) % np.uint64(num_shards)
     chance = random_words(settings.seed, "places", key, rows.num_rows)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.pipelines.files.files import local_copy
 from hgr_tf.pipelines.rows.targets import Targets
-from hgr_tf.pipelines.settings import OUTPUT_FORMATS
+from hgr_tf.pipelines.settings import OUTPUT_FORMATS, Layout
 from hgr_tf.pipelines.tables.joining import Joined
 
 
@@ -32,7 +32,7 @@ class Payload(ABC):
     """
 
     suffix: ClassVar[str]
-    layout: ClassVar[str | None] = None
+    layout: ClassVar[Layout | None] = None
 
     def __init__(self, encoding: FeatureEncoding):
         self.encoding = encoding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
 
 _STYLE = """
@@ -31,7 +32,7 @@ def html_page(name: str, statistics: dict, counters: dict[str, int]) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _rates(title: str, what: str, rows) -> str:
+def _rates(title: str, what: str, rows: Iterable[tuple[str, dict]]) -> str:
     cells = [
         (key, r["rows"], _percent(r["positive_rate"]), _bar(r["positive_rate"] or 0))
         for key, r in rows
@@ -72,14 +73,14 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.2%}"
 
 
-def _table(title: str, header: list[str], rows) -> str:
+def _table(title: str, header: list[str], rows: Iterable[Sequence[str | int]]) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     heading = f"<h2>{escape(title)}</h2>" if title else ""
     return f"{heading}<table><tr>{head}</tr>{body}</table>"
 
 
-def _cell(value) -> str:
+def _cell(value: str | int) -> str:
     if isinstance(value, int):
         return f"<td class='n'>{value:,}</td>"
     return f"<td>{value if isinstance(value, _Raw) else escape(str(value))}</td>"

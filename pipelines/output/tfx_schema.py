@@ -31,11 +31,11 @@ def schema_text(encoding: FeatureEncoding, has_weights: bool) -> str:
     return text_format.MessageToString(schema)
 
 
-def _add(schema, name: str, is_int: bool):
+def _add(schema: schema_pb2.Schema, name: str, is_int: bool) -> schema_pb2.Feature:
     kind = schema_pb2.INT if is_int else schema_pb2.FLOAT
     return schema.feature.add(name=name, type=kind)
 
 
-def _sized(feature, values: int) -> None:
+def _sized(feature: schema_pb2.Feature, values: int) -> None:
     feature.presence.min_fraction = 1.0
     feature.shape.dim.add(size=values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from hgr_tf.pipelines.reasons import (
 )
 from hgr_tf.pipelines.rows.fields import Field
 
+Parser = Callable[[pa.Array], pa.Array]
+"""Makes values of texts that a pattern matched."""
+
 _PLAIN_INTEGER = r"^-?([0-9]{1,18}|[0-8][0-9]{18})$"
 _INTEGER = r"^[+-]?([0-9]{1,18}|[0-8][0-9]{18})(\.0*)?$"
 _LARGEST_INTEGERS = r"^[+-]?9[0-9]{18}(\.0*)?$"  # some fit in 64 bits
@@ -35,16 +39,20 @@ _LISTS = (
 )
 
 
+Bad = list[tuple[str, np.ndarray]]
+"""(reason, mask of the rows) of each kind of bad value that came."""
+
+
 class Cast(NamedTuple):
     """A typed column.
 
     Attributes:
         values: Null where missing or bad.
-        bad: (reason, mask of the rows) of each kind of bad value that came.
+        bad: What is wrong with the others.
     """
 
     values: pa.Array
-    bad: list[tuple[str, np.ndarray]]
+    bad: Bad
 
 
 def cast(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
@@ -166,10 +174,11 @@ def _digits(texts: pa.Array) -> pa.Array:
 
 def _cast_float32(array: pa.Array, missing: tuple[str, ...]) -> Cast:
     kind = array.type
+    bad: Bad = []
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        numbers, bad = array.cast(pa.float64(), safe=False), []
+        numbers = array.cast(pa.float64(), safe=False)
     elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers, bad = _nan_to_missing(array.cast(pa.float64()), missing), []
+        numbers = _nan_to_missing(array.cast(pa.float64()), missing)
     else:
         text = _cast_string(array, missing)
         numbers, wrong = _floats_of_texts(text.values)
@@ -205,7 +214,13 @@ def _parse_non_finite(texts: pa.Array) -> pa.Array:
     return pa.array(np.full(len(texts), np.nan))
 
 
-def _parse(texts, quick, patterns, convert, type_) -> tuple[pa.Array, np.ndarray]:
+def _parse(
+    texts: pa.Array,
+    quick: str,
+    patterns: tuple[tuple[str, Parser], ...],
+    convert: Parser,
+    type_: pa.DataType,
+) -> tuple[pa.Array, np.ndarray]:
     # The whole column at once if every text is plain; else by kind of text.
     plain = pc.match_substring_regex(texts, quick)
     if pc.all(plain.fill_null(True)).as_py():
@@ -218,7 +233,7 @@ def _parse(texts, quick, patterns, convert, type_) -> tuple[pa.Array, np.ndarray
     return values, pc.and_(texts.is_valid(), values.is_null()).to_numpy(False)
 
 
-def _marked(reason: str, bad: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def _marked(reason: str, bad: np.ndarray) -> Bad:
     return [(reason, bad)] if bad.any() else []
 
 
@@ -227,7 +242,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _cast_lists(array: pa.Array, field: Field, missing: tuple[str, ...]) -> Cast:
-    bad = []
+    bad: Bad = []
     if not pa.types.is_nested(array.type):
         text = _cast_string(array, missing)
         array, bad = pc.split_pattern(text.values, field.delimiter), text.bad

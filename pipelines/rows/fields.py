@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,7 @@ from hgr_tf.features import Feature, FeatureSpec, HistoryList
 from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.features.kind import Dtype
 from hgr_tf.features.past import request_columns
+from hgr_tf.features.spec import TableOwner
 
 SPLIT = "__split__"
 """int8 column of checked rows: index of the row's split."""
@@ -55,13 +56,13 @@ def feature_field(feature: Feature) -> Field:
     return Field(feature.column, transform.dtype, transform.list_delimiter, table)
 
 
-def id_field(spec: FeatureSpec, owner: Literal["user", "item"]) -> Field:
+def id_field(spec: FeatureSpec, owner: TableOwner) -> Field:
     """The log's user or item id."""
     column = spec.user_id if owner == "user" else spec.item_id
     return Field(column, spec.id_dtype(owner))
 
 
-def key_field(spec: FeatureSpec, owner: Literal["user", "item"]) -> Field:
+def key_field(spec: FeatureSpec, owner: TableOwner) -> Field:
     """The key of a table, of the type of the id that it equals."""
     return Field(spec.tables[owner].key, spec.id_dtype(owner), table=owner)
 
@@ -87,8 +88,15 @@ def order_field(spec: FeatureSpec) -> Field | None:
 
 
 def moment_field(spec: FeatureSpec) -> Field:
-    """What orders rows: the time, or the order within a split."""
-    return time_field(spec) or order_field(spec)
+    """What orders rows: the time, or the order within a split.
+
+    Raises:
+        ValueError: The spec names neither.
+    """
+    field = time_field(spec) or order_field(spec)
+    if field is None:
+        raise ValueError(f"spec {spec.name!r} names neither `time` nor `order`")
+    return field
 
 
 def request_field(column: str) -> Field:
@@ -119,7 +127,7 @@ def _past_type(feature: Feature) -> pa.DataType:
     return pa.float32()
 
 
-def table_fields(spec: FeatureSpec, owner: Literal["user", "item"]) -> list[Field]:
+def table_fields(spec: FeatureSpec, owner: TableOwner) -> list[Field]:
     """Every field of the owner's table, each once; the key comes first."""
     fields = [feature_field(f) for f in spec.given_features(owner) if f.from_table]
     return list(dict.fromkeys([key_field(spec, owner), *fields]))
@@ -138,7 +146,7 @@ def arrow_fields(fields: list[Field]) -> pa.Schema:
     )
 
 
-def id_numbers(rows: pa.Table, spec: FeatureSpec, owner: str) -> np.ndarray:
+def id_numbers(rows: pa.Table, spec: FeatureSpec, owner: TableOwner) -> np.ndarray:
     """`[n]` int64: integer ids as they are, others by their fingerprint."""
     return numbers_of_ids(rows[id_field(spec, owner).name].combine_chunks())
 

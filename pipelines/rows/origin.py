@@ -21,7 +21,7 @@ def is_needed(settings: Settings) -> bool:
 def with_origin(rows: pa.Table, unit: Unit, places: np.ndarray) -> pa.Table:
     """The rows of a unit with where each came from."""
     n = rows.num_rows
-    origin = (np.full(n, unit.file_index), np.full(n, unit.index), places)
+    origin = (np.full(n, unit.file_index), np.full(n, unit.place), places)
     for name, values in zip(ORIGIN, origin, strict=True):
         rows = rows.append_column(name, pa.array(values, pa.int64()))
     return rows

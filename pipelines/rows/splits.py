@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import FeatureSpec, RandomSplit, TimeSplit, UserSplit
 from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.pipelines.kernels.randomness import mixed, uniform
-from hgr_tf.pipelines.rows.fields import id_field, time_field
+from hgr_tf.pipelines.rows.fields import id_field, moment_field
 
 UNDECIDED = -1
 """Split of rows that only a view of all rows of a user can decide."""
@@ -22,7 +24,7 @@ def splits_of(rows: pa.Table, spec: FeatureSpec, seed: int) -> np.ndarray:
     """
     split = spec.split
     if isinstance(split, TimeSplit):
-        times = rows[time_field(spec).name].to_numpy()
+        times = rows[moment_field(spec).name].to_numpy()
         cuts = split.cuts(spec.time_unit)
         return np.searchsorted(cuts, times, side="right").astype(np.int8)
     if isinstance(split, UserSplit):
@@ -44,7 +46,9 @@ def user_words(rows: pa.Table, spec: FeatureSpec) -> np.ndarray:
     return text_fingerprints(rows[id_field(spec, "user").name].combine_chunks())
 
 
-def random_splits(column, group, split: RandomSplit, seed: int) -> np.ndarray:
+def random_splits(
+    column: Mapping[str, np.ndarray], group: np.ndarray, split: RandomSplit, seed: int
+) -> np.ndarray:
     """`[n]` int8: splits at random, in proportion for each user and label.
 
     The distinct rows of a user with one label are put in random order and laid

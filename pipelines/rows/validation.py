@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import Feature, FeatureSpec
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, OUT_OF_TIME
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import (
@@ -64,20 +65,23 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     for owner in ("user", "item"):
         _require(table, id_field(spec, owner), checks)
     label = label_field(spec)
-    values = _require(table, label, checks)
+    values = _required_numbers(table, label, checks)
     outside = (values < spec.label.min) | (values > spec.label.max)
     checks.reject(label.column, OUT_OF_RANGE, outside)
     if weight := weight_field(spec):
-        checks.reject(weight.column, NEGATIVE, _require(table, weight, checks) < 0)
+        weights = _required_numbers(table, weight, checks)
+        checks.reject(weight.column, NEGATIVE, weights < 0)
     if time := time_field(spec):
-        times = _require(table, time, checks)
+        times = _required_numbers(table, time, checks)
         if spec.time_unit:
             outside = out_of_time(times, spec.time_unit)
             checks.reject(time.column, OUT_OF_TIME, outside)
     return table, checks
 
 
-def check_table(batch: RawBatch, spec: FeatureSpec, owner) -> tuple[pa.Table, Checks]:
+def check_table(
+    batch: RawBatch, spec: FeatureSpec, owner: TableOwner
+) -> tuple[pa.Table, Checks]:
     """Types the rows of a user or item table and checks that they have a key."""
     checks = Checks(batch)
     table = _cast_columns(batch, table_fields(spec, owner), spec, checks)
@@ -111,10 +115,13 @@ def _check_kinds(table: pa.Table, features: Iterable[Feature], checks: Checks) -
             checks.reject(feature.column, reason, bad)
 
 
-def _require(table: pa.Table, field: Field, checks: Checks) -> np.ndarray | None:
-    """Rejects the rows where the field is null; numbers are returned."""
+def _require(table: pa.Table, field: Field, checks: Checks) -> None:
+    """Rejects the rows where the field is null."""
     values = table[field.name].combine_chunks()
     checks.reject(field.column, MISSING, values.is_null().to_numpy(False))
-    if field.dtype == "string":
-        return None
-    return pc.fill_null(values, 0).to_numpy(False)
+
+
+def _required_numbers(table: pa.Table, field: Field, checks: Checks) -> np.ndarray:
+    """Rejects the rows where the field is null; returns `[n]` numbers, 0 for null."""
+    _require(table, field, checks)
+    return pc.fill_null(table[field.name].combine_chunks(), 0).to_numpy(False)

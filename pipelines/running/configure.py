@@ -8,12 +8,14 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TypedDict, get_args
 
 from pydantic import ValidationError
+from typing_extensions import Unpack
 
 from hgr_tf.data.manifest import FILE_NAME, Manifest
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.features.splits import TRAIN
 from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
@@ -21,16 +23,51 @@ from hgr_tf.pipelines.files.files import File, data_files, exists, read_bytes
 from hgr_tf.pipelines.files.files import join as join_path
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
-from hgr_tf.pipelines.settings import OUTPUT_FORMATS, InputFile, Join, Settings
+from hgr_tf.pipelines.settings import (
+    OUTPUT_FORMATS,
+    InputFile,
+    Join,
+    JoinMode,
+    Layout,
+    Settings,
+)
 from hgr_tf.pipelines.sources.pruning import prune
+
+Inputs = str | Path | Sequence[str | Path] | Mapping[str, str | Sequence[str]]
+"""Paths or globs; by name of split as a mapping, or as texts "split=glob"."""
 
 SIDE_BYTES = 64 << 20
 """Tables up to this many bytes are held whole by each worker."""
 
 
+class SettingsOptions(TypedDict, total=False):
+    """Options of a run that its `Settings` hold as they are."""
+
+    seed: int
+    shard_rows: int
+    compression: int
+    output_format: str
+    max_bad_fraction: float
+    code_prefix: int
+    grow_vocabularies: bool
+
+
+class RunOptions(SettingsOptions, total=False):
+    """Options of a run; `hgr_tf.pipelines.run.prepare` tells what they mean."""
+
+    user_table: str | Path | None
+    item_table: str | Path | None
+    join: str
+    layout: str | None
+    code_table: str | Path | None
+    encoding_from: str | Path | None
+    history_from: Sequence[str | Path]
+    where: Sequence[str]
+
+
 def configure(
     spec: FeatureSpec | str | Path,
-    inputs: Sequence[str] | Mapping[str, Sequence[str]],
+    inputs: Inputs,
     output: str | Path,
     *,
     user_table: str | Path | None = None,
@@ -41,7 +78,7 @@ def configure(
     encoding_from: str | Path | None = None,
     history_from: Sequence[str | Path] = (),
     where: Sequence[str] = (),
-    **settings,
+    **settings: Unpack[SettingsOptions],
 ) -> Settings:
     """The settings of a run. Arguments as in `hgr_tf.pipelines.run.prepare`.
 
@@ -77,29 +114,32 @@ def configure(
     return run
 
 
-def _load_spec(spec) -> tuple[FeatureSpec, str]:
+def _load_spec(spec: FeatureSpec | str | Path) -> tuple[FeatureSpec, str]:
     """The spec, and the folder that its paths start at."""
     if isinstance(spec, FeatureSpec):
         return spec, os.getcwd()
     return FeatureSpec.load(spec), os.path.dirname(os.path.abspath(spec))
 
 
-def _input_files(inputs, spec: FeatureSpec):
+def _input_files(
+    inputs: Inputs, spec: FeatureSpec
+) -> tuple[tuple[InputFile, ...], tuple[str, ...]]:
     """The files with their splits, and the names of the splits."""
-    by_split = _by_split(inputs)
-    if None in by_split:
-        if len(by_split) > 1:
-            raise PrepareError(
-                "inputs must all be given by split (train=..., val=...) or none; "
-                f"without a split: {by_split[None]}"
-            )
+    whole, by_split = _by_split(inputs)
+    if whole and by_split:
+        raise PrepareError(
+            "inputs must all be given by split (train=..., val=...) or none; "
+            f"without a split: {whole}"
+        )
+    if whole:
         splits = spec.split.names if spec.split else (TRAIN,)
-        return _files(by_split[None]), splits
+        return _files(whole), splits
     if spec.split:
         raise PrepareError(
             "inputs are given by split, but the spec has a `split` section too"
         )
-    files, seen = [], {}
+    files: list[InputFile] = []
+    seen: dict[str, str] = {}
     for index, (split, patterns) in enumerate(by_split.items()):
         for file in _files(patterns):
             if file.path in seen:
@@ -111,19 +151,22 @@ def _input_files(inputs, spec: FeatureSpec):
     return tuple(files), tuple(by_split)
 
 
-def _by_split(inputs) -> dict[str | None, list[str]]:
+def _by_split(inputs: Inputs) -> tuple[list[str], dict[str, list[str]]]:
+    """The patterns that are given without a split, and those of each split."""
     if isinstance(inputs, Mapping):
-        return {
+        return [], {
             split: [globs] if isinstance(globs, str) else list(globs)
             for split, globs in inputs.items()
         }
-    by_split: dict[str | None, list[str]] = {}
+    whole: list[str] = []
+    by_split: dict[str, list[str]] = {}
     for text in [inputs] if isinstance(inputs, (str, Path)) else inputs:
         split, pattern = _split_and_pattern(str(text))
-        by_split.setdefault(split, []).append(pattern)
-    if not by_split:
+        patterns = whole if split is None else by_split.setdefault(split, [])
+        patterns.append(pattern)
+    if not (whole or by_split):
         raise PrepareError("no input was given")
-    return by_split
+    return whole, by_split
 
 
 def _split_and_pattern(text: str) -> tuple[str | None, str]:
@@ -194,7 +237,9 @@ def _absolute(path: str | Path) -> str:
     return path if "://" in path else os.path.abspath(path)
 
 
-def _table_files(spec: FeatureSpec, base: str, given: dict):
+def _table_files(
+    spec: FeatureSpec, base: str, given: Mapping[TableOwner, str | Path | None]
+) -> dict[TableOwner, tuple[InputFile, ...]]:
     tables = {}
     for owner, path in given.items():
         if owner not in spec.tables:
@@ -204,29 +249,34 @@ def _table_files(spec: FeatureSpec, base: str, given: dict):
                 )
             continue
         named = spec.tables[owner].path
-        if path is None and named is None:
+        if path:
+            tables[owner] = _files([path])
+        elif named:
+            tables[owner] = _files([named], base)
+        else:
             raise PrepareError(
                 f"the spec needs a table of {owner}s: give --{owner}-table"
             )
-        tables[owner] = _files([path]) if path else _files([named], base)
     return tables
 
 
-def _join_modes(tables, mode: str) -> tuple[tuple[str, str], ...]:
+def _join_modes(
+    tables: Mapping[TableOwner, tuple[InputFile, ...]], mode: str
+) -> tuple[tuple[TableOwner, JoinMode], ...]:
     if mode not in get_args(Join):
         raise PrepareError(f"join must be one of {get_args(Join)}, got {mode!r}")
 
-    def resolve(files: tuple[InputFile, ...]) -> str:
-        if mode != "auto":
-            return mode
+    def resolve(files: tuple[InputFile, ...]) -> JoinMode:
         small = sum(file.size for file in files) <= SIDE_BYTES
-        return "side" if small else "shuffle"
+        return "side" if mode == "side" or (mode == "auto" and small) else "shuffle"
 
     return tuple((owner, resolve(files)) for owner, files in tables.items())
 
 
-def _layout(layout: str | None, code_table, output_format: str | None) -> str:
-    only = None
+def _layout(
+    layout: str | None, code_table: str | Path | None, output_format: str | None
+) -> Layout:
+    only: Layout | None = None
     if output_format in OUTPUT_FORMATS.names():  # else the settings refuse it
         only = OUTPUT_FORMATS[output_format].layout
     if only:
@@ -240,13 +290,16 @@ def _layout(layout: str | None, code_table, output_format: str | None) -> str:
                 f"table must not be given, got {code_table}"
             )
         return only
+    known: dict[str, Layout] = {name: name for name in get_args(Layout)}
     layout = layout or ("code" if code_table else "shuffled")
+    if layout not in known:
+        raise PrepareError(f"layout: must be one of {tuple(known)}, got {layout!r}")
     if (layout == "code") != bool(code_table):
         raise PrepareError(
             "layout 'code' and a code table go together, "
             f"got layout {layout!r} and code table {code_table}"
         )
-    return layout
+    return known[layout]
 
 
 def _code_file(path: str | Path | None) -> InputFile | None:

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -138,7 +138,12 @@ def _start_worker(arguments: list[str]) -> None:
     os.execve(sys.executable, [sys.executable, "-m", module], environment)
 
 
-def _fetch(endpoint: str, dependencies, home: Path, metadata) -> list[Path]:
+def _fetch(
+    endpoint: str,
+    dependencies: Iterable[runner_api.ArtifactInformation],
+    home: Path,
+    metadata: list[tuple[str, str]],
+) -> list[Path]:
     """Stores the job's artifacts; returns the packages among them."""
     packages = []
     with grpc.insecure_channel(endpoint) as channel:

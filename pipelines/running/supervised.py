@@ -78,7 +78,7 @@ def _end_with(parent: int) -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _end_with_worker(error) -> None:
+def _end_with_worker(error: threading.ExceptHookArgs) -> None:
     if error.thread and error.thread.name.startswith(_WORKER_THREAD):
         os._exit(1)
 

@@ -11,6 +11,7 @@ import itertools
 import json
 import operator
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import fastavro
 import numpy as np
@@ -54,14 +55,14 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
         kinds = avro_types.columns(reader.writer_schema)
         wanted = _getter(columns, kinds)
         source.seek(unit.start)
-        blocks = itertools.takewhile(lambda block: block.offset < unit.end, reader)
+        blocks = itertools.takewhile(lambda block: _is_within(block, unit), reader)
         records = itertools.chain.from_iterable(map(_as_stored, blocks))
         while some := list(itertools.islice(records, BATCH_ROWS)):
             for batch in batches_of_values(
                 list(map(wanted, some)),
                 columns,
                 np.arange(row, row + len(some)),
-                raw=lambda i, some=some: json.dumps(some[i], default=str),
+                raw=_json_of(some),
                 rejected=[],
             ):
                 for name, array in batch.columns.items():
@@ -70,12 +71,33 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
             row += len(some)
 
 
-def _as_stored(block: fastavro.read.Block) -> fastavro.read.Block:
+class _Block(Protocol):
+    """A block of fastavro, whose class it does not name in public."""
+
+    offset: int
+    size: int
+    writer_schema: avro_types.Schema
+
+    def __iter__(self) -> Iterator[dict]:
+        """Yields its records."""
+
+
+def _is_within(block: _Block, unit: Unit) -> bool:
+    return unit.end is None or block.offset < unit.end
+
+
+def _json_of(records: list[dict]) -> Callable[[int], str]:
+    return lambda i: json.dumps(records[i], default=str)
+
+
+def _as_stored(block: _Block) -> _Block:
     block.writer_schema = avro_types.without_logical_types(block.writer_schema)
     return block
 
 
-def _getter(columns: list[str], kinds) -> Callable[[dict], tuple]:
+def _getter(
+    columns: list[str], kinds: dict[str, avro_types.Column]
+) -> Callable[[dict], tuple]:
     readers = [(name, kinds[name].convert) for name in columns]
     if all(convert is None for _, convert in readers) and len(columns) > 1:
         return operator.itemgetter(*columns)

@@ -26,9 +26,13 @@ _TIMES = {
     "time-millis": pa.time32("ms"),
     "time-micros": pa.time64("us"),
 }
-_BASES = {**dict.fromkeys(_TIMES, ("long",)), "date": ("int",), "time-millis": ("int",)}
+_BASES: dict[str, tuple[str, ...]] = dict.fromkeys(_TIMES, ("long",))
+_BASES |= {"date": ("int",), "time-millis": ("int",)}
 _BASES |= {"decimal": ("bytes", "fixed"), "uuid": ("string", "fixed")}
 _WITHOUT_TEXT = {"duration", "big-decimal"}
+Schema = str | list | dict[str, Any]
+"""A schema of Avro, as its JSON is: a name, a union, or what is defined."""
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -50,7 +54,7 @@ class Column(NamedTuple):
         return array if self.type is None else _cast(array, self.type)
 
 
-def header(schema) -> Header:
+def header(schema: Schema) -> Header:
     """Names of a file's columns, and why some cannot be read.
 
     Raises:
@@ -60,14 +64,14 @@ def header(schema) -> Header:
     return Header([field["name"] for field in _fields(schema)], refused)
 
 
-def columns(schema) -> dict[str, Column]:
+def columns(schema: Schema) -> dict[str, Column]:
     """The columns of a record, by name."""
     named: dict[str, dict] = {}
     _collect_named(schema, named)
     return {f["name"]: _column(f["type"], named) for f in _fields(schema)}
 
 
-def without_logical_types(schema):
+def without_logical_types(schema: Schema) -> Schema:
     """The schema of the same bytes, read as what they are stored as."""
     if isinstance(schema, list):
         return [without_logical_types(part) for part in schema]
@@ -80,13 +84,13 @@ def without_logical_types(schema):
     return schema
 
 
-def _fields(schema) -> list[dict]:
+def _fields(schema: Schema) -> list[dict]:
     if not (isinstance(schema, dict) and "fields" in schema):
         raise ValueError(f"its schema must be a record, got {json.dumps(schema)}")
     return schema["fields"]
 
 
-def _collect_named(schema, named: dict[str, dict]) -> None:
+def _collect_named(schema: Schema, named: dict[str, dict]) -> None:
     if isinstance(schema, dict):
         if isinstance(schema.get("name"), str) and "type" in schema:
             named[schema["name"]] = schema
@@ -97,7 +101,7 @@ def _collect_named(schema, named: dict[str, dict]) -> None:
             _collect_named(part, named)
 
 
-def _column(schema, named: dict[str, dict]) -> Column:
+def _column(schema: Schema, named: dict[str, dict]) -> Column:
     if isinstance(schema, str):
         if schema == "float":
             return Column(pa.float32())
@@ -112,7 +116,7 @@ def _column(schema, named: dict[str, dict]) -> Column:
         return _column(base, named)
     if logical in _WITHOUT_TEXT:
         return Column(refused=f"of the logical type {logical!r}")
-    if base not in _BASES.get(logical, ()):
+    if logical is None or base not in _BASES.get(logical, ()):
         return Column()  # Avro has readers ignore what it does not know
     if logical in _TIMES:
         return Column(_TIMES[logical])
@@ -180,6 +184,6 @@ def _lower_uuid(text: str) -> str:
     return text.lower() if _UUID.fullmatch(text) else text
 
 
-def _float32_as_double(value):
+def _float32_as_double(value: object) -> object:
     """The double whose fewest digits are those of the single it came from."""
     return float(str(np.float32(value))) if isinstance(value, float) else value

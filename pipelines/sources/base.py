@@ -24,7 +24,7 @@ class Unit(NamedTuple):
         path: Path of the file.
         format: Resolved: never "auto".
         file_index: Position of the file among the inputs.
-        index: Position of the unit in its file.
+        place: Position of the unit in its file.
         start: Where it starts, and
         end: where it ends, in what the source counts: row groups, stripes, bytes.
         columns: Column names of delimited text.
@@ -34,7 +34,7 @@ class Unit(NamedTuple):
     path: str
     format: Format
     file_index: int
-    index: int = 0
+    place: int = 0
     start: int = 0
     end: int | None = None
     columns: tuple[str, ...] = ()
@@ -136,14 +136,14 @@ def raw_json(table: pa.Table) -> Callable[[int], str]:
     return raw
 
 
-def _value(scalar: pa.Scalar):
+def _value(scalar: pa.Scalar) -> object:
     try:
         return scalar.as_py()
     except (ValueError, OverflowError):  # undecodable text, times past Python's
         return _without_python_types(scalar)
 
 
-def _without_python_types(scalar: pa.Scalar):
+def _without_python_types(scalar: pa.Scalar) -> object:
     if isinstance(scalar, pa.DictionaryScalar):
         return _value(scalar.value)
     if isinstance(scalar, pa.StructScalar):

@@ -20,6 +20,9 @@ from hgr_tf.pipelines.reasons import MALFORMED_LINE, WRONG_COUNT
 from hgr_tf.pipelines.sources import lines
 from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Rejected, Unit
 
+_Parsed = tuple[pa.Table | None, np.ndarray, list[Rejected]]
+"""Rows of a run of lines, their positions in the unit, and lines at fault."""
+
 _STAND_IN = "\x1f"  # for delimiters of several bytes, which Arrow does not take
 _BOM = b"\xef\xbb\xbf"
 _END = "end"
@@ -113,8 +116,10 @@ def _column(table: pa.Table | None, name: str) -> pa.Array:
     return chunks[0] if chunks else pa.array([], pa.binary())
 
 
-def _parse_parts(block, names, columns, format_):
-    """Yields (table, rows, rejected) of runs of lines that Arrow reads right."""
+def _parse_parts(
+    block: lines.Lines, names: tuple[str, ...], columns: list[str], format_: Format
+) -> Iterator[_Parsed]:
+    """Yields runs of lines that Arrow reads right."""
     if not _is_risky(block, format_):
         parsed = _parse_arrow(block, names, columns, format_)
         if parsed is not None:
@@ -154,7 +159,9 @@ def _is_whole(line: bytes, format_: Format) -> bool:
     return _fields(line, format_) is not None
 
 
-def _parse_arrow(block, names, columns, format_):
+def _parse_arrow(
+    block: lines.Lines, names: tuple[str, ...], columns: list[str], format_: Format
+) -> _Parsed | None:
     text, delimiter, quote = block.text(), format_.delimiter, format_.quote
     if not _is_one_byte(delimiter):
         text = text.replace(delimiter.encode(), _STAND_IN.encode())
@@ -199,7 +206,9 @@ def _parse_arrow(block, names, columns, format_):
     return table, rows, rejected
 
 
-def _parse_line(block, names, columns, format_):
+def _parse_line(
+    block: lines.Lines, names: tuple[str, ...], columns: list[str], format_: Format
+) -> _Parsed:
     line = block.line(0)
     fields = _fields(line, format_)
     if fields is not None and len(fields) == len(names):

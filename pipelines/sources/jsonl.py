@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -22,6 +22,9 @@ from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Rejected
 from hgr_tf.pipelines.sources.values import batches_of_values
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
+
+_Decoded = tuple[list[tuple], np.ndarray, list[Rejected]]
+"""Values of rows, where they lie among the lines, and lines that cannot be used."""
 
 _ESCAPED_KEY = re.compile(rb'"[^"]*\\u[^"]*"\s*:')
 
@@ -44,9 +47,13 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
             rows,
             columns,
             at + some.row,
-            raw=lambda i, some=some, at=at: some.shown(at[i]),
+            raw=_shown(some, at),
             rejected=[bad for _, _, rejected in parts for bad in rejected],
         )
+
+
+def _shown(block: lines.Lines, places: np.ndarray) -> Callable[[int], str]:
+    return lambda i: block.shown(places[i])
 
 
 class _Decoder:
@@ -61,7 +68,7 @@ class _Decoder:
         row = msgspec.defstruct("Row", fields, rename=names, gc=False)
         self._decoder = msgspec.json.Decoder(row)
 
-    def decode(self, block: lines.Lines, first: int = 0):
+    def decode(self, block: lines.Lines, first: int = 0) -> Iterator[_Decoded]:
         """Yields (rows, their positions from `first`, rejected lines)."""
         text = block.text()
         try:
@@ -78,11 +85,13 @@ class _Decoder:
             yield from self.decode(block.part(0, middle), first)
             yield from self.decode(block.part(middle, len(block)), first + middle)
 
-    def _checked(self, block: lines.Lines, text: bytes, rows: list, first: int):
+    def _checked(
+        self, block: lines.Lines, text: bytes, rows: list[msgspec.Struct], first: int
+    ) -> _Decoded:
         """The rows without those in which a wanted key comes twice."""
-        rows = list(map(msgspec.structs.astuple, rows))
+        values = list(map(msgspec.structs.astuple, rows))
         at = np.arange(first, first + len(block))
-        columns = list(zip(*rows, strict=True))
+        columns = list(zip(*values, strict=True))
         absent = [column.count(msgspec.UNSET) for column in columns]
         rejected = []
         if self._may_repeat(text, [len(rows) - n for n in absent]):
@@ -92,10 +101,12 @@ class _Decoder:
                 for i, key in faults.items()
             ]
             kept = [i for i in range(len(rows)) if i not in faults]
-            rows, at = [rows[i] for i in kept], at[kept]
+            values, at = [values[i] for i in kept], at[kept]
         if any(absent):
-            rows = [tuple(None if v is msgspec.UNSET else v for v in r) for r in rows]
-        return rows, at, rejected
+            values = [
+                tuple(None if v is msgspec.UNSET else v for v in row) for row in values
+            ]
+        return values, at, rejected
 
     def _may_repeat(self, text: bytes, present: list[int]) -> bool:
         keys = zip(self._keys, present, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from io import BufferedIOBase
 
 import numpy as np
 
@@ -146,7 +147,7 @@ def plan(file: File, unit: Unit, header_bytes: int, splits: bool) -> list[Unit]:
     starts = [header_bytes, *range(UNIT_BYTES, file.size, UNIT_BYTES)]
     ends = [*starts[1:], file.size]
     return [
-        unit._replace(index=i, start=start, end=end)
+        unit._replace(place=i, start=start, end=end)
         for i, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
 
@@ -159,7 +160,7 @@ def read_blocks(unit: Unit, quoting: Quoting | None = None) -> Iterator[bytes]:
         quoting: When given, line ends in quoted values do not end a line.
     """
     with open_read(unit.path, decompress=True) as file:
-        if unit.index == 0:
+        if unit.place == 0:
             _skip(file, unit.start)
             position = unit.start
         else:  # the line under way at the start belongs to the unit before
@@ -186,12 +187,12 @@ def read_blocks(unit: Unit, quoting: Quoting | None = None) -> Iterator[bytes]:
             yield rest
 
 
-def _skip(file, size: int) -> None:
+def _skip(file: BufferedIOBase, size: int) -> None:
     while size > 0:
         size -= len(file.read(min(size, BLOCK_BYTES))) or size
 
 
-def _rest_of_line(file, data: bytes) -> bytes:
+def _rest_of_line(file: BufferedIOBase, data: bytes) -> bytes:
     return b"" if data.endswith(b"\n") else file.readline()
 
 
@@ -246,7 +247,7 @@ class Lines:
     def __init__(self, data: bytes, starts: np.ndarray, ends: np.ndarray, row: int):
         self.data, self.starts, self.ends, self.row = data, starts, ends, row
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.starts)
 
     def part(self, low: int, high: int) -> Lines:

@@ -7,6 +7,7 @@ microseconds; the few that even those cannot hold become the largest ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BufferedIOBase
 
 import numpy as np
 import pyarrow as pa
@@ -51,8 +52,7 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     """The row groups of a unit in batches."""
     row = 0
     with open_read(unit.path) as source:
-        groups = list(range(unit.start, unit.end))
-        for batch in _batches(source, groups, columns):
+        for batch in _batches(source, unit, columns):
             table = pa.table(batch)
             yield RawBatch(
                 columns=dict(zip(batch.schema.names, batch.columns, strict=True)),
@@ -62,8 +62,12 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
             row += batch.num_rows
 
 
-def _batches(source, groups: list[int], columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    source: BufferedIOBase, unit: Unit, columns: list[str]
+) -> Iterator[pa.RecordBatch]:
     file = pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
+    last = file.num_row_groups if unit.end is None else unit.end
+    groups = list(range(unit.start, last))
     batches = file.iter_batches(BATCH_ROWS, groups, columns)
     old = [name for name in _int96(file.schema) if name in columns]
     if not old:
@@ -71,10 +75,10 @@ def _batches(source, groups: list[int], columns: list[str]) -> Iterator[pa.Recor
         return
     times = zip(
         *(
-            pq.ParquetFile(source, coerce_int96_timestamp_unit=unit).iter_batches(
+            pq.ParquetFile(source, coerce_int96_timestamp_unit=of_time).iter_batches(
                 BATCH_ROWS, groups, old
             )
-            for unit in _UNITS
+            for of_time in _UNITS
         ),
         strict=True,
     )

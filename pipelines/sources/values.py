@@ -39,7 +39,13 @@ def batches_of_values(
         yield from _batches_by_shape(rows, columns, positions, raw, rejected)
 
 
-def _batches_by_shape(rows, columns, positions, raw, rejected) -> Iterator[RawBatch]:
+def _batches_by_shape(
+    rows: list[tuple],
+    columns: list[str],
+    positions: np.ndarray,
+    raw: Callable[[int], str],
+    rejected: list[Rejected],
+) -> Iterator[RawBatch]:
     groups, nested = _by_shape(rows)
     faults = [
         Rejected(int(positions[i]), columns[column], NOT_LIST, raw(i))
@@ -51,8 +57,12 @@ def _batches_by_shape(rows, columns, positions, raw, rejected) -> Iterator[RawBa
         yield RawBatch(
             columns=dict(zip(columns, arrays, strict=True)),
             rows=positions[at],
-            raw=lambda i, at=at: raw(at[i]),
+            raw=_at(raw, at),
         )
+
+
+def _at(raw: Callable[[int], str], places: Sequence[int]) -> Callable[[int], str]:
+    return lambda i: raw(places[i])
 
 
 def _columns(rows: list[tuple], names: list[str]) -> dict[str, pa.Array]:
@@ -73,7 +83,8 @@ def _typed(values: Sequence) -> pa.Array:
 
 def _by_shape(rows: list[tuple]) -> tuple[list[list[int]], list[tuple[int, int]]]:
     """Rows by which of their columns hold lists; and (row, column) at fault."""
-    groups, nested = defaultdict(list), []
+    groups: dict[tuple[bool, ...], list[int]] = defaultdict(list)
+    nested: list[tuple[int, int]] = []
     for i, row in enumerate(rows):
         faults = [c for c, value in enumerate(row) if _is_nested(value)]
         if faults:
@@ -83,7 +94,7 @@ def _by_shape(rows: list[tuple]) -> tuple[list[list[int]], list[tuple[int, int]]
     return list(groups.values()), nested
 
 
-def _is_nested(value) -> bool:
+def _is_nested(value: object) -> bool:
     elements = value if isinstance(value, list) else [value]
     return any(isinstance(element, list | dict) for element in elements)
 
@@ -110,7 +121,7 @@ def _encoded(values: list) -> pa.Array:
     return pa.array(map(_bytes, texts), pa.binary())
 
 
-def _bytes(value) -> bytes | None:
+def _bytes(value: object) -> bytes | None:
     if value is None or isinstance(value, bytes):
         return value
     text = json.dumps(value) if isinstance(value, bool | int) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -30,12 +31,15 @@ class WriteDeadLetters(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, element):
+    def process(
+        self, element: tuple[tuple[str, int], Iterable[UnitReport]]
+    ) -> Iterator[tuple[str, int]]:
         """Takes ((source, file index), reports of its units)."""
-        (source, file_index), reports = element
-        reports = sorted(reports, key=lambda r: (r.index, r.rows))
+        (source, file_index), unsorted = element
+        reports = sorted(unsorted, key=lambda r: (r.place, r.rows))
         raws = self._raws(file_index, reports)
-        letters, first = [], 1
+        letters: list[dict] = []
+        first = 1
         # Of a unit's reports, the last one tells its rows: the others have 0.
         for report in reports:
             letters += _letters(report, first, raws)
@@ -48,19 +52,20 @@ class WriteDeadLetters(beam.DoFn):
             write_bytes(path, "".join(lines).encode())
         yield source, len(lines)
 
-    def _raws(self, file_index: int, reports) -> dict:
+    def _raws(
+        self, file_index: int, reports: list[UnitReport]
+    ) -> dict[tuple[int, int], str]:
         """Raw rows that were not kept, by (unit, row): read from the log again."""
-        wanted = defaultdict(set)
+        wanted: dict[int, set[int]] = defaultdict(set)
         for report in reports:
             for bad in _bad_rows(report):
                 if bad["raw"] is None:
-                    wanted[report.index].add(bad["row"])
+                    wanted[report.place].add(bad["row"])
         if not wanted:
             return {}
         spec, file = self._settings.spec, self._settings.files[file_index]
         columns = spec.log_columns()
-        file = File(file.path, file.size)
-        units = plan_units(file, file_index, spec.format, columns)
+        units = plan_units(File(file.path, file.size), file_index, spec.format, columns)
         raws = {}
         for index, rows in wanted.items():
             for batch in read_unit(units[index], columns):
@@ -73,14 +78,16 @@ def _bad_rows(report: UnitReport) -> list[dict]:
     return [] if report.block is None else read_block(report.block).to_pylist()
 
 
-def _letters(report: UnitReport, first: int, raws: dict) -> list[dict]:
+def _letters(
+    report: UnitReport, first: int, raws: dict[tuple[int, int], str]
+) -> list[dict]:
     return [
         {
             "file": report.path,
             "row": first + bad["row"],
             "column": bad["column"],
             "reason": bad["reason"],
-            "raw": raws.get((report.index, bad["row"]), bad["raw"]),
+            "raw": raws.get((report.place, bad["row"]), bad["raw"]),
         }
         for bad in _bad_rows(report)
     ]

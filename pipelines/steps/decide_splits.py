@@ -7,13 +7,16 @@ and all rows of a user, meet. The partitions send back what they decided.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TypedDict
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.pvalue import TaggedOutput
 
 from hgr_tf.features import FeatureSpec, RandomSplit
-from hgr_tf.pipelines.files.blocks import BlockWriter, read_block
+from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_block
 from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT
@@ -21,7 +24,7 @@ from hgr_tf.pipelines.rows.row_hashes import row_hashes
 from hgr_tf.pipelines.rows.splits import random_splits, user_words
 from hgr_tf.pipelines.rows.targets import targets_of
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.steps.elements import COUNTS, Batch
+from hgr_tf.pipelines.steps.elements import COUNTS, Batch, Key, Sent
 
 DROPPED = -1
 
@@ -42,13 +45,20 @@ def changes_rows(spec: FeatureSpec) -> bool:
     return spec.duplicates == "drop" or isinstance(spec.split, RandomSplit)
 
 
+class Met(TypedDict):
+    """A batch, and what is decided of its rows."""
+
+    batch: list[Batch]
+    decisions: list[Block]
+
+
 class SendHashes(beam.DoFn):
     """Deals the hashes of a batch's rows to partitions by user."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, batch: Batch):
+    def process(self, batch: Batch) -> Iterator[tuple[int, Sent]]:
         """Yields (partition, (key of the batch, Block))."""
         settings, rows = self._settings, read_block(batch.block)
         places = np.arange(rows.num_rows, dtype=np.int32)
@@ -83,16 +93,17 @@ class Decide(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, element):
+    def process(
+        self, element: tuple[int, Iterable[Sent]]
+    ) -> Iterator[Sent | TaggedOutput]:
         """Yields (key of a batch, Block of rows and their splits)."""
-        _, sent = element
-        spec = self._settings.spec
-        sent = sorted(sent)
+        spec, sent = self._settings.spec, sorted(element[1])
         tables = [read_block(block) for _, block in sent]
         table = pa.concat_tables(tables)
         column = {name: table[name].to_numpy() for name in table.column_names}
         group = _groups(column["first"], column["second"])
-        split, counts = column["split"].copy(), Counter()
+        split = column["split"].copy()
+        counts: Counter[str] = Counter()
         if isinstance(spec.split, RandomSplit):
             split = random_splits(column, group, spec.split, self._settings.seed)
         if spec.overlap != "ignore":
@@ -102,11 +113,17 @@ class Decide(beam.DoFn):
             counts["rows_duplicate"] = int(repeated.sum())
         if spec.duplicates == "drop":
             split[repeated] = DROPPED
-        yield beam.pvalue.TaggedOutput(COUNTS, counts)
+        yield TaggedOutput(COUNTS, counts)
         if changes_rows(spec):
             yield from self._send_back(sent, tables, column["row"], split)
 
-    def _send_back(self, sent, tables, rows, split):
+    def _send_back(
+        self,
+        sent: list[Sent],
+        tables: list[pa.Table],
+        rows: np.ndarray,
+        split: np.ndarray,
+    ) -> Iterator[Sent]:
         ends = np.cumsum([table.num_rows for table in tables])
         decisions = []
         with BlockWriter(self._settings.temporary, "decisions") as writer:
@@ -122,7 +139,7 @@ class Apply(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, element):
+    def process(self, element: tuple[Key, Met]) -> Iterator[Batch]:
         """Takes (key, {"batch": [...], "decisions": [...]}); yields a `Batch`."""
         key, found = element
         (batch,) = found["batch"]

@@ -1,4 +1,9 @@
-"""What moves through the Beam graph: small descriptors of rows in files."""
+"""What moves through the Beam graph: small descriptors of rows in files.
+
+Beam reads annotations of steps, but takes those that are texts for "any type": as
+`from __future__ import annotations` is in every file of steps, they are for people
+and for mypy, and no coder follows from them.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +21,22 @@ COUNTS = "counts"
 """Tag of the output of counters."""
 
 
+Key = tuple[int, ...]
+"""Identifies a batch whatever the runner: file, unit, position."""
+
+Sent = tuple[Key, Block]
+"""Rows of a batch, where rows of many batches meet; or what is decided of them."""
+
+
 class Batch(NamedTuple):
     """Checked rows.
 
     Attributes:
-        key: Identifies the batch whatever the runner: file, unit, position.
+        key: Which batch it is.
         block: Where the rows are.
     """
 
-    key: tuple[int, ...]
+    key: Key
     block: Block
 
 
@@ -35,7 +47,7 @@ class UnitReport(NamedTuple):
         source: "log", "user" or "item".
         path: Path of the file.
         file_index: Position of the file among the inputs of its source.
-        index: Position of the unit in its file.
+        place: Position of the unit in its file.
         rows: Rows of the unit, good and bad.
         block: The bad rows; None if there are none.
         bad: How many there are.
@@ -44,7 +56,7 @@ class UnitReport(NamedTuple):
     source: str
     path: str
     file_index: int
-    index: int
+    place: int
     rows: int
     block: Block | None
     bad: int
@@ -62,7 +74,7 @@ def unit_report(
     if rejected:
         columns = zip(*rejected, strict=True)
         table = pa.table(dict(zip(Rejected._fields, map(list, columns), strict=True)))
-        block = writer.write(table, (unit.index,))
+        block = writer.write(table, (unit.place,))
     return UnitReport(
-        source, unit.path, unit.file_index, unit.index, rows, block, len(rejected)
+        source, unit.path, unit.file_index, unit.place, rows, block, len(rejected)
     )

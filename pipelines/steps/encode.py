@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -15,9 +17,10 @@ from hgr_tf.pipelines.rows.fields import SPLIT, weight_field
 from hgr_tf.pipelines.rows.origin import origin_words
 from hgr_tf.pipelines.rows.targets import Targets, sample_negatives, targets_of
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.steps.elements import Batch
+from hgr_tf.pipelines.steps.elements import Batch, Key
 from hgr_tf.pipelines.steps.plan import Plan
 from hgr_tf.pipelines.tables.joining import Joined, join_side, side_tables
+from hgr_tf.pipelines.tables.side_table import SideTable
 from hgr_tf.pipelines.tables.user_codes import code_table
 
 
@@ -27,7 +30,9 @@ class Encode(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, batch: Batch, plan: Plan, tables: dict[str, Block]):
+    def process(
+        self, batch: Batch, plan: Plan, tables: dict[str, Block]
+    ) -> Iterator[tuple[tuple[int, int], Block]]:
         """Yields ((split, shard), Block)."""
         settings = self._settings
         rows = read_block(batch.block)
@@ -44,7 +49,14 @@ class Encode(beam.DoFn):
         report_rows(settings.temporary, "encoded", rows.num_rows)
         yield from blocks  # only now: the file must be whole before it is read
 
-    def _encode(self, joined: Joined, key, split: int, plan: Plan, codes):
+    def _encode(
+        self,
+        joined: Joined,
+        key: Key,
+        split: int,
+        plan: Plan,
+        codes: SideTable | None,
+    ) -> Iterable[tuple[int, pa.Table]]:
         settings = self._settings
         joined, targets = _sampled(joined, settings, split)
         rows, num_shards = joined.rows, plan.shards[split]

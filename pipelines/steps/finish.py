@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterator
 
 import apache_beam as beam
 
@@ -34,7 +35,13 @@ class Finish(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, _, plan: Plan, shards: list[WrittenShard], counts):
+    def process(
+        self,
+        _: None,
+        plan: Plan,
+        shards: list[WrittenShard],
+        counts: dict[str, int],
+    ) -> Iterator[str]:
         """Yields the manifest as JSON."""
         settings = self._settings
         check_written([s.shard for s in shards], settings.results)
@@ -65,7 +72,12 @@ def check_written(shards: list[Shard], folder: str) -> None:
             )
 
 
-def make_manifest(settings: Settings, plan: Plan, shards, counts) -> Manifest:
+def make_manifest(
+    settings: Settings,
+    plan: Plan,
+    shards: list[WrittenShard],
+    counts: dict[str, int],
+) -> Manifest:
     """The manifest of a run whose files are all written."""
     features = plan.statistics["features"].values()
     line_ends = sum(feature.get("with_line_ends", 0) for feature in features)
@@ -123,5 +135,5 @@ def arguments(settings: Settings) -> dict:
     }
 
 
-def _file(shard) -> str:
+def _file(shard: Shard) -> str:
     return shard.file

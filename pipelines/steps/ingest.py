@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
 
 from hgr_tf.pipelines.files.blocks import Block, BlockWriter
 from hgr_tf.pipelines.files.files import File
@@ -18,10 +20,11 @@ from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT, id_field
 from hgr_tf.pipelines.rows.splits import splits_of
 from hgr_tf.pipelines.rows.validation import check_log
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.sources import RawBatch, Unit, plan_units, read_unit
+from hgr_tf.pipelines.sources import RawBatch, Rejected, Unit, plan_units, read_unit
 from hgr_tf.pipelines.sources.formats import present_columns
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED, Batch, unit_report
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
+from hgr_tf.pipelines.tables.side_table import SideTable
 from hgr_tf.pipelines.tables.user_codes import code_table
 
 
@@ -31,7 +34,7 @@ class PlanUnits(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, file_index: int):
+    def process(self, file_index: int) -> Iterator[Unit]:
         """Yields the units of the file at `file_index`."""
         spec = self._settings.spec
         file = self._settings.log_files[file_index]
@@ -48,12 +51,16 @@ class Ingest(beam.DoFn):
         self._read = Metrics.counter("hgr_tf", "rows_read")
         self._bad = Metrics.counter("hgr_tf", "rows_bad")
 
-    def process(self, unit: Unit, tables: dict[str, Block]):
+    def process(
+        self, unit: Unit, tables: dict[str, Block]
+    ) -> Iterator[Batch | TaggedOutput]:
         """Yields batches; reports and counts as tagged outputs."""
         settings = self._settings
         sides, codes = side_tables(settings, tables), code_table(tables)
         columns = self._columns(unit)
-        batches, rejected, counts = [], [], Counter()
+        batches: list[Batch] = []
+        rejected: list[Rejected] = []
+        counts: Counter[str] = Counter()
         with BlockWriter(settings.temporary, "checked") as writer:
             for index, raw in enumerate(read_unit(unit, columns)):
                 rows, bad = self._check(raw, unit, sides, counts)
@@ -67,16 +74,16 @@ class Ingest(beam.DoFn):
                 if bad:
                     report_rows(settings.temporary, "bad", len(bad))
                 if rows.num_rows:
-                    key = (unit.file_index, unit.index, index)
+                    key = (unit.file_index, unit.place, index)
                     batches.append(Batch(key, writer.write(rows, key)))
             reported = unit_report("log", unit, counts["rows_read"], rejected, writer)
         yield from batches  # only now: the file must be whole before it is read
-        yield beam.pvalue.TaggedOutput(REJECTED, reported)
+        yield TaggedOutput(REJECTED, reported)
         counts["rows_bad"] = len(rejected)
         counts.update(f"bad: {r.reason}" for r in rejected)
         self._read.inc(counts["rows_read"])
         self._bad.inc(len(rejected))
-        yield beam.pvalue.TaggedOutput(COUNTS, counts)
+        yield TaggedOutput(COUNTS, counts)
 
     def _columns(self, unit: Unit) -> list[str]:
         spec, file = self._settings.spec, self._settings.log_files[unit.file_index]
@@ -87,12 +94,19 @@ class Ingest(beam.DoFn):
             spec.optional_columns(),
         )
 
-    def _check(self, raw: RawBatch, unit: Unit, sides, counts):
+    def _check(
+        self,
+        raw: RawBatch,
+        unit: Unit,
+        sides: dict[str, SideTable],
+        counts: Counter[str],
+    ) -> tuple[pa.Table, list[Rejected]]:
         spec = self._settings.spec
         rows, checks = check_log(raw, spec)
         joined = join_side(rows, self._settings, sides)
-        for owner, table in sides.items():
-            unmatched = checks.good & (joined.positions[owner] == table.absent)
+        for owner in self._settings.side_owners():
+            absent = joined.positions[owner] == sides[owner].absent
+            unmatched = checks.good & absent
             counts[f"rows_without_{owner}"] += int(unmatched.sum())
             if spec.tables[owner].unmatched == "reject":
                 id_column = spec.user_id if owner == "user" else spec.item_id

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
 
 import pyarrow as pa
 
 from hgr_tf.features import Format
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.rows.fields import id_field, key_field
-from hgr_tf.pipelines.rows.validation import check_log, check_table
+from hgr_tf.pipelines.rows.validation import Checks, check_log, check_table
 from hgr_tf.pipelines.settings import InputFile, Settings
-from hgr_tf.pipelines.sources import plan_units, read_unit
-
-Owner = Literal["user", "item"]
+from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
 
 
-def key_of_each_side(settings: Settings, owner: Owner) -> str:
+def key_of_each_side(settings: Settings, owner: TableOwner) -> str:
     """Text such as "the log has user '1.0', the table id '1'".
 
     Reads until both sides have a good row: that of the log is the first whose id
@@ -25,7 +24,7 @@ def key_of_each_side(settings: Settings, owner: Owner) -> str:
     spec, table = settings.spec, settings.spec.tables[owner]
     of_log, of_table = id_field(spec, owner), key_field(spec, owner)
 
-    def checked_table(batch):
+    def checked_table(batch: RawBatch) -> tuple[pa.Table, Checks]:
         return check_table(batch, spec, owner)
 
     keys = _first_values(
@@ -52,7 +51,11 @@ def key_of_each_side(settings: Settings, owner: Owner) -> str:
 
 
 def _first_values(
-    files: tuple[InputFile, ...], format_: Format, columns, check, name: str
+    files: tuple[InputFile, ...],
+    format_: Format,
+    columns: list[str],
+    check: Callable[[RawBatch], tuple[pa.Table, Checks]],
+    name: str,
 ) -> list:
     """Values of a field in the first batch that has good rows."""
     for index, file in enumerate(files):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
-from hgr_tf.pipelines.files.blocks import BlockWriter
+from hgr_tf.features.spec import TableOwner
+from hgr_tf.pipelines.files.blocks import Block, BlockWriter
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.settings import InputFile, Settings
-from hgr_tf.pipelines.sources import plan_units
+from hgr_tf.pipelines.sources import Unit, plan_units
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED, unit_report
 from hgr_tf.pipelines.tables.side_table import load
 from hgr_tf.pipelines.tables.user_codes import CODES, load_codes
@@ -21,9 +24,12 @@ class LoadTable(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, owner: str):
+    def process(
+        self, owner: TableOwner
+    ) -> Iterator[tuple[TableOwner, Block] | TaggedOutput]:
         """Yields (owner, Block)."""
-        spec, units = self._settings.spec, []
+        spec = self._settings.spec
+        units: list[Unit] = []
         for index, file in enumerate(self._settings.tables[owner]):
             units += plan_units(
                 File(file.path, file.size),
@@ -36,13 +42,13 @@ class LoadTable(beam.DoFn):
             block = writer.write(table.rows, (0,))
             reports = [unit_report(owner, *unit, writer) for unit in table.units]
         for report in reports:
-            yield beam.pvalue.TaggedOutput(REJECTED, report)
+            yield TaggedOutput(REJECTED, report)
         counts = {
             f"{owner}_table_rows": table.rows.num_rows,
             f"{owner}_table_bad": sum(report.bad for report in reports),
             f"{owner}_table_repeated_keys": table.repeated,
         }
-        yield beam.pvalue.TaggedOutput(COUNTS, Counter(counts))
+        yield TaggedOutput(COUNTS, Counter(counts))
         yield owner, block
 
 
@@ -52,7 +58,7 @@ class LoadCodes(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, file: InputFile):
+    def process(self, file: InputFile) -> Iterator[tuple[str, Block]]:
         """Yields (CODES, Block)."""
         settings = self._settings
         source = File(file.path, file.size)

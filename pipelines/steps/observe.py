@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,7 @@ from hgr_tf.pipelines.rows.targets import targets_of
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.steps.elements import Batch
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
+from hgr_tf.pipelines.tables.side_table import SideTable
 
 _SECONDS_A_DAY = 86_400
 _MERGE_EVERY = 16
@@ -30,7 +33,7 @@ class Observe(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, batch: Batch, tables: dict[str, Block]):
+    def process(self, batch: Batch, tables: dict[str, Block]) -> Iterator[Observation]:
         """Yields the observation of one batch."""
         settings, rows = self._settings, read_block(batch.block)
         splits = rows[SPLIT].to_numpy()
@@ -41,7 +44,9 @@ class Observe(beam.DoFn):
         self._see(observation, training, side_tables(settings, tables))
         yield observation
 
-    def _see(self, observation: Observation, rows: pa.Table, sides) -> None:
+    def _see(
+        self, observation: Observation, rows: pa.Table, sides: dict[str, SideTable]
+    ) -> None:
         spec = self._settings.spec
         for feature in from_log(spec, self._settings.shuffled_owners()):
             observation.log[feature.name] = summarize(feature, rows)
@@ -55,27 +60,33 @@ class Observe(beam.DoFn):
 class MergeObservations(beam.CombineFn):
     """Adds observations up, a few at a time."""
 
-    def create_accumulator(self):
+    def create_accumulator(self) -> list[Observation]:
         """Nothing seen."""
         return []
 
-    def add_input(self, accumulator, observation):
+    def add_input(
+        self, accumulator: list[Observation], observation: Observation
+    ) -> list[Observation]:
         """Keeps one more."""
         accumulator.append(observation)
         if len(accumulator) < _MERGE_EVERY:
             return accumulator
         return [sum(accumulator, Observation())]
 
-    def merge_accumulators(self, accumulators):
+    def merge_accumulators(
+        self, accumulators: Iterable[list[Observation]]
+    ) -> list[Observation]:
         """Adds up what workers saw."""
         return [sum((o for a in accumulators for o in a), Observation())]
 
-    def extract_output(self, accumulator):
+    def extract_output(self, accumulator: list[Observation]) -> Observation:
         """The sum."""
         return sum(accumulator, Observation())
 
 
-def _count_splits(observation, rows, splits, spec: FeatureSpec) -> None:
+def _count_splits(
+    observation: Observation, rows: pa.Table, splits: np.ndarray, spec: FeatureSpec
+) -> None:
     positive = targets_of(rows, spec) > 0
     days = _days(rows, spec)
     for split in np.unique(splits):
@@ -94,7 +105,8 @@ def _rows_and_positives(mask: np.ndarray, positive: np.ndarray) -> np.ndarray:
 
 
 def _days(rows: pa.Table, spec: FeatureSpec) -> np.ndarray | None:
-    if not (spec.time and spec.time_unit):
+    field = time_field(spec)
+    if field is None or spec.time_unit is None:
         return None
     per_day = units_per_second(spec.time_unit) * _SECONDS_A_DAY
-    return rows[time_field(spec).name].to_numpy() // per_day
+    return rows[field.name].to_numpy() // per_day

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import TypedDict
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -14,12 +17,19 @@ from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT, feature_field
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.steps.elements import Batch
+from hgr_tf.pipelines.steps.elements import Batch, Key, Sent
 from hgr_tf.pipelines.steps.split_starts import Starts
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
 
 _PURPOSE = 10
 _ROW = "__row__"
+
+
+class Met(TypedDict):
+    """A batch, and the counts of its rows."""
+
+    batch: list[Batch]
+    counts: list[Block]
 
 
 class DealByKey(beam.DoFn):
@@ -28,7 +38,9 @@ class DealByKey(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, batch: Batch, tables: dict[str, Block]):
+    def process(
+        self, batch: Batch, tables: dict[str, Block]
+    ) -> Iterator[tuple[tuple[str, int], Sent]]:
         """Yields ((counter, partition), (key of the batch, Block))."""
         settings, rows = self._settings, read_block(batch.block)
         spec = settings.spec
@@ -59,11 +71,12 @@ class Count(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, element, starts: Starts):
+    def process(
+        self, element: tuple[tuple[str, int], Iterable[Sent]], starts: Starts
+    ) -> Iterator[Sent]:
         """Takes ((counter, partition), blocks); yields (key of a batch, Block)."""
-        (counter, partition), sent = element
-        settings = self._settings
-        sent = sorted(sent)
+        (counter, partition), unsorted = element
+        settings, sent = self._settings, sorted(unsorted)
         parts = [read_block(block) for _, block in sent]
         rows = pa.concat_tables(parts)
         line = rows.drop_columns([_ROW])
@@ -84,7 +97,7 @@ class AddCounts(beam.DoFn):
     def __init__(self, settings: Settings, keep_earlier: bool):
         self._settings, self._keep_earlier = settings, keep_earlier
 
-    def process(self, element):
+    def process(self, element: tuple[Key, Met]) -> Iterator[Batch]:
         """Takes (key, {"batch": [...], "counts": blocks}); yields a `Batch`."""
         key, met = element
         (batch,) = met["batch"]

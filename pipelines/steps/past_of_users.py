@@ -6,7 +6,7 @@ timeline, which a partition holds whole, and with all its columns, which pass th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -34,7 +34,9 @@ class DealByUser(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, batch: Batch, tables: dict[str, Block]):
+    def process(
+        self, batch: Batch, tables: dict[str, Block]
+    ) -> Iterator[tuple[int, tuple[Block, Block]]]:
         """Yields (partition, (Block of the timeline, Block of the rows))."""
         settings, rows = self._settings, read_block(batch.block)
         joined = join_side(rows, settings, side_tables(settings, tables))
@@ -60,11 +62,13 @@ class AddPast(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, element, starts: Starts):
+    def process(
+        self, element: tuple[int, Iterable[tuple[Block, Block]]], starts: Starts
+    ) -> Iterator[Batch]:
         """Takes (partition, pairs of blocks); yields batches."""
-        partition, sent = element
+        partition, pairs = element
         settings = self._settings
-        sent = sorted(sent, key=lambda blocks: blocks[0].order)
+        sent = sorted(pairs, key=lambda blocks: blocks[0].order)
         parts = [read_block(line) for line, _ in sent]
         line = pa.concat_tables(parts)
         past = past_of_partition(line, settings.spec, settings.splits, starts)
@@ -95,7 +99,9 @@ def _with_past(blocks: list[Block], columns: PastColumns) -> Iterator[pa.Table]:
         yield _joined(waiting, places, columns)
 
 
-def _joined(parts: list[pa.Table], places, columns: PastColumns) -> pa.Table:
+def _joined(
+    parts: list[pa.Table], places: list[np.ndarray], columns: PastColumns
+) -> pa.Table:
     rows = pa.concat_tables(parts).combine_chunks()
     for name, column in columns.of(np.concatenate(places)).items():
         rows = rows.append_column(name, column)

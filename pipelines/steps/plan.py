@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +12,11 @@ import apache_beam as beam
 import numpy as np
 
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.features.column_summary import ColumnSummary
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.features.splits import TRAIN, TimeSplit
 from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.files.blocks import Block
 from hgr_tf.pipelines.files.files import join, local_copy, upload_folder
 from hgr_tf.pipelines.learning.learn import learn
 from hgr_tf.pipelines.learning.observation import Observation, all_summaries
@@ -48,7 +52,14 @@ class MakePlan(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, _, observation, tables, counts, dead_letters):
+    def process(
+        self,
+        _: None,
+        observation: Observation,
+        tables: dict[str, Block],
+        counts: dict[str, int],
+        dead_letters: list[tuple[str, int]],
+    ) -> Iterator[Plan]:
         """Yields the plan.
 
         Args:
@@ -119,7 +130,9 @@ def _check_bad(
         )
 
 
-def _check_unmatched(counts: dict[str, int], owner: str, settings: Settings) -> None:
+def _check_unmatched(
+    counts: dict[str, int], owner: TableOwner, settings: Settings
+) -> None:
     without = counts.get(f"rows_without_{owner}", 0)
     rows = counts.get("rows_good", 0) + counts.get(f"bad: {UNMATCHED}", 0)
     if without > settings.spec.tables[owner].max_unmatched * rows:
@@ -167,7 +180,9 @@ def num_shards(observation: Observation, split: int, settings: Settings) -> int:
     return max(1, -(-rows // settings.shard_rows))
 
 
-def save_encoding(encoding: FeatureEncoding, summaries, folder: str) -> None:
+def save_encoding(
+    encoding: FeatureEncoding, summaries: dict[str, ColumnSummary], folder: str
+) -> None:
     """Writes an encoding, with the training counts of the vocabularies."""
     with tempfile.TemporaryDirectory() as local:
         encoding.save(local)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Literal
+from typing import TypedDict
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.pvalue import TaggedOutput
 
 from hgr_tf.features.fingerprint import text_fingerprints
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_blocks
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.kernels.dealing import dealt
@@ -41,16 +43,21 @@ from hgr_tf.pipelines.steps.elements import (
 )
 from hgr_tf.pipelines.tables.side_table import SideTable, first_of_each
 
-Owner = Literal["user", "item"]
+
+class Met(TypedDict):
+    """Rows of the log and of the table with ids of one partition."""
+
+    log: list[Block]
+    table: list[Block]
 
 
 class PlanTableUnits(beam.DoFn):
     """Cuts the files of a table into units."""
 
-    def __init__(self, settings: Settings, owner: Owner):
+    def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, file_index: int):
+    def process(self, file_index: int) -> Iterator[Unit]:
         """Yields the units of the file at `file_index`."""
         spec, owner = self._settings.spec, self._owner
         file = self._settings.tables[owner][file_index]
@@ -65,38 +72,38 @@ class PlanTableUnits(beam.DoFn):
 class SendTable(beam.DoFn):
     """Checks the rows of a table's unit and deals them by key."""
 
-    def __init__(self, settings: Settings, owner: Owner):
+    def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, unit: Unit):
+    def process(self, unit: Unit) -> Iterator[tuple[int, Block] | TaggedOutput]:
         """Yields (partition, Block); reports and counts as tagged outputs."""
         settings, owner = self._settings, self._owner
         key = key_field(settings.spec, owner)
-        sent, rejected, read = [], [], 0
+        sent: list[tuple[int, Block]] = []
+        rejected: list[Rejected] = []
+        read = 0
         with BlockWriter(settings.temporary, "tables") as writer:
             columns = settings.spec.table_columns(owner)
             for index, raw in enumerate(read_unit(unit, columns)):
                 rows, checks = check_table(raw, settings.spec, owner)
                 rejected += checks.rejected()
                 read += len(raw.rows) + len(raw.rejected)
-                order = (unit.file_index, unit.index, index)
+                order = (unit.file_index, unit.place, index)
                 good = rows.filter(pa.array(checks.good))
                 sent += _send(good, key, order, settings, writer)
             report = unit_report(owner, unit, read, rejected, writer)
         yield from sent
-        yield beam.pvalue.TaggedOutput(REJECTED, report)
-        yield beam.pvalue.TaggedOutput(
-            COUNTS, Counter({f"{owner}_table_bad": report.bad})
-        )
+        yield TaggedOutput(REJECTED, report)
+        yield TaggedOutput(COUNTS, Counter({f"{owner}_table_bad": report.bad}))
 
 
 class SendLog(beam.DoFn):
     """Deals the rows of a batch by the id that a table is joined on."""
 
-    def __init__(self, settings: Settings, owner: Owner):
+    def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, batch: Batch):
+    def process(self, batch: Batch) -> Iterator[tuple[int, Block]]:
         """Yields (partition, Block)."""
         settings = self._settings
         field = id_field(settings.spec, self._owner)
@@ -109,10 +116,10 @@ class SendLog(beam.DoFn):
 class Join(beam.DoFn):
     """Joins the log rows and the table rows of a partition."""
 
-    def __init__(self, settings: Settings, owner: Owner):
+    def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, element):
+    def process(self, element: tuple[int, Met]) -> Iterator[Batch | TaggedOutput]:
         """Takes (partition, {"log": blocks, "table": blocks}); yields batches."""
         partition, met = element
         settings, owner = self._settings, self._owner
@@ -123,7 +130,8 @@ class Join(beam.DoFn):
                 f"{owner}_table_repeated_keys": repeated,
             }
         )
-        batches, reports = [], []
+        batches: list[Batch] = []
+        reports: list[UnitReport] = []
         with BlockWriter(settings.temporary, "joined") as writer:
             for index, rows in enumerate(_in_batches(met["log"])):
                 rows, unmatched = self._joined(rows, table)
@@ -136,9 +144,9 @@ class Join(beam.DoFn):
                     key = (partition, index)
                     batches.append(Batch(key, writer.write(rows, key)))
         yield from batches
-        yield beam.pvalue.TaggedOutput(COUNTS, counts)
+        yield TaggedOutput(COUNTS, counts)
         for report in reports:
-            yield beam.pvalue.TaggedOutput(REJECTED, report)
+            yield TaggedOutput(REJECTED, report)
 
     def _table(self, blocks: list[Block]) -> tuple[SideTable, int]:
         """The partition's part of the table, and how many keys came again."""
@@ -158,16 +166,17 @@ class Join(beam.DoFn):
         return rows, at == table.absent
 
     def _rejected(
-        self, rows: pa.Table, writer: BlockWriter, counts: Counter
+        self, rows: pa.Table, writer: BlockWriter, counts: Counter[str]
     ) -> Iterator[UnitReport]:
         """Reports of rows without a match, which were good so far."""
         settings, owner = self._settings, self._owner
         column = id_field(settings.spec, owner).column
-        by_unit = defaultdict(list)
+        by_unit: dict[tuple[int, int], list[Rejected]] = defaultdict(list)
         for origin in rows.select(ORIGIN).to_pylist():
             file_index, unit, place = (origin[name] for name in ORIGIN)
-            rejected = Rejected(place, column, UNMATCHED, raw=None)
-            by_unit[file_index, unit].append(rejected)
+            by_unit[file_index, unit].append(
+                Rejected(place, column, UNMATCHED, raw=None)
+            )
         bad = rows.num_rows
         counts.update({"rows_good": -bad, "rows_bad": bad, f"bad: {UNMATCHED}": bad})
         for (file_index, index), rejected in by_unit.items():
@@ -176,7 +185,13 @@ class Join(beam.DoFn):
             yield unit_report("log", unit, 0, rejected, writer)
 
 
-def _send(rows: pa.Table, field: Field, order, settings: Settings, writer: BlockWriter):
+def _send(
+    rows: pa.Table,
+    field: Field,
+    order: tuple[int, ...],
+    settings: Settings,
+    writer: BlockWriter,
+) -> list[tuple[int, Block]]:
     """Writes the rows by partition of a field's value: (partition, Block)."""
     words = mixed(text_fingerprints(rows[field.name].combine_chunks()), 2)
     partitions = words % np.uint64(settings.partitions)
@@ -188,7 +203,8 @@ def _send(rows: pa.Table, field: Field, order, settings: Settings, writer: Block
 
 def _in_batches(blocks: list[Block]) -> Iterator[pa.Table]:
     """The rows of blocks, in order, put together to batches of the usual size."""
-    waiting, size = [], 0
+    waiting: list[pa.Table] = []
+    size = 0
     for table in read_blocks(blocks):
         waiting.append(table)
         size += table.num_rows

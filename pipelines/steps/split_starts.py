@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -22,7 +22,7 @@ class FirstTimes(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, batch: Batch):
+    def process(self, batch: Batch) -> Iterator[Starts]:
         """Yields {split: time}; nothing where no column holds times."""
         field = time_field(self._settings.spec)
         if field is None:

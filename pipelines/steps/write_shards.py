@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -33,10 +33,12 @@ class WriteShard(beam.DoFn):
     def __init__(self, settings: Settings):
         self._settings = settings
 
-    def process(self, element, plan: Plan):
+    def process(
+        self, element: tuple[tuple[int, int], Iterable[Block | None]], plan: Plan
+    ) -> Iterator[WrittenShard]:
         """Takes ((split, shard), blocks); yields a `WrittenShard`."""
-        (split, shard), blocks = element
-        blocks = [block for block in blocks if block is not None]
+        (split, shard), found = element
+        blocks = [block for block in found if block is not None]
         format_ = payload(self._settings.output_format, plan.encoding)
         name = f"{self._settings.splits[split]}-{shard:05d}-of-{plan.shards[split]:05d}"
         name = f"{name}.{format_.suffix}"

@@ -53,8 +53,8 @@ def join_side(
     rows: pa.Table, settings: Settings, tables: dict[str, SideTable]
 ) -> Joined:
     """Finds each row's row in every side table."""
-    positions = {
-        owner: table.positions(rows[id_field(settings.spec, owner).name])
-        for owner, table in tables.items()
+    positions: dict[str, np.ndarray] = {
+        owner: tables[owner].positions(rows[id_field(settings.spec, owner).name])
+        for owner in settings.side_owners()
     }
     return Joined(rows, tables, positions)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import FeatureSpec
+from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.files.blocks import Block, read_block
 from hgr_tf.pipelines.rows.fields import arrow_fields, key_field, table_fields
 from hgr_tf.pipelines.rows.validation import check_table
@@ -30,9 +31,7 @@ class LoadedTable(NamedTuple):
     repeated: int
 
 
-def load(
-    units: list[Unit], spec: FeatureSpec, owner: Literal["user", "item"]
-) -> LoadedTable:
+def load(units: list[Unit], spec: FeatureSpec, owner: TableOwner) -> LoadedTable:
     """Reads and checks a whole table."""
     fields = table_fields(spec, owner)
     columns = list(dict.fromkeys(f.column for f in fields))

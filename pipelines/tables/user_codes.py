@@ -14,7 +14,7 @@ from hgr_tf.pipelines.files.blocks import Block
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import Field
-from hgr_tf.pipelines.sources import Unit, plan_units, read_unit
+from hgr_tf.pipelines.sources import RawBatch, Unit, plan_units, read_unit
 from hgr_tf.pipelines.sources.formats import column_names, resolve
 from hgr_tf.pipelines.tables.side_table import SideTable, first_of_each, side_table
 
@@ -63,13 +63,14 @@ def code_table(tables: dict[str, Block]) -> SideTable | None:
     return side_table(tables[CODES], KEY) if CODES in tables else None
 
 
-def user_paths(ids, codes: SideTable) -> tuple[np.ndarray, np.ndarray]:
+def user_paths(ids: pa.ChunkedArray, codes: SideTable) -> tuple[np.ndarray, np.ndarray]:
     """Prefix and path of each user; 0 for those without a code."""
     rows = codes.rows.take(pa.array(codes.positions(ids)))
-    return tuple(
+    prefixes, paths = (
         pc.fill_null(rows[name], 0).to_numpy().astype(np.uint64)
         for name in (PREFIX, PATH)
     )
+    return prefixes, paths
 
 
 def _levels(names: list[str]) -> list[str]:
@@ -77,7 +78,9 @@ def _levels(names: list[str]) -> list[str]:
     return sorted(found, key=lambda name: int(name.removeprefix("code_")))
 
 
-def _read(unit: Unit, batch, spec: FeatureSpec, levels: list[str]):
+def _read(
+    unit: Unit, batch: RawBatch, spec: FeatureSpec, levels: list[str]
+) -> tuple[pa.Array, np.ndarray]:
     keys = cast(batch.columns[spec.user_id], Field("", spec.id_dtype("user")), ())
     codes = [cast(batch.columns[c], Field("", "int64"), ()) for c in levels]
     for column in (keys, *codes):

@@ -40,7 +40,8 @@ class ExampleLists(Payload):
     def encode(self, joined: Joined, targets: Targets) -> pa.Table:
         """Serialized fields of the list: an example, and the context."""
         reserved = self._encoder.reserved(joined.rows, targets)
-        context, item = [USER], []
+        context = [USER]
+        item: list[str] = []
         for feature in self._spec.features():
             # What a user did before may differ from row to row of a list.
             of_list = feature.owner == "user" and not feature.is_past
@@ -56,17 +57,20 @@ class ExampleLists(Payload):
             }
         )
 
-    def content(self, rows, order, compression) -> Iterator[bytes]:
+    def content(
+        self, rows: pa.Table | None, order: np.ndarray, compression: int
+    ) -> Iterator[bytes]:
         """The lists, framed and compressed; rows of a user lie together."""
         gzip = gzip_compressor(compression)
-        users = rows[USER].to_numpy()[order] if rows else np.array([], np.int64)
-        starts = np.flatnonzero(np.diff(users, prepend=~users[:1]))
-        ends = np.append(starts[1:], len(users))
-        for at in range(0, len(starts), _LISTS_AT_ONCE):
-            first = starts[at : at + _LISTS_AT_ONCE]
-            last = ends[at : at + _LISTS_AT_ONCE][-1]
-            some = rows.take(pa.array(order[first[0] : last]))
-            yield gzip.compress(frame(_lists(some, first - first[0])))
+        if rows is not None:
+            users = rows[USER].to_numpy()[order]
+            starts = np.flatnonzero(np.diff(users, prepend=~users[:1]))
+            ends = np.append(starts[1:], len(users))
+            for at in range(0, len(starts), _LISTS_AT_ONCE):
+                first = starts[at : at + _LISTS_AT_ONCE]
+                last = ends[at : at + _LISTS_AT_ONCE][-1]
+                some = rows.take(pa.array(order[first[0] : last]))
+                yield gzip.compress(frame(_lists(some, first - first[0])))
         yield gzip.flush()
 
 

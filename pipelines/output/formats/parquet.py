@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,7 +34,9 @@ class Columns(Payload):
         """The encoded columns."""
         return self._encoder.encode(joined, targets)
 
-    def content(self, rows, order, compression) -> Iterator[bytes]:
+    def content(
+        self, rows: pa.Table | None, order: np.ndarray, compression: int
+    ) -> Iterator[bytes]:
         """The file."""
         rows = rows.take(pa.array(order)) if rows else self._encoder.empty()
         sink = pa.BufferOutputStream()

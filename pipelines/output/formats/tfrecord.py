@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 
 from hgr_tf.features import FeatureEncoding
@@ -30,10 +31,13 @@ class Examples(Payload):
         """Serialized examples."""
         return pa.table({_RECORD: large(self._encoder.encode(joined, targets))})
 
-    def content(self, rows, order, compression) -> Iterator[bytes]:
+    def content(
+        self, rows: pa.Table | None, order: np.ndarray, compression: int
+    ) -> Iterator[bytes]:
         """The records, framed and compressed."""
         gzip = gzip_compressor(compression)
-        for start in range(0, len(order), ROWS_AT_ONCE):
-            some = rows.take(pa.array(order[start : start + ROWS_AT_ONCE]))
-            yield gzip.compress(frame(column(some, _RECORD)))
+        if rows is not None:
+            for start in range(0, len(order), ROWS_AT_ONCE):
+                some = rows.take(pa.array(order[start : start + ROWS_AT_ONCE]))
+                yield gzip.compress(frame(column(some, _RECORD)))
         yield gzip.flush()
