@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -20,6 +20,8 @@ from hgr_tf.features.kind import MISSING, Kind
 from hgr_tf.layers.masked_mean import MaskedMean
 from hgr_tf.layers.masked_pooling import MaskedPooling
 from hgr_tf.registry import Registry
+
+Pooling = Literal["mean", "sum", "max"]
 
 GRAPHS = Registry("hgr_tf.feature_graphs.kinds")
 """The TensorFlow halves by the `type` of their kind."""
@@ -93,7 +95,7 @@ class FeatureGraph(tf.Module):
         kind: Kind,
         inputs: list,
         table: Callable | None,
-        pooling: str = "mean",
+        pooling: Pooling = "mean",
     ) -> Any:
         """Turns a feature's inputs in a Keras model into one vector [B, width].
 
@@ -103,17 +105,22 @@ class FeatureGraph(tf.Module):
             inputs: Keras tensors, one for each form of the kind.
             table: Embeds ids [...] as [..., dim]; None for a kind without ids.
             pooling: "mean", "sum" or "max" of a list's embeddings.
+
+        Raises:
+            ValueError: There is no table, and the inputs are ids.
         """
         value, form = inputs[0], kind.forms[0]
         if form.dtype == "float32":
             if form.size:
                 return value
             return tf.keras.layers.Reshape((1,), name=f"column_{name}")(value)
+        if table is None:
+            raise ValueError(f"{name!r}: `table` must be given to embed ids, got None")
         vector = table(value)
         return pooled(name, vector, value, pooling) if form.size else vector
 
 
-def pooled(name: str, vectors: Any, ids: Any, pooling: str) -> Any:
+def pooled(name: str, vectors: Any, ids: Any, pooling: Pooling) -> Any:
     """Embeddings [B, length, dim] of a list's ids become one [B, dim]."""
     if pooling == "mean":
         return MaskedMean(name=f"mean_{name}")([vectors, ids])

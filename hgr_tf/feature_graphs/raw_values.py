@@ -30,8 +30,9 @@ def is_missing(raw: tf.Tensor, missing_values: Collection[str]) -> tf.Tensor:
     Returns:
         bool [...].
     """
+    values: Collection[str | float]
     if raw.dtype == tf.string:
-        missing, values = raw == "", list(missing_values)
+        missing, values = raw == "", missing_values
     elif raw.dtype == tf.int64:
         missing, values = raw == MISSING_INT, _whole_numbers(missing_values)
     else:

@@ -7,7 +7,7 @@ model's own layers, after which Keras 3 cannot serialize the model any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import tensorflow as tf
 
@@ -16,9 +16,12 @@ from hgr_tf.compat import KERAS_3
 if TYPE_CHECKING:
     from keras import KerasTensor
 
-    Instead = Mapping[
+    Instead: TypeAlias = Mapping[
         int, tuple[Sequence[KerasTensor], Callable[[list[tf.Tensor]], tf.Tensor]]
     ]
+
+Inputs: TypeAlias = tf.Tensor | Sequence[tf.Tensor] | Mapping[str, tf.Tensor]
+"""What a model is called with."""
 
 
 def is_functional(model: tf.keras.Model) -> bool:
@@ -29,7 +32,7 @@ def is_functional(model: tf.keras.Model) -> bool:
 def run_graph(
     outputs: Iterable[KerasTensor],
     known: Mapping[int, tf.Tensor],
-    training: bool | tf.Tensor = False,
+    training: bool = False,
     instead: Instead | None = None,
 ) -> list[tf.Tensor]:
     """Computes symbolic tensors of a functional model from known ones.
@@ -51,7 +54,7 @@ def run_graph(
     return [_value(tensor, values, training, instead or {}) for tensor in outputs]
 
 
-def input_values(model: tf.keras.Model, inputs: Any) -> dict[int, tf.Tensor]:
+def input_values(model: tf.keras.Model, inputs: Inputs) -> dict[int, tf.Tensor]:
     """{id of a symbolic input: its value}, cast and shaped as the model does.
 
     Args:
@@ -75,12 +78,12 @@ def input_values(model: tf.keras.Model, inputs: Any) -> dict[int, tf.Tensor]:
     return {id(s): value for s, value in zip(model.inputs, flat, strict=True)}
 
 
-def _as_tensor(value: Any) -> tf.Tensor | tf.RaggedTensor | tf.SparseTensor:
+def _as_tensor(value: object) -> tf.Tensor | tf.RaggedTensor | tf.SparseTensor:
     is_composite = isinstance(value, tf.RaggedTensor | tf.SparseTensor)
     return value if is_composite else tf.convert_to_tensor(value)
 
 
-def own_inputs(model: tf.keras.Model, inputs: Any) -> Any:
+def own_inputs(model: tf.keras.Model, inputs: Inputs) -> Inputs:
     """Returns the entries of a dict of inputs that a functional model asks for.
 
     They come in the structure that the model was made with. Anything else, or
@@ -161,7 +164,7 @@ def _node(tensor: KerasTensor) -> Any:
 def _value(
     tensor: KerasTensor,
     values: dict[int, tf.Tensor],
-    training: bool | tf.Tensor,
+    training: bool,
     instead: Instead,
 ) -> tf.Tensor:
     if id(tensor) in values:

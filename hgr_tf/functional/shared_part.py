@@ -56,7 +56,7 @@ class SharedPart:
         self._boundary = list(boundary.values())
 
     def run(
-        self, known: Mapping[int, tf.Tensor], training: bool | tf.Tensor = False
+        self, known: Mapping[int, tf.Tensor], training: bool = False
     ) -> list[tf.Tensor]:
         """The values that the rest needs, a list of [rows, ...] tensors.
 
@@ -72,7 +72,7 @@ class SharedPart:
         self,
         shared: Sequence[tf.Tensor],
         known: Mapping[int, tf.Tensor],
-        training: bool | tf.Tensor = False,
+        training: bool = False,
     ) -> tf.Tensor:
         """The output.
 

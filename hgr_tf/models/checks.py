@@ -37,7 +37,7 @@ def check_objective(objective: Objective) -> None:
         )
 
 
-def check_quantizer(quantizer, ranking_loss):
+def check_quantizer(quantizer: object, ranking_loss: object) -> None:
     """Raises `ValueError` unless it is a quantizer of as many levels as the loss."""
     if not isinstance(quantizer, ResidualVectorQuantizer):
         raise ValueError(
@@ -51,7 +51,7 @@ def check_quantizer(quantizer, ranking_loss):
         )
 
 
-def check_ranking_loss(ranking_loss):
+def check_ranking_loss(ranking_loss: object) -> None:
     """Raises `ValueError` unless it is a groupwise loss."""
     if not isinstance(ranking_loss, GroupwiseLossBase):
         raise ValueError(
@@ -60,7 +60,7 @@ def check_ranking_loss(ranking_loss):
         )
 
 
-def check_ranker(ranker, from_logits):
+def check_ranker(ranker: object, from_logits: bool) -> None:
     """Raises `ValueError` unless it is a Keras model with one output, of logits.
 
     Args:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, minimize, under_xla
 from hgr_tf.distribute import num_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.flat_inputs import flat_labels
-from hgr_tf.functional.graph import is_functional, own_inputs
+from hgr_tf.functional.graph import Inputs, is_functional, own_inputs
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
 from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
 from hgr_tf.models.checks import check_objective, check_ranker
-from hgr_tf.models.objective import Objective
+from hgr_tf.models.objective import Objective, ObjectiveTerms, UserCodes
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
 from hgr_tf.models.reporting_model import TRAINING_TERMS, ReportingModel
 from hgr_tf.models.user_ids import find_user_ids
@@ -73,16 +78,16 @@ class HierarchicalGroupwiseRanker(ReportingModel):
 
     def __init__(
         self,
-        ranker,
-        user_embedding=None,
-        quantizer=None,
-        ranking_loss=None,
-        quantized_loss_weight=0.0,
-        quantization_dropout=0.0,
-        user_id=USER,
-        from_logits=True,
-        unique_users=False,
-        **kwargs,
+        ranker: tf.keras.Model,
+        user_embedding: str | None = None,
+        quantizer: ResidualVectorQuantizer | None = None,
+        ranking_loss: GroupwiseLossBase | None = None,
+        quantized_loss_weight: float = 0.0,
+        quantization_dropout: float = 0.0,
+        user_id: str = USER,
+        from_logits: bool = True,
+        unique_users: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.ranker = ranker
@@ -97,10 +102,10 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         check_ranker(ranker, from_logits)
         check_objective(self.objective)
         self._was_called = False
-        self._halves = None
+        self._halves: RankerHalves | None = None
         if quantizer is not None and not offers_halves(ranker):
             self._halves = RankerHalves(ranker, user_embedding)
-            self._build_quantizer(self._halves.embedding_dim)
+            _build(quantizer, self._halves.embedding_dim)
         self.add_trackers("log_loss", *(TRAINING_TERMS if ranking_loss else ()))
         self.built = True
         if not KERAS_3 and is_functional(ranker):
@@ -109,20 +114,14 @@ class HierarchicalGroupwiseRanker(ReportingModel):
                 tf.nest.map_structure(lambda tensor: tensor.type_spec, ranker.input)
             )
 
-    def _build_quantizer(self, dim):
-        if not self.quantizer.built:
-            # Out of a step's graph, for the replicas to share the variables.
-            with tf.init_scope():
-                self.quantizer.build((None, dim))
-
     # -- Prediction ---------------------------------------------------------
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Inputs, training: bool = False) -> tf.Tensor:
         """The ranker's own output."""
         self._was_called = True
         return self.ranker(own_inputs(self.ranker, inputs), training=training)
 
-    def logits(self, outputs):
+    def logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """The ranker's outputs as float32 logits [batch]."""
         outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
         if self.from_logits:
@@ -142,7 +141,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             self.quantization_dropout,
         )
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
         """One step on (inputs, labels[, sample_weight])."""
         inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
@@ -153,7 +152,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self.track(terms.reported, terms.weight, terms.counts)
         return self.update_metrics(labels, logits, weights, training=True)
 
-    def test_step(self, data):
+    def test_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
         """Evaluates a batch; its loss is the LogLoss of the ranker."""
         inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
         logits = self.logits(self(inputs, training=False))
@@ -166,14 +165,18 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             labels, logits, weights, training=False, user_ids=users
         )
 
-    def _forward(self, inputs, labels, weights):
+    def _forward(
+        self, inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor | None
+    ) -> tuple[tf.Tensor, ObjectiveTerms]:
         """Logits [batch] and the terms of the objective."""
         users = self._user_ids(inputs)
         if self.quantizer is None:
             logits = self.logits(self(inputs, training=True))
             codes, quantized_logits = None, None
         else:
-            logits, quantized_logits, codes = self._quantized_pass(inputs, users)
+            logits, quantized_logits, codes = self._quantized_pass(
+                inputs, users, self.quantizer
+            )
         terms = self.objective.compute(
             labels,
             logits,
@@ -186,11 +189,16 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         )
         return logits, terms
 
-    def _quantized_pass(self, inputs, users):
+    def _quantized_pass(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None,
+        quantizer: ResidualVectorQuantizer,
+    ) -> tuple[tf.Tensor, tf.Tensor | None, UserCodes]:
         halves = self._halves or self.ranker
         self._begin_call(inputs)
         embeddings = halves.embed_users(inputs, training=True)
-        self._build_quantizer(embeddings.shape[-1])
+        _build(quantizer, embeddings.shape[-1])
         distinct = self.unique_users and not under_xla()
         codes = self.objective.quantize(
             embeddings, users if distinct else None, training=True
@@ -201,7 +209,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         quantized_logits = self.logits(second[0]) if second else None
         return self.logits(first), quantized_logits, codes
 
-    def _begin_call(self, inputs):
+    def _begin_call(self, inputs: Inputs) -> None:
         """Does what calling the ranker does and calling its halves does not."""
         if self._halves is None and not self._was_called:
             # Keras saves only models that were called: it needs their shapes.
@@ -209,13 +217,13 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         # The losses of other calls, such as an evaluation's, are not this one's.
         self._clear_losses()
 
-    def _user_ids(self, inputs):
+    def _user_ids(self, inputs: Inputs) -> tf.Tensor | None:
         needed = self._group_metrics or getattr(self.ranking_loss, "by_user", False)
         return find_user_ids(inputs, self.user_id, bool(needed))
 
     # -- Serialization ------------------------------------------------------
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments, the layers serialized."""
         serialize = tf.keras.utils.serialize_keras_object
         return {
@@ -232,7 +240,9 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> HierarchicalGroupwiseRanker:
         """Makes the model from `get_config`."""
         layers = {
             # Unlike the general function, this one knows a SavedModel's format too.
@@ -243,5 +253,12 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         return cls(**{**config, **layers})
 
 
-def _sum(losses):
+def _build(quantizer: ResidualVectorQuantizer, dim: int) -> None:
+    if not quantizer.built:
+        # Out of a step's graph, for the replicas to share the variables.
+        with tf.init_scope():
+            quantizer.build((None, dim))
+
+
+def _sum(losses: Iterable[tf.Tensor]) -> tf.Tensor | float:
     return tf.add_n([tf.cast(loss, tf.float32) for loss in losses]) if losses else 0.0

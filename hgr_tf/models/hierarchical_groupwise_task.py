@@ -1,7 +1,14 @@
 """HierarchicalGroupwiseTask: the group-wise objective for models of TFRS."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import tensorflow as tf
 
+from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.losses import HierarchicalGroupwiseLoss
 from hgr_tf.metrics import GroupAUC
 from hgr_tf.models.checks import check_quantizer, check_ranking_loss
 from hgr_tf.models.objective import Objective
@@ -72,7 +79,13 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     Source: arXiv:2506.12756, section 3.
     """
 
-    def __init__(self, quantizer, ranking_loss, ranking_metrics=(), **kwargs):
+    def __init__(
+        self,
+        quantizer: ResidualVectorQuantizer,
+        ranking_loss: HierarchicalGroupwiseLoss,
+        ranking_metrics: Iterable[tf.keras.metrics.Metric] = (),
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         check_ranking_loss(ranking_loss)
         check_quantizer(quantizer, ranking_loss)
@@ -82,14 +95,14 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
 
     def call(
         self,
-        labels,
-        logits,
-        user_embeddings,
-        sample_weight=None,
-        user_ids=None,
-        training=None,
-        compute_metrics=True,
-    ):
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        user_embeddings: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
+        user_ids: tf.Tensor | None = None,
+        training: bool | None = None,
+        compute_metrics: bool = True,
+    ) -> tf.Tensor:
         """The loss; see the class."""
         if training is None:
             raise ValueError(
@@ -107,13 +120,19 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
             training=training,
         ).loss
 
-    def _update_metrics(self, labels, logits, sample_weight, user_ids):
+    def _update_metrics(
+        self,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        sample_weight: tf.Tensor | None,
+        user_ids: tf.Tensor | None,
+    ) -> None:
         probabilities = tf.sigmoid(tf.cast(logits, tf.float32))
         for metric in self.ranking_metrics:
             groups = {"groups": user_ids} if isinstance(metric, GroupAUC) else {}
             metric.update_state(labels, probabilities, sample_weight, **groups)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Constructor arguments, the layers and metrics serialized."""
         serialize = tf.keras.utils.serialize_keras_object
         return {
@@ -124,7 +143,7 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> HierarchicalGroupwiseTask:
         """Makes the task from `get_config`."""
         deserialize = tf.keras.utils.deserialize_keras_object
         return cls(

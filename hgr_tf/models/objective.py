@@ -27,7 +27,7 @@ class UserCodes(NamedTuple):
     loss: tf.Tensor
     started: tf.Tensor
 
-    def gate(self, value) -> tf.Tensor:
+    def gate(self, value: tf.Tensor | float) -> tf.Tensor:
         """`value`, but 0 until the codes have started."""
         return tf.cast(self.started, tf.float32) * value
 
@@ -77,13 +77,26 @@ class Objective(NamedTuple):
     quantized_loss_weight: float = 0.0
     quantization_dropout: float = 0.0
 
-    def quantize(self, embeddings, user_ids=None, training=False) -> UserCodes:
-        """Codes of user embeddings [batch, dim]; learns them in training."""
+    def quantize(
+        self,
+        embeddings: tf.Tensor,
+        user_ids: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> UserCodes:
+        """Codes of user embeddings [batch, dim]; learns them in training.
+
+        Raises:
+            ValueError: There is no quantizer.
+        """
+        if self.quantizer is None:
+            raise ValueError("`quantizer` must be given to quantize, got None")
         quantized = self.quantizer(embeddings, training=training, user_ids=user_ids)
         started = self.quantizer.started
         return UserCodes(quantized.quantized, quantized.codes, quantized.loss, started)
 
-    def embeddings_to_rank(self, embeddings, codes: UserCodes) -> list[tf.Tensor]:
+    def embeddings_to_rank(
+        self, embeddings: tf.Tensor, codes: UserCodes
+    ) -> list[tf.Tensor]:
         """The user embeddings, [batch, dim], that the ranker is to be run with.
 
         Returns:
@@ -102,14 +115,14 @@ class Objective(NamedTuple):
 
     def compute(
         self,
-        labels,
-        logits,
-        sample_weight=None,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        sample_weight: tf.Tensor | None = None,
         *,
         codes: UserCodes | None = None,
-        quantized_logits=None,
-        user_ids=None,
-        regularization=0.0,
+        quantized_logits: tf.Tensor | None = None,
+        user_ids: tf.Tensor | None = None,
+        regularization: tf.Tensor | float = 0.0,
         training: bool = False,
     ) -> ObjectiveTerms:
         """The objective of a batch.
@@ -119,12 +132,14 @@ class Objective(NamedTuple):
             logits: [batch] or [batch, 1], of the first pass.
             sample_weight: Optional [batch] or [batch, 1], at least 0.
             codes: What `quantize` returned; None without a quantizer.
-            quantized_logits: [batch] or [batch, 1], of the second pass, if any.
+            quantized_logits: [batch] or [batch, 1], of the second pass, if any;
+                only with `codes`.
             user_ids: int [batch], for lists of users.
             regularization: Scalar to add: the ranker's own losses.
             training: Whether learned weights of levels may start.
 
         Raises:
+            ValueError: There are `quantized_logits` without `codes`.
             ValueError or tf.errors.InvalidArgumentError: A label or a weight is out
                 of range; see `hgr_tf.set_input_checks`.
         """
@@ -132,13 +147,17 @@ class Objective(NamedTuple):
         log_loss = flat_log_loss(labels, flat_float(logits), weights)
         weight, per_weight = mean_weight(labels, weights)
         reported = {"log_loss": log_loss * per_weight}
-        counts = {}
+        counts: dict[str, tf.Tensor] = {}
         loss = log_loss + regularization
         shown = reported["log_loss"] + regularization
         if codes is not None:
             loss += codes.loss
             shown += codes.loss
         if quantized_logits is not None:
+            if codes is None:
+                raise ValueError(
+                    "`codes` must be given with `quantized_logits`, got None"
+                )
             second = flat_log_loss(labels, flat_float(quantized_logits), weights)
             second = self.quantized_loss_weight * codes.gate(second)
             loss += second

@@ -1,8 +1,15 @@
 """A ranker cut at its user embedding: inputs -> embedding -> output."""
 
+from __future__ import annotations
+
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import tensorflow as tf
 
 from hgr_tf.functional.graph import (
+    Inputs,
     call_of,
     has_activity_regularizer,
     input_values,
@@ -12,6 +19,21 @@ from hgr_tf.functional.graph import (
     tensors_of,
 )
 from hgr_tf.functional.shared_part import SharedPart
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+
+class Halves(Protocol):
+    """A ranker in two: `RankerHalves`, or a ranker that offers them itself."""
+
+    def embed_users(self, inputs: Inputs, training: bool = False) -> tf.Tensor:
+        """User embeddings, [batch, dim], of a batch of inputs."""
+
+    def rank(
+        self, inputs: Inputs, user_embeddings: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """The ranker's output, given the user embeddings."""
 
 
 class RankerHalves:
@@ -31,7 +53,7 @@ class RankerHalves:
             activity regularizer is used several times.
     """
 
-    def __init__(self, ranker, user_embedding):
+    def __init__(self, ranker: tf.keras.Model, user_embedding: str | None):
         if not is_functional(ranker):
             raise ValueError(
                 "`ranker` must be a functional Keras model, or have the methods "
@@ -53,16 +75,23 @@ class RankerHalves:
             ranker.outputs[0], inside=ranker.inputs, outside=[self._embedding]
         )
 
-    def embed_users(self, inputs, training=False):
+    def embed_users(self, inputs: Inputs, training: bool = False) -> tf.Tensor:
         """User embeddings, [batch, dim], of a batch of inputs."""
         known = input_values(self._ranker, inputs)
         return run_graph([self._embedding], known, training)[0]
 
-    def rank(self, inputs, user_embeddings, training=False):
+    def rank(
+        self, inputs: Inputs, user_embeddings: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         """The ranker's output, given the user embeddings."""
         return self.rank_each(inputs, [user_embeddings], training)[0]
 
-    def rank_each(self, inputs, several_embeddings, training=False):
+    def rank_each(
+        self,
+        inputs: Inputs,
+        several_embeddings: Sequence[tf.Tensor],
+        training: bool = False,
+    ) -> list[tf.Tensor]:
         """The ranker's outputs for several embeddings of the same users.
 
         What does not depend on the user embedding, such as the embeddings of
@@ -78,7 +107,7 @@ class RankerHalves:
         return [self._shared.run_rest(shared, each, training) for each in several]
 
 
-def _only_output(name, tensors):
+def _only_output(name: str | None, tensors: Sequence[KerasTensor]) -> KerasTensor:
     outputs = [tensor for tensor in tensors if layer_of(tensor).name == name]
     if not outputs:
         names = list(dict.fromkeys(layer_of(tensor).name for tensor in tensors))
@@ -95,7 +124,7 @@ def _only_output(name, tensors):
     return outputs[0]
 
 
-def _check_activity_regularizers(tensors):
+def _check_activity_regularizers(tensors: Iterable[KerasTensor]) -> None:
     # Called one by one, a layer keeps the activity loss of its last call alone.
     calls = {(layer_of(tensor), call_of(tensor)) for tensor in tensors}
     for layer, times in Counter(layer for layer, _ in calls).items():
@@ -106,27 +135,29 @@ def _check_activity_regularizers(tensors):
             )
 
 
-def rank_each(halves, inputs, several_embeddings, training=False):
+def rank_each(
+    halves: Halves,
+    inputs: Inputs,
+    several_embeddings: Sequence[tf.Tensor],
+    training: bool = False,
+) -> list[tf.Tensor]:
     """`RankerHalves.rank_each`, or a call of each for a ranker of other halves."""
     if isinstance(halves, RankerHalves):
         return halves.rank_each(inputs, several_embeddings, training)
     return [halves.rank(inputs, users, training) for users in several_embeddings]
 
 
-def offers_halves(ranker):
+def offers_halves(ranker: tf.keras.Model) -> bool:
     """Whether a ranker has the methods `embed_users` and `rank` itself."""
     return hasattr(ranker, "embed_users") and hasattr(ranker, "rank")
 
 
-def halves_of(ranker, user_embedding):
+def halves_of(ranker: tf.keras.Model, user_embedding: str | None) -> Halves:
     """A ranker's two halves: its own if it offers them, or cut at a layer.
 
     Args:
         ranker: As `HierarchicalGroupwiseRanker` takes them.
         user_embedding: For a functional ranker, the layer to cut at.
-
-    Returns:
-        An object with `embed_users` and `rank`.
 
     Raises:
         ValueError: See `RankerHalves`.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,8 @@ from hgr_tf.metrics import GroupAUC
 
 TRAINING_TERMS = ("ranking_loss", "occupancy")
 """Terms of an objective that are known in training alone."""
+
+Metric: TypeAlias = tf.keras.metrics.Metric | str
 
 _LEAST_WEIGHT = 1e-30
 
@@ -30,6 +34,8 @@ class ReportingModel(tf.keras.Model):
     `GroupAUC` among them gets the user ids too, in evaluation alone.
     """
 
+    _jit_compile: bool | None  # Keras's
+
     def add_trackers(self, *terms: str) -> None:
         """Makes the means of the terms that `track` will be given, "loss" among them.
 
@@ -37,14 +43,19 @@ class ReportingModel(tf.keras.Model):
         """
         # Keras 3 has a tracker of the loss; Keras 2 only with compile(loss=...).
         own = [] if KERAS_3 else ["loss"]
-        self._group_metrics = []
+        self._group_metrics: list[GroupAUC] = []
         self._evaluating = False
         if not KERAS_3:
             # All replicas give the same figures; Keras 2 would add them up.
             self.distribute_reduction_method = "first"
         self._trackers = {name: Mean(name) for name in [*terms, *own]}
 
-    def compile(self, optimizer="adam", metrics=None, **kwargs):
+    def compile(
+        self,
+        optimizer: str | tf.keras.optimizers.Optimizer = "adam",
+        metrics: Metric | Sequence[Metric] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
@@ -68,24 +79,29 @@ class ReportingModel(tf.keras.Model):
             raise ValueError(
                 f"`metrics` must be a list, as there is one output, got {metrics}"
             )
-        is_list = isinstance(metrics, list | tuple)
-        metrics = list(metrics) if is_list else [metrics] if metrics else []
+        if not isinstance(metrics, list | tuple):
+            metrics = [metrics] if metrics else []
         self._group_metrics = [m for m in metrics if isinstance(m, GroupAUC)]
         others = [m for m in metrics if not isinstance(m, GroupAUC)]
         super().compile(optimizer=optimizer, weighted_metrics=others, **kwargs)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         """Keras's metrics: the loss first, training-only terms last."""
 
-        def place(metric):
+        def place(metric: tf.keras.metrics.Metric) -> tuple[bool, bool]:
             return metric.name in TRAINING_TERMS, metric.name != "loss"
 
         # A SavedModel brings the `GroupAUC` it was saved with, beside the compiled one.
         others = [m for m in super().metrics if not isinstance(m, GroupAUC)]
         return sorted([*others, *self._group_metrics], key=place)
 
-    def track(self, terms: dict, weight, counts: dict | None = None) -> None:
+    def track(
+        self,
+        terms: Mapping[str, tf.Tensor],
+        weight: tf.Tensor,
+        counts: Mapping[str, tf.Tensor] | None = None,
+    ) -> None:
         """Adds a step's terms to their weighted means.
 
         Args:
@@ -102,7 +118,15 @@ class ReportingModel(tf.keras.Model):
             of_term = tf.maximum(weights.get(name, weight), least)
             tracker.update_state(value, of_term)
 
-    def update_metrics(self, labels, logits, weights, *, training, user_ids=None):
+    def update_metrics(
+        self,
+        labels: tf.Tensor,
+        logits: tf.Tensor,
+        weights: tf.Tensor | None,
+        *,
+        training: bool,
+        user_ids: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
         """Updates the metrics with a batch and returns what to show of all.
 
         A `GroupAUC` shows its running value; `fit` and `evaluate` report its result.
@@ -128,14 +152,16 @@ class ReportingModel(tf.keras.Model):
             metric.update_state(labels, probabilities, weights, groups=user_ids)
         return self._results(training, GroupAUC.running_result)
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
         """What Keras reports at the end of an epoch or evaluation: exact results."""
         results = self._results(not self._evaluating, lambda metric: metric.result())
         return warn_of_undefined(results) if self._evaluating else results
 
-    def _results(self, training, result_of_group_metric):
+    def _results(
+        self, training: bool, result_of_group_metric: Callable[[GroupAUC], tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
         """Name -> value of each metric that training or evaluation reports."""
-        results = {}
+        results: dict[str, tf.Tensor] = {}
         for metric in self.metrics:
             if isinstance(metric, GroupAUC):
                 if not training:
@@ -147,7 +173,7 @@ class ReportingModel(tf.keras.Model):
             results["loss"] = results["log_loss"]
         return results
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows.
 
         Warns of metrics that are undefined, NaN, such as an AUC without positives.
@@ -165,7 +191,7 @@ class ReportingModel(tf.keras.Model):
 
     # -- Serialization of what was compiled ------------------------------------
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict[str, Any] | None:
         """What `compile` was called with, the group metrics included."""
         config = super().get_compile_config()
         if config:
@@ -175,14 +201,14 @@ class ReportingModel(tf.keras.Model):
             config["metrics"] = [*weighted, *grouped]
         return config
 
-    def _get_compile_args(self, user_metrics=True):
+    def _get_compile_args(self, user_metrics: bool = True) -> dict[str, Any]:
         """As `get_compile_config`, for the SavedModels of Keras 2."""
         config = super()._get_compile_args(user_metrics)
         weighted = tf.nest.flatten(config.pop("weighted_metrics") or [])
         config["metrics"] = [*weighted, *self._group_metrics]
         return config
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as `get_compile_config` says."""
         config = tf.keras.utils.deserialize_keras_object(config)
         self.compile(**{k: v for k, v in config.items() if v is not None})
@@ -191,7 +217,7 @@ class ReportingModel(tf.keras.Model):
             self.optimizer.build(self.trainable_variables)
 
 
-def warn_of_undefined(results: dict) -> dict:
+def warn_of_undefined(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Returns results, with a warning that names those that are NaN."""
     names = sorted(name for name, value in results.items() if np.isnan(value))
     if names:
@@ -204,7 +230,7 @@ def warn_of_undefined(results: dict) -> dict:
     return results
 
 
-def _refuse_what_keras_3_cannot(strategy):
+def _refuse_what_keras_3_cannot(strategy: tf.distribute.Strategy) -> None:
     workers = tf.distribute.MultiWorkerMirroredStrategy
     if KERAS_3 and isinstance(strategy, workers):
         raise ValueError(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from hgr_tf.functional.graph import Inputs
 
-def find_user_ids(inputs, key: str, needed: bool) -> tf.Tensor | None:
+
+def find_user_ids(inputs: Inputs, key: str, needed: bool) -> tf.Tensor | None:
     """The entry `key` of a model's inputs, int [batch].
 
     Args:
@@ -19,11 +21,11 @@ def find_user_ids(inputs, key: str, needed: bool) -> tf.Tensor | None:
     Raises:
         ValueError: They are needed, and missing or not integers.
     """
-    is_dict = isinstance(inputs, dict)
-    users = inputs.get(key) if is_dict else None
+    users = inputs.get(key) if isinstance(inputs, dict) else None
     if not needed:
         return users
     if users is None:
+        is_dict = isinstance(inputs, dict)
         found = sorted(inputs) if is_dict else type(inputs).__name__
         raise ValueError(
             f"inputs must be a dict with {key!r} (`user_id`), as GroupAUC "

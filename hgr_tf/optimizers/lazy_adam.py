@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
-from hgr_tf.optimizers.row_gradients import RowGradients, plain_variable
+from hgr_tf.optimizers.row_gradients import Gradient, RowGradients, plain_variable
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -67,7 +67,12 @@ class LazyAdam(RowGradients, tf.keras.optimizers.Adam):
             **kwargs,
         )
 
-    def update_step(self, gradient, variable, learning_rate=None):
+    def update_step(
+        self,
+        gradient: Gradient,
+        variable: tf.Variable,
+        learning_rate: tf.Tensor | None = None,
+    ) -> tf.Variable | None:
         """Updates one variable; `learning_rate` is given by Keras 3 only."""
         if not isinstance(gradient, tf.IndexedSlices):
             rate = (learning_rate,) if KERAS_3 else ()
@@ -87,14 +92,16 @@ class LazyAdam(RowGradients, tf.keras.optimizers.Adam):
         change = rate * correction * m_rows / (tf.sqrt(v_rows) + self.epsilon)
         return plain_variable(variable).scatter_sub(tf.IndexedSlices(change, rows))
 
-    def _moments(self, variable) -> tuple[tf.Variable, tf.Variable]:
+    def _moments(self, variable: tf.Variable) -> tuple[tf.Variable, tf.Variable]:
         index = (
             self._get_variable_index(variable)
             if KERAS_3
             else self._index_dict[self._var_key(variable)]
         )
-        moments = self._momentums[index], self._velocities[index]
-        return tuple(plain_variable(moment) for moment in moments)
+        return (
+            plain_variable(self._momentums[index]),
+            plain_variable(self._velocities[index]),
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 
-Gradient = tf.Tensor | tf.IndexedSlices
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 def unique_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
@@ -25,7 +26,9 @@ def unique_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     return tf.IndexedSlices(sums, rows, gradient.dense_shape)
 
 
-def map_values(function, gradient: Gradient | None) -> Gradient | None:
+def map_values(
+    function: Callable[[tf.Tensor], tf.Tensor], gradient: Gradient | None
+) -> Gradient | None:
     """Applies a function to the values of a gradient and keeps its rows."""
     if isinstance(gradient, tf.IndexedSlices):
         values = function(gradient.values)
@@ -41,7 +44,15 @@ class RowGradients:
     gradient, and clipping never makes a gradient dense.
     """
 
-    def _clip_gradients(self, grads: Sequence[Gradient | None]) -> list:
+    # What the optimizers have from Keras.
+    clipvalue: float | None
+    clipnorm: float | None
+    global_clipnorm: float | None
+    _distribution_strategy: tf.distribute.Strategy
+
+    def _clip_gradients(
+        self, grads: Sequence[Gradient | None]
+    ) -> list[Gradient | None]:
         """Clips by `clipnorm`, `global_clipnorm` or `clipvalue`, rows summed first."""
         grads = [
             unique_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in grads
@@ -59,7 +70,9 @@ class RowGradients:
             return list(tf.clip_by_global_norm(grads, self.global_clipnorm)[0])
         return grads
 
-    def _deduplicate_sparse_grad(self, grads):
+    def _deduplicate_sparse_grad(
+        self, grads: Sequence[Gradient | None]
+    ) -> Sequence[Gradient | None]:
         # Keras 2 calls this after `_clip_gradients`, which has done it.
         return grads
 
@@ -69,7 +82,7 @@ class RowGradients:
         return unique_rows(gradient) if KERAS_3 and replicas > 1 else gradient
 
 
-def plain_variable(variable) -> tf.Variable:
+def plain_variable(variable: tf.Variable) -> tf.Variable:
     """The tf.Variable that a Keras 3 variable holds, or the variable itself."""
     value = getattr(variable, "value", None)
     return value if KERAS_3 and not callable(value) else variable

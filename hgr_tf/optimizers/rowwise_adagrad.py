@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 from hgr_tf.optimizers.lazy_adam import refuse_dense_options, without_dense_options
-from hgr_tf.optimizers.row_gradients import RowGradients, plain_variable
+from hgr_tf.optimizers.row_gradients import Gradient, RowGradients, plain_variable
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -69,7 +70,7 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
-    def build(self, variables) -> None:
+    def build(self, variables: Sequence[tf.Variable]) -> None:
         """Makes the accumulators: one per row of a table, one per other weight."""
         if KERAS_3 and self.built:
             return
@@ -80,7 +81,7 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
             self._built = True
         self._accumulators = [self._accumulator(variable) for variable in variables]
 
-    def _accumulator(self, variable):
+    def _accumulator(self, variable: tf.Variable) -> tf.Variable:
         shape = variable.shape[:1] if is_table(variable) else variable.shape
         initial = self.initial_accumulator_value
         if KERAS_3:
@@ -97,7 +98,12 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
             initial_value=tf.fill(shape, tf.cast(initial, variable.dtype)),
         )
 
-    def update_step(self, gradient, variable, learning_rate=None) -> None:
+    def update_step(
+        self,
+        gradient: Gradient,
+        variable: tf.Variable,
+        learning_rate: tf.Tensor | None = None,
+    ) -> None:
         """Updates one variable; `learning_rate` is given by Keras 3 only."""
         index = (
             self._get_variable_index(variable)
@@ -120,7 +126,13 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
             root = tf.sqrt(accumulator.assign_add(squares))
         weights.assign_sub(rate * gradient / (root + self.epsilon))
 
-    def _update_rows(self, gradient, weights, accumulator, rate) -> None:
+    def _update_rows(
+        self,
+        gradient: tf.IndexedSlices,
+        weights: tf.Variable,
+        accumulator: tf.Variable,
+        rate: tf.Tensor,
+    ) -> None:
         rows, values = gradient.indices, tf.cast(gradient.values, weights.dtype)
         squares = tf.square(values)
         if accumulator.shape.rank < weights.shape.rank:
@@ -147,7 +159,7 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
         }
 
 
-def is_table(variable) -> bool:
+def is_table(variable: tf.Variable) -> bool:
     """Whether a variable is the table of an embedding layer."""
     name = getattr(variable, "path", variable.name).split(":")[0]
     return len(variable.shape) == 2 and name.rpartition("/")[2] == "embeddings"

@@ -1,6 +1,9 @@
 """DLRM: dot products of every pair of embeddings, then a top network."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -13,6 +16,9 @@ from hgr_tf.rankers.embedded_features import (
     logits_model,
 )
 from hgr_tf.rankers.interactions import pairwise_dots
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 
 def dlrm_ranker(
@@ -72,7 +78,7 @@ def dlrm_ranker(
     return logits_model(embedded.inputs, x, name="dlrm")
 
 
-def _of_width(dim: int, vector, name: str):
+def _of_width(dim: int, vector: KerasTensor, name: str) -> KerasTensor:
     """A vector of another width is mapped linearly: dot products need equal ones."""
     if vector.shape[-1] == dim:
         return vector

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -16,6 +16,9 @@ from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.features.spec import Owner
 from hgr_tf.layers.row_embedding import RowEmbedding
 from hgr_tf.rankers.history_events import HistoryEvents
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 Options = Mapping[str, EmbeddingOptions]
 
@@ -33,9 +36,9 @@ class EmbeddedFeatures:
         numbers: [batch, 1] of each numeric feature.
     """
 
-    inputs: dict[str, Any] = field(default_factory=dict)
-    vectors: list[Any] = field(default_factory=list)
-    numbers: list[Any] = field(default_factory=list)
+    inputs: dict[str, KerasTensor] = field(default_factory=dict)
+    vectors: list[KerasTensor] = field(default_factory=list)
+    numbers: list[KerasTensor] = field(default_factory=list)
 
     def __add__(self, other: EmbeddedFeatures) -> EmbeddedFeatures:
         return EmbeddedFeatures(
@@ -44,7 +47,7 @@ class EmbeddedFeatures:
             self.numbers + other.numbers,
         )
 
-    def concatenated(self, name: str) -> Any:
+    def concatenated(self, name: str) -> KerasTensor:
         """Returns all of them side by side, [batch, width]."""
         parts = self.vectors + self.numbers
         if len(parts) == 1:
@@ -110,7 +113,9 @@ def embed_features(
     return embedded
 
 
-def dense_layers(x, units: Sequence[int], name: str, dropout: float = 0.0):
+def dense_layers(
+    x: KerasTensor, units: Sequence[int], name: str, dropout: float = 0.0
+) -> KerasTensor:
     """Applies dense ReLU layers, each followed by dropout if there is any."""
     for index, width in enumerate(units, start=1):
         layer = tf.keras.layers.Dense(width, "relu", name=f"{name}_dense_{index}")
@@ -121,7 +126,9 @@ def dense_layers(x, units: Sequence[int], name: str, dropout: float = 0.0):
     return x
 
 
-def logits_model(inputs: dict, x, name: str) -> tf.keras.Model:
+def logits_model(
+    inputs: dict[str, KerasTensor], x: KerasTensor, name: str
+) -> tf.keras.Model:
     """Closes a ranker: one float32 logit of `x`, [batch, 1]."""
     # float32 under mixed precision too: losses and metrics need the range.
     head = tf.keras.layers.Dense(1, name="logits", dtype="float32")
@@ -138,11 +145,11 @@ class _Embedder:
     def __init__(
         self, encoding: FeatureEncoding, embedding_dim: int, options: Options
     ) -> None:
-        self.vectors: dict[str, Any] = {}
+        self.vectors: dict[str, KerasTensor] = {}
         self._encoding = encoding
         self._dim = embedding_dim
         self._options = options
-        self._inputs: dict[str, list[Any]] = {}
+        self._inputs: dict[str, list[KerasTensor]] = {}
         self._tables: dict[str, tf.keras.layers.Layer] = {}
 
     def embed(self, owner: Owner, lists_alone: bool = True) -> EmbeddedFeatures:
@@ -177,7 +184,7 @@ class _Embedder:
                 lists[of] = (feature.transform, ids, self._table(feature)(ids))
             yield HistoryEvents(name, history, lists)
 
-    def _vector(self, feature: Feature) -> Any:
+    def _vector(self, feature: Feature) -> KerasTensor:
         kind, options = feature.transform, self._options_of(feature.name)
         has_ids = kind.is_categorical
         vector = GRAPHS[kind.type].embed(
@@ -191,7 +198,7 @@ class _Embedder:
             self.vectors[feature.name] = vector
         return vector
 
-    def _dropped(self, feature: Feature, vector: Any) -> Any:
+    def _dropped(self, feature: Feature, vector: KerasTensor) -> KerasTensor:
         rate = self._options_of(feature.name).dropout
         if not rate:
             return vector

@@ -1,11 +1,18 @@
 """Interactions of features: crosses and dot products."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
 if KERAS_3:
-    from keras_rs.layers import DotInteraction
+    from keras_rs import layers as keras_rs_layers
 else:
     from tensorflow_recommenders.layers import feature_interaction
 
@@ -13,7 +20,7 @@ else:
     class DotInteraction(feature_interaction.DotInteraction):
         """TFRS's layer with a config: as it comes, a model with it cannot load."""
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             """Returns the arguments of the constructor."""
             config = super().get_config()
             config["self_interaction"] = self._self_interaction
@@ -21,7 +28,9 @@ else:
             return config
 
 
-def cross(base, x, projection_dim, name):
+def cross(
+    base: KerasTensor, x: KerasTensor, projection_dim: int | None, name: str
+) -> KerasTensor:
     """A DCN-v2 cross: f(x_0, x_l) = x_0 * (W x_l + b) + x_l.
 
     The same as TFRS's layer, but made of Dense layers: what a second pass, or the
@@ -48,10 +57,11 @@ def cross(base, x, projection_dim, name):
     return layers.Add(name=f"{name}_sum")([scaled, x])
 
 
-def pairwise_dots(name):
+def pairwise_dots(name: str) -> tf.keras.layers.Layer:
     """DLRM's layer of the dot products of every pair of vectors.
 
     Its output is [batch, n * n], zero at and above the diagonal: gathering the
     other half costs more than the zeros do, and does not compile under XLA.
     """
-    return DotInteraction(skip_gather=True, name=name)
+    layer = keras_rs_layers.DotInteraction if KERAS_3 else DotInteraction
+    return layer(skip_gather=True, name=name)

@@ -98,7 +98,7 @@ class Checkpoints:
         self._restored_means = []
 
 
-def _is_finite(weight) -> bool:
+def _is_finite(weight: tf.Variable) -> bool:
     # A sum is finite only if all of its terms are, and makes no table of flags; one
     # that overflows is looked at weight by weight.
     value = tf.convert_to_tensor(weight)
@@ -107,13 +107,15 @@ def _is_finite(weight) -> bool:
     return bool(finite)
 
 
-def _running_means(model, metrics) -> list:
+def _running_means(
+    model: tf.keras.Model, metrics: Sequence[tf.keras.metrics.Metric]
+) -> list[tf.Variable]:
     """Variables of the metrics that training updates, each metric once."""
     found = {id(m): m for m in [*metrics, *model.metrics] if not _is_of_rows(m)}
     return [variable for metric in found.values() for variable in metric.variables]
 
 
-def _is_of_rows(metric) -> bool:
+def _is_of_rows(metric: tf.keras.metrics.Metric) -> bool:
     # GroupAUC holds the rows of an evaluation; Keras 3 shows its list of compiled
     # metrics as one more metric.
     return isinstance(metric, GroupAUC) or type(metric).__name__ == "CompileMetrics"
@@ -134,5 +136,5 @@ def _number(path: str | None) -> int:
     return int(path.rsplit("-", 1)[1]) if path else 0
 
 
-def _variables(weights: list) -> list[tf.Variable]:
+def _variables(weights: list[tf.Variable]) -> list[tf.Variable]:
     return [weight.value for weight in weights] if KERAS_3 else weights

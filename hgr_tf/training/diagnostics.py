@@ -1,11 +1,18 @@
 """The state of codes and groups, shown while they train."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 
 from hgr_tf import metrics
+from hgr_tf.functional.graph import Inputs
 from hgr_tf.groups import group_statistics, prefix_groups
+from hgr_tf.groups.statistics import GroupStatistics
+from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.layers.codebooks import finite_rows
 from hgr_tf.models.ranker_halves import halves_of
 
@@ -47,16 +54,16 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
         >>> model.fit(train, callbacks=[QuantizerDiagnostics(train)])
     """
 
-    def __init__(self, dataset, num_batches=8):
+    def __init__(self, dataset: tf.data.Dataset, num_batches: int = 8):
         super().__init__()
         self.dataset = dataset
         self.num_batches = num_batches
         self._has_warned = False
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the figures to `logs`."""
         quantizer = getattr(self.model, "quantizer", None)
-        if quantizer is None or not quantizer.started:
+        if logs is None or quantizer is None or not quantizer.started:
             return
         levels = self._measure(quantizer)
         for level in levels:
@@ -64,7 +71,7 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
         logs["skipped_rows"] = int(quantizer.skipped)
         self._warn_if_empty(len(levels), logs[f"group_occupancy_{len(levels)}"])
 
-    def _measure(self, quantizer):
+    def _measure(self, quantizer: ResidualVectorQuantizer) -> list[_Level]:
         levels = [
             _Level(level, size)
             for level, size in enumerate(quantizer.codebook_sizes, start=1)
@@ -87,7 +94,7 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
                 run(level.expired.update_state, args=(quantizer.expired,))
         return levels
 
-    def _batches(self):
+    def _batches(self) -> Iterable[tuple[Inputs, ...]]:
         """Batches of the size that lists are made of."""
         batches = self.dataset.take(self.num_batches)
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -99,7 +106,7 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             )
         )
 
-    def _warn_if_empty(self, level, occupancy):
+    def _warn_if_empty(self, level: int, occupancy: float) -> None:
         if occupancy >= LOW_OCCUPANCY or self._has_warned:
             return
         self._has_warned = True
@@ -114,7 +121,7 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
 class _Level:
     """The figures of one level."""
 
-    def __init__(self, number, codebook_size):
+    def __init__(self, number: int, codebook_size: int):
         self.number = number
         self.occupancy = metrics.GroupOccupancy(number)
         self.usage = metrics.CodebookUsage(codebook_size, number)
@@ -126,19 +133,31 @@ class _Level:
             tf.keras.metrics.Mean(f"list_length_{name}") for name in _LENGTH_QUANTILES
         ]
 
-    def update_codes(self, codes, embeddings, decoded, weights):
+    def update_codes(
+        self,
+        codes: tf.Tensor,
+        embeddings: tf.Tensor,
+        decoded: tf.Tensor,
+        weights: tf.Tensor,
+    ) -> None:
         self.usage.update_state(codes, weights)
         self.perplexity.update_state(codes, weights)
         self.error.update_state(embeddings, decoded, weights)
 
-    def update_lists(self, labels, codes, weights, statistics):
+    def update_lists(
+        self,
+        labels: tf.Tensor,
+        codes: tf.Tensor,
+        weights: tf.Tensor | None,
+        statistics: GroupStatistics,
+    ) -> None:
         self.occupancy.update_state(labels, codes, weights)
         self.groups.update_state(statistics.num_groups[self.number - 1])
         quantiles = tf.unstack(statistics.length_quantiles[self.number - 1])
         for length, quantile in zip(self.lengths, quantiles, strict=True):
             length.update_state(quantile)
 
-    def results(self):
+    def results(self) -> dict[str, float]:
         """Each figure by its name and level."""
         figures = [self.groups, self.occupancy, *self.lengths, self.usage]
         figures += [self.perplexity, self.error, self.expired]

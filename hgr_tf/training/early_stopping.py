@@ -41,7 +41,8 @@ def check_defined(
         labels = np.asarray(labels).reshape(-1)
         weight = np.asarray(weights[0] if weights else np.ones(len(labels))).reshape(-1)
         users = np.asarray(inputs[USER]).reshape(-1)
-        batch = np.rec.fromarrays([labels > 0, users], names="positive,user")
+        batch = np.empty(len(labels), [("positive", bool), ("user", users.dtype)])
+        batch["positive"], batch["user"] = labels > 0, users
         rows.append(np.unique(batch[weight > 0]))
         rows = [np.unique(np.concatenate(rows))]
         if _is_defined(stopping.metric, rows[0]):
@@ -59,7 +60,7 @@ _NEEDS = {
 }
 
 
-def _is_defined(metric, rows) -> bool:
+def _is_defined(metric: str, rows: np.ndarray) -> bool:
     if metric == "log_loss":
         return len(rows) > 0
     users = rows["user"] if metric == "gauc" else np.zeros(len(rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from hgr_tf.training.config import EarlyStopping
@@ -34,7 +36,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self.step_end = step_end
         self.stopping = stopping
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes history, weights if they are the best, then the checkpoint.
 
         In that order: after an interruption in between, the epoch is trained

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -150,14 +151,6 @@ def permutation_importance(
     def rank(inputs: Inputs) -> tf.Tensor:
         return ranker(own_inputs(ranker, inputs), training=False)
 
-    @tf.function(reduce_retracing=True)
-    def embed(inputs: Inputs) -> tf.Tensor:
-        return halves.embed_users(inputs, training=False)
-
-    @tf.function(reduce_retracing=True)
-    def rank_embedded(inputs: Inputs, embeddings: tf.Tensor) -> tf.Tensor:
-        return halves.rank(inputs, embeddings, training=False)
-
     def figures(outputs_of: Callable[[Inputs, slice], tf.Tensor]) -> np.ndarray:
         return rows.figures(_each_batch(dataset, outputs_of), from_logits)
 
@@ -181,23 +174,44 @@ def permutation_importance(
 
     own = figures(lambda inputs, at: rank(inputs))
     found = {}
-    if user_embedding is not None:
+    if user_embedding is not None and halves is not None:
+
+        @tf.function(reduce_retracing=True)
+        def embed(inputs: Inputs) -> tf.Tensor:
+            return halves.embed_users(inputs, training=False)
+
+        @tf.function(reduce_retracing=True)
+        def rank_embedded(inputs: Inputs, embeddings: tf.Tensor) -> tf.Tensor:
+            return halves.rank(inputs, embeddings, training=False)
+
         found[user_embedding] = importance(
             True,
             lambda inputs: [embed(inputs)],
             lambda inputs, values: rank_embedded(inputs, tf.constant(values[0])),
         )
     for name, feature in (features or {}).items():
-        names = feature.inputs
         found[name] = importance(
             feature.by_user,
-            lambda inputs, names=names: [inputs[one] for one in names],
-            lambda inputs, values, names=names: rank(
-                {**inputs, **dict(zip(names, map(tf.constant, values), strict=True))}
-            ),
+            functools.partial(_values_of, feature.inputs),
+            functools.partial(_rank_with, rank, feature.inputs),
         )
     gauc, log_loss = own.tolist()
     return PermutationImportance(gauc, log_loss, len(rows.users), found)
+
+
+def _values_of(names: Sequence[str], inputs: Inputs) -> list[Any]:
+    return [inputs[name] for name in names]
+
+
+def _rank_with(
+    rank: Callable[[Inputs], tf.Tensor],
+    names: Sequence[str],
+    inputs: Inputs,
+    values: Sequence[np.ndarray],
+) -> tf.Tensor:
+    """What `rank` gives where inputs have other values."""
+    others = dict(zip(names, map(tf.constant, values), strict=True))
+    return rank({**inputs, **others})
 
 
 class _Rows(NamedTuple):

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hgr_tf.hints import did_you_mean
 from hgr_tf.training.imported import NamesOrImported, instance_of, is_imported
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from hgr_tf.layers import ResidualVectorQuantizer, UncertaintyWeighting
+    from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
+    from hgr_tf.losses.listwise_loss import Listwise
+    from hgr_tf.models import HierarchicalGroupwiseRanker
 
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -139,7 +147,7 @@ class MethodConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _apply_preset(cls, data):
+    def _apply_preset(cls, data: Any) -> Any:
         if isinstance(data, str):
             data = {"preset": data}
         if isinstance(data, dict):
@@ -167,7 +175,9 @@ class MethodConfig(BaseModel):
             by_code or self.quantized_loss_weight > 0 or self.quantization_dropout > 0
         )
 
-    def wrap(self, ranker, steps_per_epoch: int, seed: int = 0):
+    def wrap(
+        self, ranker: tf.keras.Model, steps_per_epoch: int, seed: int = 0
+    ) -> HierarchicalGroupwiseRanker:
         """Returns a `HierarchicalGroupwiseRanker` that trains `ranker` so.
 
         Args:
@@ -191,7 +201,9 @@ class MethodConfig(BaseModel):
             unique_users=self.unique_users,
         )
 
-    def _quantizer(self, steps_per_epoch, seed):
+    def _quantizer(
+        self, steps_per_epoch: int, seed: int
+    ) -> ResidualVectorQuantizer | None:
         if not self.has_codes:
             return None
         from hgr_tf.layers import ResidualVectorQuantizer
@@ -211,33 +223,27 @@ class MethodConfig(BaseModel):
             seed=seed,
         )
 
-    def _ranking_loss(self):
+    def _ranking_loss(self) -> GroupwiseLossBase | None:
         if self.ranking_loss is None:
             return None
         from hgr_tf import losses
 
-        options = dict(
-            listwise=self._listwise(),
+        options: dict[str, Any] = dict(
+            listwise=_listwise_of(self.ranking_loss),
             level_weights=self._level_weights(),
             normalization=self.normalization,
             global_batch=self.global_batch,
         )
-        if self.lists in _BY_CODE:
-            return losses.HierarchicalGroupwiseLoss(
-                self.num_levels,
-                user_level=self.user_level,
-                shuffle_codes=self.lists == "random_codes",
-                **options,
-            )
-        return losses.GroupwiseBaselineLoss(over=self.lists, **options)
+        if self.lists in ("batch", "user"):
+            return losses.GroupwiseBaselineLoss(over=self.lists, **options)
+        return losses.HierarchicalGroupwiseLoss(
+            self.num_levels,
+            user_level=self.user_level,
+            shuffle_codes=self.lists == "random_codes",
+            **options,
+        )
 
-    def _listwise(self):
-        """What `listwise` of a groupwise loss takes."""
-        if isinstance(self.ranking_loss, tuple):
-            return [_listwise_of(text) for text in self.ranking_loss]
-        return _listwise_of(self.ranking_loss)
-
-    def _level_weights(self):
+    def _level_weights(self) -> float | tuple[float, ...] | UncertaintyWeighting:
         if self.level_weights != "uncertainty":
             return self.level_weights
         from hgr_tf.layers import UncertaintyWeighting
@@ -246,5 +252,12 @@ class MethodConfig(BaseModel):
         return UncertaintyWeighting(levels, self.uncertainty_learning_rate_scale)
 
 
-def _listwise_of(text: str):
+def _listwise_of(loss: str | tuple[str, ...]) -> Listwise | list[Listwise]:
+    """What `listwise` of a groupwise loss takes."""
+    if isinstance(loss, tuple):
+        return [_one_listwise_of(text) for text in loss]
+    return _one_listwise_of(loss)
+
+
+def _one_listwise_of(text: str) -> Listwise:
     return instance_of(text) if is_imported(text) else text

@@ -1,6 +1,9 @@
 """The optimizer of a run, and evaluation on averaged weights."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -107,7 +110,7 @@ def _tables(model: tf.keras.Model) -> list[tf.keras.layers.Embedding]:
 
 
 @contextlib.contextmanager
-def averaged_weights(model):
+def averaged_weights(model: tf.keras.Model) -> Iterator[None]:
     """Puts the optimizer's weight averages into the model, and back after.
 
     Does nothing where the optimizer keeps none.
@@ -131,11 +134,11 @@ def averaged_weights(model):
 class EvaluateAverages(tf.keras.callbacks.Callback):
     """Makes the validation within `fit` see the averaged weights."""
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Swaps the averages in."""
         self._averaged = averaged_weights(self.model)
         self._averaged.__enter__()
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Swaps the trained weights back."""
         self._averaged.__exit__(None, None, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -19,10 +19,18 @@ from hgr_tf.features.strict_model import Strict
 from hgr_tf.hints import did_you_mean
 from hgr_tf.training.imported import Imported, import_object, is_imported
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from hgr_tf.features import FeatureEncoding
+
 Units = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class _RankerConfig(Strict):
+    if TYPE_CHECKING:
+        type: str
+
     embedding_dim: int = Field(16, ge=1)
     hidden_units: Units = (128, 64)
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -30,7 +38,7 @@ class _RankerConfig(Strict):
     features: dict[str, EmbeddingOptions] = Field({})
     history: HistoryOptions = HistoryOptions()
 
-    def build(self, encoding):
+    def build(self, encoding: FeatureEncoding) -> tf.keras.Model:
         """Returns the ranker for data of this encoding."""
         from hgr_tf import rankers
 
@@ -73,7 +81,7 @@ class ImportedRankerConfig(BaseModel):
 
     type: Imported
 
-    def build(self, encoding):
+    def build(self, encoding: FeatureEncoding) -> tf.keras.Model:
         """Returns the ranker for data of this encoding.
 
         Raises:

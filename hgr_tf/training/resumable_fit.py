@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
 from hgr_tf.training.step_progress import StepProgress
 
-Callback = tf.keras.callbacks.Callback
+Callback: TypeAlias = tf.keras.callbacks.Callback
 
 
 class ResumableFit:

@@ -184,7 +184,7 @@ class RunFolder:
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.faulty_batch.unlink(missing_ok=True)
 
-    def _read(self, name, default=None):
+    def _read(self, name: str, default: Any = None) -> Any:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -192,9 +192,9 @@ class RunFolder:
                 raise RunError(f"{self.path}: no {name}: not a finished run") from None
             return default
 
-    def _write(self, name, text):
+    def _write(self, name: str, text: str) -> None:
         write_text(self.path / name, text)
 
 
-def _json(value) -> str:
+def _json(value: object) -> str:
     return json.dumps(plain(value), indent=1, allow_nan=False) + "\n"

@@ -34,8 +34,8 @@ class RunMetric(NamedTuple):
         return f"{self.title} {better[self.sign]}"
 
 
-def _own(name: str):
-    def make():
+def _own(name: str) -> Callable[[], tf.keras.metrics.Metric]:
+    def make() -> tf.keras.metrics.Metric:
         from hgr_tf import metrics
 
         return getattr(metrics, name)()

@@ -75,7 +75,9 @@ class StepEnd(tf.keras.callbacks.Callback):
             signal.signal(signal.SIGTERM, self._handler)
             self._handler = None
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Checks the loss, and writes a checkpoint when it is time.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import tensorflow as tf
 
@@ -26,18 +27,21 @@ class StepProgress(tf.keras.callbacks.Callback):
         self._epoch = 0
         self._next = 0.0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Says that an epoch begins; the first step traces the model."""
         self._epoch = epoch
         self._say("first step", 0, self.params.get("steps"))
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         """Logs a step, if the last one was long enough ago."""
         if time.monotonic() >= self._next:
-            shown = (f"{n} {float(logs[n]):.4f}" for n in SHOWN if n in (logs or {}))
+            values = logs or {}
+            shown = (f"{n} {float(values[n]):.4f}" for n in SHOWN if n in values)
             self._say(", ".join([*shown, "step"]), batch + 1, self.params.get("steps"))
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Logs a step of the evaluation."""
         if time.monotonic() >= self._next:
             self._say("evaluating, step", batch + 1, None)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import tensorflow as tf
 
 from hgr_tf.data import PreparedData
 from hgr_tf.training.build_and_evaluate import (
@@ -14,7 +17,7 @@ from hgr_tf.training.build_and_evaluate import (
     evaluate,
 )
 from hgr_tf.training.checkpoints import Checkpoints
-from hgr_tf.training.config import RunConfig
+from hgr_tf.training.config import EarlyStopping, RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
 from hgr_tf.training.early_stopping import check_defined, should_stop
 from hgr_tf.training.optimizer import (
@@ -91,7 +94,9 @@ def train(
     return load_run(folder.path)
 
 
-def _train(config, data, folder, verbose):
+def _train(
+    config: RunConfig, data: PreparedData, folder: RunFolder, verbose: int
+) -> None:
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
     start = None
@@ -131,7 +136,9 @@ def _train(config, data, folder, verbose):
     folder.finish(evaluate(model, data, splits.validation))
 
 
-def _check_stopping(stopping, metrics):
+def _check_stopping(
+    stopping: EarlyStopping | None, metrics: Sequence[tf.keras.metrics.Metric]
+) -> None:
     names = {metric.name for metric in (*RUN_METRICS, *metrics)}
     if stopping and stopping.metric not in names:
         raise ValueError(
@@ -140,10 +147,18 @@ def _check_stopping(stopping, metrics):
         )
 
 
-def _fit(config, data, folder, model, checkpoints, trained, verbose):
+def _fit(
+    config: RunConfig,
+    data: PreparedData,
+    folder: RunFolder,
+    model: tf.keras.Model,
+    checkpoints: Checkpoints,
+    trained: int,
+    verbose: int,
+) -> None:
     settings, splits = config.training, config.data
 
-    def batches(epochs, done):
+    def batches(epochs: range, done: int) -> tf.data.Dataset:
         return data.dataset(
             splits.train,
             settings.batch_size,

@@ -19,6 +19,11 @@ class NumericGraph(FeatureGraph):
         if kind.log1p:
             x = tf.sign(x) * tf.math.log1p(tf.abs(x))
         if kind.standardize:
+            if self._learned.moments is None:
+                raise ValueError(
+                    f"feature {self.feature.name!r}: mean and deviation must be "
+                    "learned to standardize it, got None"
+                )
             mean, deviation = self._learned.moments
             x = (x - mean) / deviation
         return (tf.cast(x, tf.float32),)
