@@ -36,8 +36,8 @@ def compare(
     shows the result; results.json holds every figure.
     """
     from hgr_tf.cli.comparison_table import LiveTable, print_pre_check, print_verdicts
-    from hgr_tf.comparing import CompareConfig
-    from hgr_tf.comparing import compare as run
+    from hgr_tf.comparing.compare import compare as run
+    from hgr_tf.comparing.config import CompareConfig
 
     settings = CompareConfig.load(config)
     if data is not None:

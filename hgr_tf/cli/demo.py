@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from hgr_tf.data.synthetic import SyntheticLogs
 
 CONFIG = """\
 data: {{path: {data}}}
@@ -58,7 +61,7 @@ def demo(
     _run("predict", model=model, input=request)
 
 
-def _run(command: str, **options) -> None:
+def _run(command: str, **options: object) -> None:
     """Prints a command line of this program and runs it in this process."""
     from hgr_tf.cli.main import app
 
@@ -70,7 +73,7 @@ def _run(command: str, **options) -> None:
     app(arguments, standalone_mode=False)
 
 
-def _a_row(logs) -> dict:
+def _a_row(logs: SyntheticLogs) -> dict[str, Any]:
     """The raw features of the log's last row, as a service would send them."""
     import pyarrow.csv
     import pyarrow.parquet
@@ -81,6 +84,7 @@ def _a_row(logs) -> dict:
     log = pyarrow.parquet.read_table(logs.log)
     (row,) = log.slice(log.num_rows - 1).to_pylist()
     for table in spec.tables.values():
-        rows = pyarrow.csv.read_csv(logs.spec.parent / table.path).to_pylist()
-        row |= next(r for r in rows if r[table.key] == row[table.key])
+        if table.path:
+            rows = pyarrow.csv.read_csv(logs.spec.parent / table.path).to_pylist()
+            row |= next(r for r in rows if r[table.key] == row[table.key])
     return {feature.name: row[feature.column] for feature in spec.features()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,3 +49,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 UnusedSeed = Annotated[
     int, typer.Option(help="Taken by every command; nothing here is random.")
 ]
+
+
+def value_of(choice: Enum | None) -> Any:
+    """Returns the value of an option's choice as functions take it: a plain text."""
+    return None if choice is None else choice.value

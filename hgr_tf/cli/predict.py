@@ -7,13 +7,19 @@ import http.client
 import json
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO, TypeAlias
 
 import typer
 
 from hgr_tf.cli.counted import counted
 from hgr_tf.cli.options import UnusedSeed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Score: TypeAlias = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 log = logging.getLogger(__name__)
 
@@ -83,11 +89,11 @@ def predict(
         raise ValueError(f"{failed} of {read} rows could not be read; see their errors")
 
 
-def _standard_output():
+def _standard_output() -> contextlib.nullcontext[TextIO]:
     return contextlib.nullcontext(sys.stdout)
 
 
-def _local(folder: Path):
+def _local(folder: Path) -> Score:
     from hgr_tf.export.runtime.protos import protos_only
 
     with protos_only():
@@ -96,7 +102,7 @@ def _local(folder: Path):
     return Predictor(folder).probabilities
 
 
-def _remote(server: str, name: str, version: int | None, timeout: float):
+def _remote(server: str, name: str, version: int | None, timeout: float) -> Score:
     import grpc
 
     from hgr_tf.export.runtime.protos import protos_only
@@ -106,7 +112,7 @@ def _remote(server: str, name: str, version: int | None, timeout: float):
 
     client = Client(server, name, version=version, timeout_seconds=timeout)
 
-    def score(inputs):
+    def score(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         try:
             return client.probabilities(inputs)
         except grpc.RpcError as error:

@@ -6,11 +6,12 @@ import logging
 import threading
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hgr_tf.cli.counted import counted
+from hgr_tf.cli.options import value_of
 from hgr_tf.registry import Registry
 
 
@@ -22,12 +23,19 @@ class JoinMode(str, Enum):
     shuffle = "shuffle"
 
 
-# What shards hold, listed without loading the pipeline.
-OutputFormat = Enum(
-    "OutputFormat",
-    {name: name for name in Registry("hgr_tf.pipelines.output.formats").names()},
-    type=str,
-)
+if TYPE_CHECKING:
+
+    class OutputFormat(str, Enum):
+        """What shards hold."""
+
+        parquet = "parquet"
+else:
+    # Every format there is, listed without loading the pipeline.
+    OutputFormat = Enum(
+        "OutputFormat",
+        {name: name for name in Registry("hgr_tf.pipelines.output.formats").names()},
+        type=str,
+    )
 
 
 class Layout(str, Enum):
@@ -185,9 +193,9 @@ def prepare(
         overwrite=overwrite,
         progress=True,
         max_bad_fraction=max_bad_fraction,
-        join=join.value,
-        output_format=output_format.value,
-        layout=layout and layout.value,
+        join=value_of(join),
+        output_format=value_of(output_format),
+        layout=value_of(layout),
         code_table=code_table,
         code_prefix=code_prefix,
         history_from=history_from or (),

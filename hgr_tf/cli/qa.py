@@ -19,6 +19,7 @@ from hgr_tf.cli.options import (
     Overwrite,
     RunSeed,
     UnusedSeed,
+    value_of,
 )
 from hgr_tf.cli.stages import load_tensorflow
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from hgr_tf.qa import decoding
     from hgr_tf.qa.decoding import Prediction
     from hgr_tf.qa.served import Served
 
@@ -160,7 +162,7 @@ def evaluate(
     from hgr_tf.result_files import plain
 
     examples = read_examples(data)[:limit]
-    choices = [one.value for one in choice or Choice]
+    choices = [value_of(one) for one in choice or Choice]
     scores = score_run(load_qa_run(run), examples, choices)
     if as_json:
         typer.echo(json.dumps(plain(scores), allow_nan=False))
@@ -227,10 +229,10 @@ def predict(
     if server and model is None:
         raise ValueError("--server needs --model, which says how texts are cut")
     text = report.read_text(encoding="utf-8")
-    decides = choice.value if choice else None
+    decides = value_of(choice)
     if model:
         found = _served(model, server).answer(text, question, decides)
-    else:
+    elif run:
         found = _by_run(run, text, question, decides)
     for asked, prediction in zip(question, found, strict=True):
         answers = [
@@ -244,7 +246,7 @@ def predict(
 
 
 def _by_run(
-    run: Path, text: str, questions: list[str], choice: str | None
+    run: Path, text: str, questions: list[str], choice: decoding.Choice | None
 ) -> list[Prediction]:
     load_tensorflow()
     from hgr_tf.qa.answers import answer_questions, read_with
@@ -289,7 +291,7 @@ def _served(model: Path, server: str | None) -> Served:
     return Served(folder, read)
 
 
-def _print_scores(scores: dict[str, dict[str, float]], title: str) -> None:
+def _print_scores(scores: Mapping[str, Mapping[str, float]], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -56,19 +56,22 @@ def filter_stderr() -> None:
     The lines go through a process of their own, so that the last words of a
     process that is aborted are still printed. Python's own stderr stays as it is.
     """
-    if not _silenced or sys.stderr is not sys.__stderr__:
+    stderr = sys.__stderr__
+    if not _silenced or stderr is None or sys.stderr is not stderr:
         return  # --debug, or somebody else reads this process's stderr
-    sys.stderr.flush()
+    stderr.flush()
     terminal = os.dup(2)
+    read_end, write_end = os.pipe()
     arguments = [pattern.decode() for pattern in NOISE]
     child = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _FILTER, *arguments],
-        stdin=subprocess.PIPE,
+        stdin=read_end,
         stderr=terminal,
         start_new_session=True,  # an interrupt is for the command alone
     )
-    os.dup2(child.stdin.fileno(), 2)
-    child.stdin.close()
+    os.dup2(write_end, 2)
+    os.close(read_end)
+    os.close(write_end)
     sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1, errors="replace")
     atexit.register(_finish, child, terminal)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.differences import Difference, differences
 from hgr_tf.comparing.figures import (
     Predictions,
+    UserSums,
     by_activity,
     figures,
     gauc_by_user,
@@ -144,7 +145,9 @@ def summarize(
     )
 
 
-def _of_method(config, output, name, own: list[Predictions]) -> dict[str, Any]:
+def _of_method(
+    config: CompareConfig, output: str | Path, name: str, own: list[Predictions]
+) -> dict[str, Any]:
     folders = [run_folder(output, name, seed) for seed in config.seeds]
     results = [json.loads((f / "result.json").read_text()) for f in folders]
     values = [figures(predictions) for predictions in own]
@@ -173,7 +176,9 @@ def _of_method(config, output, name, own: list[Predictions]) -> dict[str, Any]:
     }
 
 
-def _to_control(config, name: str, sums) -> Difference | None:
+def _to_control(
+    config: CompareConfig, name: str, sums: Mapping[str, Sequence[UserSums]]
+) -> Difference | None:
     if name not in config.controls:
         return None
     control = config.controls[name]
@@ -181,7 +186,13 @@ def _to_control(config, name: str, sums) -> Difference | None:
     return differences(pair, control)[name]
 
 
-def _tuned(config, names, output, pool, told: Told) -> dict[str, dict[str, Any]]:
+def _tuned(
+    config: CompareConfig,
+    names: Iterable[str],
+    output: Path,
+    pool: ProcessPoolExecutor,
+    told: Told,
+) -> dict[str, dict[str, Any]]:
     if not config.tuning.trials:
         return {name: {} for name in names}
     waiting = {
@@ -196,7 +207,13 @@ def _tuned(config, names, output, pool, told: Told) -> dict[str, dict[str, Any]]
     return found
 
 
-def _trained(config, output, found, pool, told: Told) -> None:
+def _trained(
+    config: CompareConfig,
+    output: Path,
+    found: dict[str, dict[str, Any]],
+    pool: ProcessPoolExecutor,
+    told: Told,
+) -> None:
     waiting = {}
     for seed in config.seeds:
         for name in config.methods:

@@ -34,6 +34,10 @@ class Range(Strict):
         return self
 
 
+def _learning_rates() -> dict[str, Range | tuple[Any, ...]]:
+    return {"training.learning_rate": Range(low=3e-4, high=1e-2, log=True)}
+
+
 class Tuning(Strict):
     """The search that every method gets alike.
 
@@ -46,11 +50,7 @@ class Tuning(Strict):
 
     trials: int = Field(0, ge=0)
     metric: Literal["gauc", "log_loss"] = "log_loss"
-    space: dict[str, Range | tuple[Any, ...]] = Field(
-        default_factory=lambda: {
-            "training.learning_rate": Range(low=3e-4, high=1e-2, log=True)
-        }
-    )
+    space: dict[str, Range | tuple[Any, ...]] = Field(default_factory=_learning_rates)
 
 
 class PreCheck(Strict):

@@ -80,7 +80,12 @@ def differences(
     }
 
 
-def _paired(method, baseline, num_methods: int, seed: int) -> Difference:
+def _paired(
+    method: Sequence[UserSums],
+    baseline: Sequence[UserSums],
+    num_methods: int,
+    seed: int,
+) -> Difference:
     if len(method) != len(baseline):
         raise ValueError(
             f"methods must have the same seeds, got {len(method)} and {len(baseline)}"
@@ -112,7 +117,9 @@ def _paired(method, baseline, num_methods: int, seed: int) -> Difference:
     )
 
 
-def _users_error(method, baseline, seed: int) -> float:
+def _users_error(
+    method: Sequence[UserSums], baseline: Sequence[UserSums], seed: int
+) -> float:
     """Standard error of the mean difference when users are drawn again."""
     # Weights of a user differ between seeds only where a run has none: take means.
     weights = np.mean([one.weights for one in baseline], axis=0)

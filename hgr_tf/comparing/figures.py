@@ -125,7 +125,9 @@ def ndcg_by_user(predictions: Predictions, k: int = NDCG_AT) -> UserSums:
     return UserSums(users, share, has_positive.astype(float))
 
 
-def _dcg(group, scores, gains, num_groups, k):
+def _dcg(
+    group: np.ndarray, scores: np.ndarray, gains: np.ndarray, num_groups: int, k: int
+) -> np.ndarray:
     order = np.lexsort((-scores, group))
     sorted_group = group[order]
     starts = np.flatnonzero(np.diff(sorted_group, prepend=-1))

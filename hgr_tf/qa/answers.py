@@ -91,7 +91,7 @@ def evaluate(
             run.config.tagging,
         )
     )
-    scores = {}
+    scores: dict[str, dict[str, float]] = {}
     for index, choice in enumerate(choices):
         texts = {row[index].id: row[index].texts for row in answered}
         scores[choice] = score(examples, texts)

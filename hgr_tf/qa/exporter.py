@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from hgr_tf.export.checking.verification import verify
 from hgr_tf.export.publishing import publish_checked
 from hgr_tf.export.runtime.replay_warmup import FILE as WARMUP
+from hgr_tf.export.signature import ConcreteFunction
 from hgr_tf.qa.example import QAExample
 from hgr_tf.qa.run import QARun
 from hgr_tf.qa.served import ASSETS, ServedOptions
@@ -76,10 +77,10 @@ class _Served(tf.Module):
         traced = tf.function(answer).get_concrete_function(**specs)
         self.reader_variables = list({id(v): v for v in traced.variables}.values())
         # Hidden from tracking: the signature is saved by its own name.
-        self._traced = lambda: traced
+        self._traced: Callable[[], ConcreteFunction] = lambda: traced
 
     @property
-    def signatures(self) -> dict[str, object]:
+    def signatures(self) -> dict[str, ConcreteFunction]:
         return {"serving_default": self._traced()}
 
 

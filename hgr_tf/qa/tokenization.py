@@ -54,9 +54,10 @@ class OffsetTokenizer:
         self._tokenizer = tokenizer
         for style, tokens in _STYLES.items():
             ids = [tokenizer.token_to_id(token) for token in tokens]
-            if None not in ids:
+            known = [number for number in ids if number is not None]
+            if len(known) == len(tokens):
                 self.style = style
-                self._begin, self._end, self.pad_id = ids
+                self._begin, self._end, self.pad_id = known
                 return
         raise ValueError(
             "`tokenizer` must have the special tokens of BERT "

@@ -1,25 +1,35 @@
 """Checks that hold for every public class, whatever it computes."""
 
+from __future__ import annotations
+
 import contextlib
 import inspect
 import json
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
 
+Structure: TypeAlias = Any
+"""Tensors or arrays in lists, tuples and dicts, as `tf.nest` takes them."""
+
+Serializable: TypeAlias = tf.keras.layers.Layer | tf.keras.metrics.Metric
+"""What Keras makes again from a config."""
+
 _BASE_ARGUMENTS = ("self", "args", "kwargs", "name", "dtype")
 
 
-def tensors(inputs):
+def tensors(inputs: Structure) -> Structure:
     """A structure of arrays as tensors."""
     return tf.nest.map_structure(tf.convert_to_tensor, inputs)
 
 
-def cast_floats(inputs, dtype):
+def cast_floats(inputs: Structure, dtype: str) -> Structure:
     """A structure of tensors with those of float dtype cast."""
     return tf.nest.map_structure(
         lambda x: tf.cast(x, dtype) if x.dtype.is_floating else x, inputs
@@ -27,7 +37,7 @@ def cast_floats(inputs, dtype):
 
 
 @contextlib.contextmanager
-def dtype_policy(name):
+def dtype_policy(name: str) -> Iterator[None]:
     """Sets Keras's global dtype policy, such as "mixed_float16", for a while."""
     module = tf.keras.config if KERAS_3 else tf.keras.mixed_precision
     set_policy = module.set_dtype_policy if KERAS_3 else module.set_global_policy
@@ -38,7 +48,7 @@ def dtype_policy(name):
         set_policy("float32")
 
 
-def check_same(actual, expected, tolerance=1e-5):
+def check_same(actual: Structure, expected: Structure, tolerance: float = 1e-5) -> None:
     """Two structures hold equal tensors, up to the rounding of a sum."""
     actual, expected = tf.nest.flatten(actual), tf.nest.flatten(expected)
     for one, other in zip(actual, expected, strict=True):
@@ -46,13 +56,13 @@ def check_same(actual, expected, tolerance=1e-5):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
-def check_finite(structure):
+def check_finite(structure: Structure) -> None:
     """No tensor of the structure holds NaN or infinity."""
     for tensor in tf.nest.flatten(structure):
         assert np.isfinite(tf.cast(tensor, tf.float64)).all(), tensor
 
 
-def check_config(instance):
+def check_config(instance: Serializable) -> Serializable:
     """Every constructor argument is an attribute and survives serialization.
 
     Returns:
@@ -75,7 +85,12 @@ def check_config(instance):
     return again
 
 
-def check_gradients(function, inputs, watched, variables=()):
+def check_gradients(
+    function: Callable[..., Structure],
+    inputs: Sequence[tf.Tensor],
+    watched: Iterable[int],
+    variables: Iterable[tf.Variable] = (),
+) -> None:
     """Gradients of the sum of the float outputs exist and are finite.
 
     Args:
@@ -99,18 +114,22 @@ def check_gradients(function, inputs, watched, variables=()):
     check_finite([tf.convert_to_tensor(gradient) for gradient in gradients])
 
 
-def check_graph(function, inputs):
+def check_graph(
+    function: Callable[..., Structure], inputs: Sequence[Structure]
+) -> None:
     """A function computes in a graph what it does eagerly."""
     check_same(tf.function(function)(*inputs), function(*inputs))
 
 
-def check_xla(function, inputs):
+def check_xla(function: Callable[..., Structure], inputs: Sequence[Structure]) -> None:
     """A function computes under XLA what it does eagerly."""
     compiled = tf.function(function, jit_compile=True)
     check_same(compiled(*inputs), function(*inputs), tolerance=1e-4)
 
 
-def check_keras_file(layer, inputs, kwargs):
+def check_keras_file(
+    layer: tf.keras.layers.Layer, inputs: Sequence[tf.Tensor], kwargs: Mapping[str, Any]
+) -> None:
     """A functional model of the layer computes the same from a .keras file."""
     symbolic = [tf.keras.Input(x.shape[1:], dtype=x.dtype.name) for x in inputs]
     model = tf.keras.Model(symbolic, tf.nest.flatten(layer(*symbolic, **kwargs)))
@@ -122,7 +141,7 @@ def check_keras_file(layer, inputs, kwargs):
     check_same(loaded(list(inputs)), expected)
 
 
-def check_model_with_metric(metric):
+def check_model_with_metric(metric: tf.keras.metrics.Metric) -> None:
     """A model with the metric saves and loads, in both formats."""
     model = tf.keras.Sequential([tf.keras.Input([2]), tf.keras.layers.Dense(1)])
     model.compile("sgd", "mse", metrics=[metric])
@@ -134,7 +153,11 @@ def check_model_with_metric(metric):
     check_saved_model(model, model, (row,))
 
 
-def check_saved_model(trackable, function, inputs):
+def check_saved_model(
+    trackable: tf.Module | tf.keras.layers.Layer,
+    function: Callable[..., Structure],
+    inputs: Sequence[Structure],
+) -> None:
     """A function computes the same after a round trip through a SavedModel.
 
     Args:

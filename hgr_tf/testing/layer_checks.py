@@ -1,7 +1,11 @@
 """What every layer must do, and every loss, which is a layer too."""
 
+from __future__ import annotations
+
 import functools
 import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +15,12 @@ from hgr_tf.testing.replicas import copies, run_on_halves, two_replicas
 
 PRECISIONS = ("float16", "bfloat16")
 
+MakeLayer: TypeAlias = Callable[[], tf.keras.layers.Layer]
 
-def check_restored(layer, inputs, kwargs):
+
+def check_restored(
+    layer: tf.keras.layers.Layer, inputs: Sequence[tf.Tensor], kwargs: dict[str, Any]
+) -> None:
     """Config, weights and .keras file give a layer that computes the same."""
     outputs = layer(*inputs, **kwargs)
     again = checks.check_config(layer)
@@ -22,7 +30,13 @@ def check_restored(layer, inputs, kwargs):
     checks.check_keras_file(layer, inputs, kwargs)
 
 
-def check_layer_precision(make, inputs, kwargs, watched, precision):
+def check_layer_precision(
+    make: MakeLayer,
+    inputs: Sequence[tf.Tensor],
+    kwargs: dict[str, Any],
+    watched: Iterable[int],
+    precision: str,
+) -> None:
     """Half-precision inputs under a mixed policy; variables stay float32."""
     with checks.dtype_policy(f"mixed_{precision}"):
         layer = make()
@@ -34,7 +48,12 @@ def check_layer_precision(make, inputs, kwargs, watched, precision):
     assert all(tf.as_dtype(v.dtype) == tf.float32 for v in variables)
 
 
-def check_layer_replicas(make, inputs, kwargs, splits_rows):
+def check_layer_replicas(
+    make: MakeLayer,
+    inputs: Sequence[tf.Tensor],
+    kwargs: dict[str, Any],
+    splits_rows: bool,
+) -> None:
     """Training calls of two replicas leave equal variables on both."""
     strategy = two_replicas()
     with strategy.scope():
@@ -47,10 +66,11 @@ def check_layer_replicas(make, inputs, kwargs, splits_rows):
     outputs = run_on_halves(strategy, lambda rows: layer(*rows, **kwargs), inputs)
     checks.check_finite(outputs)
     for variable in layer.variables:
-        np.testing.assert_array_equal(*copies(strategy, variable))
+        first, second = copies(strategy, variable)
+        np.testing.assert_array_equal(first, second)
 
 
-def check_masked_rows(loss, inputs):
+def check_masked_rows(loss: tf.keras.layers.Layer, inputs: Sequence[tf.Tensor]) -> None:
     """Weights of one change nothing; rows of weight 0 are as if not there."""
     size = len(inputs[0])
     checks.check_same(loss(*inputs, sample_weight=tf.ones([size])), loss(*inputs))
@@ -59,7 +79,9 @@ def check_masked_rows(loss, inputs):
     checks.check_same(loss(*inputs, sample_weight=kept), loss(*half))
 
 
-def check_nothing_to_rank(loss, inputs):
+def check_nothing_to_rank(
+    loss: tf.keras.layers.Layer, inputs: Sequence[tf.Tensor]
+) -> None:
     """Without any positive the loss is exactly 0, and so are its gradients."""
     labels, logits, *groups = inputs
     with tf.GradientTape() as tape:

@@ -1,13 +1,22 @@
 """What every metric must do."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
 import numpy as np
 import tensorflow as tf
 
 from hgr_tf.testing import checks
 from hgr_tf.testing.replicas import run_on_halves, two_replicas
 
+MakeMetric: TypeAlias = Callable[[], tf.keras.metrics.Metric]
 
-def check_metric_values(metric, inputs, expected):
+
+def check_metric_values(
+    metric: tf.keras.metrics.Metric, inputs: Mapping[str, tf.Tensor], expected: float
+) -> None:
     """The value, its reset, and that weights of one change nothing."""
     empty = float(metric.result())  # NaN, mostly: undefined
     metric.update_state(**inputs)
@@ -22,11 +31,16 @@ def check_metric_values(metric, inputs, expected):
     np.testing.assert_equal(float(again.result()), empty)
 
 
-def check_metric_in_graph(make, inputs, expected, jit_compile):
+def check_metric_in_graph(
+    make: MakeMetric,
+    inputs: Mapping[str, tf.Tensor],
+    expected: float,
+    jit_compile: bool,
+) -> None:
     """Update and result in one graph; under XLA, or refused there by name."""
     metric = make()
 
-    def step():
+    def step() -> tf.Tensor:
         metric.update_state(**inputs)
         return metric.result()
 
@@ -44,7 +58,9 @@ def check_metric_in_graph(make, inputs, expected, jit_compile):
         raise AssertionError("XLA must be refused with a NotImplementedError")
 
 
-def check_metric_replicas(make, inputs, splits_rows):
+def check_metric_replicas(
+    make: MakeMetric, inputs: Mapping[str, tf.Tensor], splits_rows: bool
+) -> None:
     """Two replicas with a half each count as one that saw both halves."""
     alone = make()
     if not splits_rows:
@@ -57,7 +73,7 @@ def check_metric_replicas(make, inputs, splits_rows):
     with strategy.scope():
         metric = make()
 
-    def update(rows):
+    def update(rows: Mapping[str, tf.Tensor]) -> tf.Tensor:
         metric.update_state(**rows)
         return tf.constant(0)
 

@@ -1,7 +1,11 @@
 """What every model must do."""
 
+from __future__ import annotations
+
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -9,15 +13,27 @@ import tensorflow as tf
 from hgr_tf.testing import checks
 from hgr_tf.testing.replicas import copies, two_replicas
 
+MakeModel: TypeAlias = Callable[[], tf.keras.Model]
 
-def fit(model, inputs, labels, steps=2):
+
+def fit(
+    model: tf.keras.Model,
+    inputs: Mapping[str, tf.Tensor],
+    labels: tf.Tensor,
+    steps: int = 2,
+) -> float:
     """Trains a compiled model for some steps; returns the last loss."""
     dataset = tf.data.Dataset.from_tensor_slices((inputs, labels))
     dataset = dataset.batch(len(labels)).repeat(steps)
     return model.fit(dataset, verbose=0).history["loss"][-1]
 
 
-def check_training(make, inputs, labels, jit_compile=False):
+def check_training(
+    make: MakeModel,
+    inputs: Mapping[str, tf.Tensor],
+    labels: tf.Tensor,
+    jit_compile: bool = False,
+) -> tf.keras.Model:
     """A few steps give a finite loss and finite weights other than before.
 
     Returns:
@@ -36,7 +52,9 @@ def check_training(make, inputs, labels, jit_compile=False):
     return model
 
 
-def check_model_file(model, inputs, labels):
+def check_model_file(
+    model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
+) -> None:
     """In the middle of training, a .keras file gives the same model, to go on."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model.keras")
@@ -47,7 +65,9 @@ def check_model_file(model, inputs, labels):
     assert np.isfinite(fit(loaded, inputs, labels))
 
 
-def check_model_replicas(make, inputs, labels):
+def check_model_replicas(
+    make: MakeModel, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
+) -> None:
     """Two replicas train to equal weights."""
     strategy = two_replicas()
     with strategy.scope():
@@ -59,4 +79,5 @@ def check_model_replicas(make, inputs, labels):
     for variable in model.variables:
         if id(variable) in sums:
             continue
-        np.testing.assert_array_equal(*copies(strategy, variable))
+        first, second = copies(strategy, variable)
+        np.testing.assert_array_equal(first, second)

@@ -1,11 +1,17 @@
 """Two replicas on one machine without an accelerator."""
 
-import functools
+from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 
+from hgr_tf.testing.checks import Structure
 
-def two_cpu_devices():
+
+def two_cpu_devices() -> None:
     """Splits the CPU into two logical devices.
 
     Must run before TensorFlow's first operation, as in a conftest.py; a second
@@ -19,7 +25,7 @@ def two_cpu_devices():
 
 
 @functools.cache
-def two_replicas():
+def two_replicas() -> tf.distribute.MirroredStrategy:
     """The process's `MirroredStrategy` over the devices of `two_cpu_devices`.
 
     There is but one: each strategy counts its collective operations from the
@@ -28,7 +34,11 @@ def two_replicas():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-def run_on_halves(strategy, function, inputs):
+def run_on_halves(
+    strategy: tf.distribute.Strategy,
+    function: Callable[[Structure], Structure],
+    inputs: Structure,
+) -> list[tf.Tensor]:
     """Runs a function on two replicas, each with its half of the rows.
 
     Args:
@@ -40,7 +50,7 @@ def run_on_halves(strategy, function, inputs):
         A flat list of the tensors that the replicas returned.
     """
 
-    def half(context):
+    def half(context: tf.distribute.experimental.ValueContext) -> Structure:
         index = context.replica_id_in_sync_group
         return tf.nest.map_structure(lambda rows: tf.split(rows, 2)[index], inputs)
 
@@ -53,7 +63,7 @@ def run_on_halves(strategy, function, inputs):
     ]
 
 
-def copies(strategy, variable):
+def copies(strategy: tf.distribute.Strategy, variable: tf.Variable) -> list[np.ndarray]:
     """The value of a variable on each replica, as numpy arrays.
 
     Args:

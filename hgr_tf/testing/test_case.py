@@ -1,10 +1,17 @@
+from __future__ import annotations
+
 import functools
 import unittest
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hgr_tf.testing import checks, layer_checks, metric_checks, model_checks
-from hgr_tf.testing.layer_checks import PRECISIONS
+from hgr_tf.testing.layer_checks import PRECISIONS, MakeLayer
+from hgr_tf.testing.metric_checks import MakeMetric
+from hgr_tf.testing.model_checks import MakeModel
 
 
 class TestCase(unittest.TestCase):
@@ -24,13 +31,13 @@ class TestCase(unittest.TestCase):
 
     def run_layer_test(
         self,
-        make,
-        inputs,
-        kwargs=None,
-        watched=(0,),
-        jit_compile=True,
-        splits_rows=True,
-    ):
+        make: MakeLayer,
+        inputs: Sequence[np.ndarray],
+        kwargs: dict[str, Any] | None = None,
+        watched: Iterable[int] = (0,),
+        jit_compile: bool = True,
+        splits_rows: bool = True,
+    ) -> None:
         """Checks call, gradients, config, files, graph, precisions, replicas.
 
         Args:
@@ -57,7 +64,9 @@ class TestCase(unittest.TestCase):
             layer_checks.check_layer_precision(make, inputs, kwargs, watched, precision)
         layer_checks.check_layer_replicas(make, inputs, kwargs, splits_rows)
 
-    def run_loss_test(self, make, inputs, jit_compile=True):
+    def run_loss_test(
+        self, make: MakeLayer, inputs: Sequence[np.ndarray], jit_compile: bool = True
+    ) -> None:
         """Checks a loss as a layer, its sample weights, and batches of one class.
 
         Args:
@@ -77,8 +86,13 @@ class TestCase(unittest.TestCase):
         layer_checks.check_nothing_to_rank(loss, inputs)
 
     def run_metric_test(
-        self, make, inputs, expected, jit_compile=True, splits_rows=True
-    ):
+        self,
+        make: MakeMetric,
+        inputs: Mapping[str, np.ndarray],
+        expected: float,
+        jit_compile: bool = True,
+        splits_rows: bool = True,
+    ) -> None:
         """Checks values, weights, config, files, graph, precisions, replicas.
 
         Args:
@@ -103,7 +117,13 @@ class TestCase(unittest.TestCase):
                 checks.check_same(metric.result(), expected)
         metric_checks.check_metric_replicas(make, inputs, splits_rows)
 
-    def run_model_test(self, make, inputs, labels, jit_compile=True):
+    def run_model_test(
+        self,
+        make: MakeModel,
+        inputs: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        jit_compile: bool = True,
+    ) -> None:
         """Checks training, config, files, XLA, precisions, replicas.
 
         Args:
