@@ -75,7 +75,8 @@ def pre_check(
             settings.permutations,
         ).result()
     trained = RunConfig.load(folders[0] / "config.yaml")
-    own = importance.get(trained.method.user_embedding)
+    layer = trained.method.user_embedding
+    own = importance.get(layer) if layer else None
     result = plain(
         {
             "asked": asked,

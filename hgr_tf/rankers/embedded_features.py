@@ -180,8 +180,9 @@ class _Embedder:
             lists = {}
             for of in history.listed:
                 feature = spec.feature(f"{name}_{of}")
-                (ids,) = self._inputs[feature.name]
-                lists[of] = (feature.transform, ids, self._table(feature)(ids))
+                if isinstance(feature.transform, HistoryList):
+                    (ids,) = self._inputs[feature.name]
+                    lists[of] = (feature.transform, ids, self._table(feature)(ids))
             yield HistoryEvents(name, history, lists)
 
     def _vector(self, feature: Feature) -> KerasTensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hgr_tf.feature_graphs.graph import FeatureGraph
+from hgr_tf.features.kind import needed
 
 
 class NumericGraph(FeatureGraph):
@@ -19,11 +20,6 @@ class NumericGraph(FeatureGraph):
         if kind.log1p:
             x = tf.sign(x) * tf.math.log1p(tf.abs(x))
         if kind.standardize:
-            if self._learned.moments is None:
-                raise ValueError(
-                    f"feature {self.feature.name!r}: mean and deviation must be "
-                    "learned to standardize it, got None"
-                )
-            mean, deviation = self._learned.moments
+            mean, deviation = needed(self._learned.moments, "mean and deviation")
             x = (x - mean) / deviation
         return (tf.cast(x, tf.float32),)
