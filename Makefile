@@ -80,6 +80,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	tools/lint_imports $(BIN)
+	tools/check_types $(BIN)
 
 # The picture of the rooms in docs/rooms.md, from the imports.
 rooms: env

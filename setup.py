@@ -124,6 +124,7 @@ setup(
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
     project_urls={"Paper": "https://arxiv.org/abs/2506.12756"},
     python_requires=">=3.10,<3.14",
@@ -136,6 +137,7 @@ setup(
     ]
     + ["hgr_tf.docs"],
     package_data={
+        "hgr_tf": ["py.typed"],
         "hgr_tf.codes": ["*.jinja"],
         "hgr_tf.comparing": ["*.jinja"],
         "hgr_tf.docs": ["*.md"],

@@ -5,27 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hgr_tf.cli.options import Keep, NewVersion
 from hgr_tf.cli.stages import load_tensorflow
+from hgr_tf.export.options import TableDtype
 
 if TYPE_CHECKING:
+    from hgr_tf.calibration.calibration import Calibration
     from hgr_tf.comparing.gate_config import GateConfig
+    from hgr_tf.training import Run
 
 log = logging.getLogger(__name__)
-
-
-class TableDtype(str, Enum):
-    """What embedding tables are stored as."""
-
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-    int8 = "int8"
 
 
 def export(
@@ -106,16 +100,15 @@ def export(
         calibration = None if no_calibration else loaded.calibration
         if onnx:
             _check_onnx(loaded, onnx)
-        stored_as = table_dtype and table_dtype.value
         approve = None
         if gate and judged_by:
             from hgr_tf.cli.gating import approval
             from hgr_tf.comparing.gate import Candidate
 
-            candidate = Candidate(loaded, calibration, stored_as)
+            candidate = Candidate(loaded, calibration, table_dtype)
             approve = approval(judged_by, gate, candidate, output, seed)
-        if stored_as:
-            _print_score_change(loaded, stored_as, seed)
+        if table_dtype:
+            _print_score_change(loaded, table_dtype, seed)
         with (
             _onnx_file(loaded, onnx, calibration) if onnx else contextlib.nullcontext()
         ):
@@ -125,7 +118,7 @@ def export(
                 version,
                 keep=keep,
                 warmup=warmup,
-                table_dtype=stored_as,
+                table_dtype=table_dtype,
                 with_logits=logits,
                 calibration=calibration,
                 approve=approve,
@@ -163,7 +156,7 @@ def _verify(output: Path, version: int | None, run: Path | None) -> None:
     typer.echo(f"{folder}: answers its {replay(folder)} warm-up records")
 
 
-def _export(loaded, output: Path, version: int | None, **options) -> None:
+def _export(loaded: Run, output: Path, version: int | None, **options: Any) -> None:
     from hgr_tf.export.exporter import export_for_serving
 
     folder = export_for_serving(
@@ -174,7 +167,7 @@ def _export(loaded, output: Path, version: int | None, **options) -> None:
     typer.echo(f"{folder}: verified and published{how}")
 
 
-def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
+def _print_score_change(loaded: Run, table_dtype: TableDtype, seed: int) -> None:
     from hgr_tf.export.ranker import gives_logits, ranker_of
     from hgr_tf.export.saving.low_precision import score_change, table_bytes
 
@@ -193,7 +186,7 @@ def _print_score_change(loaded, table_dtype: str, seed: int) -> None:
     )
 
 
-def _check_onnx(loaded, path: Path) -> None:
+def _check_onnx(loaded: Run, path: Path) -> None:
     from hgr_tf.export.saving.onnx import check_onnx
 
     check_onnx(loaded.model)
@@ -202,7 +195,9 @@ def _check_onnx(loaded, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _onnx_file(loaded, path: Path, calibration) -> Iterator[None]:
+def _onnx_file(
+    loaded: Run, path: Path, calibration: Calibration | None
+) -> Iterator[None]:
     """Writes an ONNX file first, and gives it its name after what goes with it."""
     from hgr_tf.export.saving.onnx import export_onnx
 
@@ -216,7 +211,7 @@ def _onnx_file(loaded, path: Path, calibration) -> Iterator[None]:
     typer.echo(f"{path}: written")
 
 
-def _load(run: Path, seed: int = 0):
+def _load(run: Path, seed: int = 0) -> Run:
     load_tensorflow()
     import tensorflow as tf
 
