@@ -210,7 +210,7 @@ def _typed(
             result = cast(batch.columns[source], feature_field(feature), missing)
         arrays[feature.name] = result.values
         for reason, bad in [*result.bad, *kind.faults(result.values)]:
-            for i in np.flatnonzero(bad):
+            for i in np.flatnonzero(bad).tolist():
                 faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")
         for i, reason in kind.unsendable(result.values):
             faults.setdefault(int(batch.rows[i]), f"{source}: {reason}")

@@ -171,7 +171,7 @@ class RunFolder:
         model.save_weights(str(temporary))
         os.replace(temporary, self.weights)
 
-    def save_arrays(self, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    def save_arrays(self, path: Path, arrays: Mapping[str, Any]) -> None:
         """Writes arrays into a file of the folder, whole or not at all."""
         temporary = self.path / ".new.npz"
         np.savez(temporary, **arrays)

@@ -134,7 +134,7 @@ class StepEnd(tf.keras.callbacks.Callback):
 
     def _write_faulty_batch(self) -> None:
         last = self.steps - 1
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         for step in range(max(last - 1, 0), last + 1):
             inputs, *others = self._batch_of(step)
             named = {**inputs, **dict(zip(("labels", "weights"), others, strict=False))}

@@ -74,7 +74,7 @@ def past_of_partition(
 
 
 def _numpy(timeline: pa.Table) -> Columns:
-    columns = {}
+    columns: Columns = {}
     for name in timeline.column_names:
         if name.startswith(value_name("")):
             continue

@@ -95,9 +95,10 @@ class _Decoder:
         absent = [column.count(msgspec.UNSET) for column in columns]
         rejected = []
         if self._may_repeat(text, [len(rows) - n for n in absent]):
-            faults = {i: key for i in at - first if (key := self._repeated(block, i))}
+            places = range(len(block))
+            faults = {i: key for i in places if (key := self._repeated(block, i))}
             rejected = [
-                Rejected(block.row + int(i), key, REPEATED_KEY, block.shown(i))
+                Rejected(block.row + i, key, REPEATED_KEY, block.shown(i))
                 for i, key in faults.items()
             ]
             kept = [i for i in range(len(rows)) if i not in faults]
