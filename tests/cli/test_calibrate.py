@@ -4,7 +4,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hgr_tf.cli.main import main
 from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.training import load_run
 from tests.prepared import rows, write_prepared
@@ -15,6 +14,8 @@ ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
 training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
 """
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -22,22 +23,6 @@ def place(tmp_path_factory):
     write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(900, 1)})
     (place / "small.yaml").write_text(CONFIG)
     return place
-
-
-@pytest.fixture(autouse=True)
-def inside(place, monkeypatch):
-    monkeypatch.chdir(place)
-
-
-@pytest.fixture
-def run(capsys):
-    def run(line):
-        with pytest.raises(SystemExit) as end:
-            main(line.split())
-        out, err = capsys.readouterr()
-        return end.value.code, out, err
-
-    return run
 
 
 @pytest.fixture

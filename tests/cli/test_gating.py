@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-from hgr_tf.cli.main import main
 from tests.prepared import rows, write_prepared
 
 CONFIG = """
@@ -21,6 +20,8 @@ latency: {p95_ms_at_most: 10000, rows: 5, calls: 20}
 size: {mb_at_most: 100, rise_at_most: 0.1}
 """
 
+pytestmark = pytest.mark.usefixtures("inside")
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
@@ -32,22 +33,6 @@ def place(tmp_path_factory):
         "{split: val, metrics: {gauc: {at_least: 0.99}, log_loss: {at_most: 9}}}"
     )
     return place
-
-
-@pytest.fixture(autouse=True)
-def inside(place, monkeypatch):
-    monkeypatch.chdir(place)
-
-
-@pytest.fixture
-def run(capsys):
-    def run(line):
-        with pytest.raises(SystemExit) as end:
-            main(line.split())
-        out, err = capsys.readouterr()
-        return end.value.code, out, err
-
-    return run
 
 
 def test_a_gate_publishes_what_passes_and_refuses_what_does_not(run, place):

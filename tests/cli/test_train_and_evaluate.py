@@ -2,13 +2,14 @@ import json
 
 import pytest
 
-from hgr_tf.cli.main import main
 from tests.prepared import rows, write_prepared
 
 CONFIG = """
 ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
 training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
 """
+
+pytestmark = pytest.mark.usefixtures("inside")
 
 
 @pytest.fixture(scope="module")
@@ -17,22 +18,6 @@ def place(tmp_path_factory):
     write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(300, 1)})
     (place / "small.yaml").write_text(CONFIG)
     return place
-
-
-@pytest.fixture(autouse=True)
-def inside(place, monkeypatch):
-    monkeypatch.chdir(place)
-
-
-@pytest.fixture
-def run(capsys):
-    def run(line):
-        with pytest.raises(SystemExit) as end:
-            main(line.split())
-        out, err = capsys.readouterr()
-        return end.value.code, out, err
-
-    return run
 
 
 @pytest.fixture
