@@ -63,7 +63,7 @@ EXTRAS = {
     # The integer-id model for ONNX Runtime or OpenVINO. Newer onnx wants a newer
     # protobuf than TF 2.15 does.
     "onnx": [f"onnx>=1.16,<1.18; {KERAS_2}", "onnxruntime>=1.17", "tf2onnx>=1.16"],
-    # `hgr-tf compare` and `hgr-tf tune`.
+    # `hgr-tf compare`, `tune`, `report`, `validate`, and pages of `codes`.
     "compare": [
         "jinja2>=3",
         "matplotlib>=3.8",

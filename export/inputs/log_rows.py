@@ -6,6 +6,7 @@ what it meant in training. Loads no TensorFlow.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hgr_tf.export.inputs.raw_histories import histories
 from hgr_tf.features import Feature, FeatureSpec, Format, HistoryList
@@ -23,6 +25,8 @@ from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
 from hgr_tf.pipelines.sources.csv import first_row_width
 from hgr_tf.pipelines.sources.formats import column_names, resolve
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,24 @@ def read_rows(
 def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.Array]]:
     """Reads the same files as typed columns [good rows] by feature name.
 
+    Rows that cannot be read are left out, and told of in a warning at the end.
+
     Raises:
         ValueError: The file cannot be read, or lacks a column.
     """
     features = list(spec.features())
+    rows = left_out = 0
     for batches, sources in _units(path, spec, features):
         for batch in batches:
             arrays, faults = _typed(batch, features, sources, spec.missing_values)
             good = pa.array([row not in faults for row in batch.rows.tolist()], "bool")
+            rows += len(good) + len(batch.rejected)
+            left_out += len(good) - pc.sum(good).as_py() + len(batch.rejected)
             yield {name: array.filter(good) for name, array in arrays.items()}
+    if left_out:
+        log.warning(
+            "%s: %d of %d rows cannot be read and are left out", path, left_out, rows
+        )
 
 
 def _units(

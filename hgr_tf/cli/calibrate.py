@@ -51,7 +51,7 @@ def calibrate(
     ] = 8192,
     as_json: AsJson = False,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of dealing the users to the two halves.")
+        int, typer.Option(min=0, help="Seed for dealing users to the two halves.")
     ] = 0,
 ) -> None:
     """Fit a calibration on half of a split, and measure it on the other half.
@@ -65,6 +65,10 @@ def calibrate(
 
     loaded, prepared = load_run_and_data(run, data)
     split = split or loaded.config.data.validation
+    if split == loaded.config.data.train and data is None:
+        raise ValueError(
+            f"--split must be one that the run was not trained on, got {split!r}"
+        )
     with prepared.errors():
         found = calibrating.calibrate(
             loaded.model,

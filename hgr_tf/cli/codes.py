@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hgr_tf.cli.counted import counted
-from hgr_tf.cli.options import Prepared
+from hgr_tf.cli.options import Prepared, need_compare
 
 if TYPE_CHECKING:
     from hgr_tf.codes import Coded, Group
@@ -36,10 +36,13 @@ def codes(
         Literal["user", "item"],
         typer.Option(help="Users, by the run's quantizer; or items, by k-means."),
     ] = "user",
-    levels: Annotated[int, typer.Option(min=1, help="Of the codes of items.")] = 3,
+    levels: Annotated[
+        int | None, typer.Option(min=1, help="Levels of item codes; 3 by default.")
+    ] = None,
     codebook_size: Annotated[
-        int, typer.Option(min=1, help="Codewords of each level, of items.")
-    ] = 64,
+        int | None,
+        typer.Option(min=1, help="Codewords of each level of items; 64 by default."),
+    ] = None,
     unique: Annotated[
         bool, typer.Option("--unique", help="One more level tells equal codes apart.")
     ] = False,
@@ -47,7 +50,7 @@ def codes(
         Path | None,
         typer.Option(help="Also write this HTML page of the groups, and print them."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the k-means of items.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the k-means of items.")] = 0,
 ) -> None:
     """Write the codes of users or items, ready for `prepare --code-table`.
 
@@ -57,19 +60,30 @@ def codes(
     from hgr_tf import codes as library
     from hgr_tf.training import load_run
 
-    if describe and table:
-        raise ValueError(f"--describe counts the rows of a split, not of {table}")
+    if table and (describe or of == "item"):
+        raise ValueError(
+            f"--table must go with --of user and without --describe, got {table}"
+        )
+    if of == "user" and (levels or codebook_size or unique):
+        raise ValueError(
+            "--levels, --codebook-size and --unique must go with --of item: the codes "
+            "of users are those of the run's quantizer"
+        )
+    if describe:
+        need_compare("--describe")
     log.info("loading the run %s", run)
     loaded = load_run(run)
     spec = loaded.encoding.spec
     split = split or loaded.config.data.validation
     parts: Iterable[Coded]
     if of == "item":
-        parts = [_items(loaded, levels, codebook_size, unique, seed)]
+        parts = [_items(loaded, levels or 3, codebook_size or 64, unique, seed)]
     elif table:
         parts = library.codes_of_table(loaded, table)
     else:
         parts = library.codes_of_split(loaded, _prepared(loaded, data, split), split)
+    if describe:
+        _prepared(loaded, data, split)
     kept: list[Coded] = []
     id_column = spec.user_id if of == "user" else spec.item_id
     written = library.write_codes(
@@ -131,6 +145,7 @@ def _describe(
 
 def _print(groups: list[Group], of: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="Groups of the first level", title_justify="left")
@@ -147,5 +162,5 @@ def _print(groups: list[Group], of: str) -> None:
                 f"{group.rows:,}",
                 f"{group.positive_rate:.4f}",
             )
-            table.add_row(str(group.prefix[0]), *figures, top)
+            table.add_row(str(group.prefix[0]), *figures, escape(top))
     Console().print(table)

@@ -27,7 +27,7 @@ def demo(
     rows: Annotated[
         int, typer.Option(min=1_000, help="Interactions to generate.")
     ] = 150_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for all randomness.")] = 0,
 ) -> None:
     """Go from generated logs to a served prediction, in about two minutes.
 

@@ -64,7 +64,7 @@ def evaluate(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Of swapping, permuting and the intervals.")
+        int, typer.Option(min=0, help="Seed for permutations and intervals.")
     ] = 0,
 ) -> None:
     """Evaluate a trained run: LogLoss, AUC, GAUC, PCOC and ECE, also by slice."""

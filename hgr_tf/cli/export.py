@@ -79,7 +79,7 @@ def export(
             "training-only parts. With --run all checks run.",
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for all randomness.")] = 0,
 ) -> None:
     """Export the ranker of a run for TensorFlow Serving.
 
@@ -87,7 +87,10 @@ def export(
     checked for training-only parts, and then appears in one step.
     """
     if gate and (rollback or verify_only):
-        raise ValueError("--gate must go with an export, not with another option")
+        raise ValueError(
+            "--gate must not be given with --rollback or --verify-only, which export "
+            "nothing"
+        )
     if rollback:
         _roll_back(output)
     elif verify_only:

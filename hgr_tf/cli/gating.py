@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hgr_tf.cli.metrics_table import figure
@@ -55,14 +56,14 @@ def _print(report: GateReport, source: Path) -> None:
     version = report.served_version
     beside = "no version is served" if version is None else f"served: {version}"
     title = f"{source}, on {report.rows:,} rows of {report.split!r}; {beside}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("")
     table.add_column("is", justify="right")
     table.add_column("must be")
     table.add_column("")
     for line in report.lines:
         result = "holds" if line.passed else "FAILED"
-        table.add_row(line.what, figure(line.value), line.expected, result)
+        table.add_row(escape(line.what), figure(line.value), line.expected, result)
     console = Console()
     console.print(table)
     for text in report.skipped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,7 @@ InitFrom = Annotated[
     typer.Option(help="A finished run to begin with, instead of the config's."),
 ]
 RunSeed = Annotated[
-    int | None, typer.Option(help="Of all random numbers, instead of the config's.")
+    int | None, typer.Option(help="Seed for all randomness, instead of the config's.")
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Remove a run that is there.")
@@ -49,6 +50,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 UnusedSeed = Annotated[
     int, typer.Option(help="Taken by every command; nothing here is random.")
 ]
+
+
+def need_compare(command: str) -> None:
+    """Raises `ImportError` with the way out where pages cannot be drawn.
+
+    Args:
+        command: The command or option that draws.
+    """
+    missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise ImportError(
+            f"{command} needs the extra `compare` (pip install 'hgr_tf[compare]'): "
+            f"there is no {' and no '.join(missing)}"
+        )
 
 
 def value_of(choice: Enum | None) -> Any:

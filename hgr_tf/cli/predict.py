@@ -58,7 +58,7 @@ def predict(
 ) -> None:
     """Score rows with an exported model, as a server would.
 
-    Writes a line of JSON a row, in order: {"probability": p}, or {"error":
+    Writes one line of JSON per row, in order: {"probability": p}, or {"error":
     reason} for a row that cannot be read; then the exit code is 1.
     """
     from hgr_tf.export.inputs.log_rows import read_rows

@@ -160,7 +160,7 @@ def prepare(
     compression: Annotated[
         int, typer.Option(min=0, max=3, help="Of gzip: 0 is fastest, 3 smallest.")
     ] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for all randomness.")] = 0,
     beam_options: Annotated[
         list[str] | None,
         typer.Argument(

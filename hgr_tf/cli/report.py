@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hgr_tf.cli.options import Prepared, UnusedSeed
+from hgr_tf.cli.options import Prepared, UnusedSeed, need_compare
 
 
 def report(
@@ -24,6 +24,7 @@ def report(
     seed: UnusedSeed = 0,
 ) -> None:
     """Draw runs side by side: curves, calibration, activity, the trie of codes."""
+    need_compare("hgr-tf report")
     from hgr_tf.comparing.run_report import run_report
     from hgr_tf.result_files import write_text
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hgr_tf.cli.metrics_table import figure
@@ -24,7 +25,7 @@ _MOST_COLUMNS = 400
 
 def print_slices(name: str, slices: Sequence[Slice]) -> None:
     """Prints a row for each slice: its metrics over their 95% intervals."""
-    table = Table(title=f"{name}, with 95% intervals", title_justify="left")
+    table = Table(title=f"{escape(name)}, with 95% intervals", title_justify="left")
     table.add_column("slice")
     table.add_column("rows", justify="right")
     table.add_column("users", justify="right")
@@ -33,7 +34,7 @@ def print_slices(name: str, slices: Sequence[Slice]) -> None:
         table.add_column(_title(metric), justify="right", no_wrap=True)
     for one in slices:
         cells = [_cell(one.metrics[metric]) for metric in metrics]
-        table.add_row(one.value, f"{one.rows:,}", f"{one.users:,}", *cells)
+        table.add_row(escape(one.value), f"{one.rows:,}", f"{one.users:,}", *cells)
     # On a narrow terminal the lines wrap: cut figures would be worth nothing.
     console = Console()
     wide = console.options.update(width=_MOST_COLUMNS)

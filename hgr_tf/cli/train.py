@@ -45,9 +45,9 @@ def train(
         data__path=data and str(data),
         method=method,
         training__epochs=epochs,
-        init_from=init_from and {"run": str(init_from)},
         seed=seed,
     )
+    settings = settings.beginning_with(init_from)
     output = output or Path("runs") / config.stem
     was_finished = training.RunFolder(output).is_finished and not overwrite
     run = training.train(settings, output, overwrite=overwrite, verbose=2)

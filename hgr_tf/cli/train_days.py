@@ -35,9 +35,8 @@ def train_days(
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_metrics
 
-    settings = training.RunConfig.load(config).override(
-        init_from=init_from and {"run": str(init_from)}, seed=seed
-    )
+    settings = training.RunConfig.load(config).override(seed=seed)
+    settings = settings.beginning_with(init_from)
     output = output or Path("runs") / config.stem
     report = training.train_days(settings, days, output)
     split = settings.data.train

@@ -100,7 +100,6 @@ class _Counts:
         self._seen = np.zeros(len(keys), bool)
         self.rows = np.zeros(leaves)
         self.positives = np.zeros(leaves)
-        self.features = features
         self.encoding = encoding
         self.values = {
             f.name: sp.csr_matrix((leaves, encoding.num_ids(f.name))) for f in features
@@ -142,6 +141,10 @@ def _described(encoding: FeatureEncoding, key: str) -> list[Feature]:
 
 def _groups(leaves: np.ndarray, counts: _Counts, num_top: int) -> Iterator[Group]:
     members = counts.members
+    everywhere = {
+        name: np.asarray(values.sum(axis=0)).ravel()
+        for name, values in counts.values.items()
+    }
     for level in range(1, leaves.shape[1] + 1):
         prefixes, parent = np.unique(leaves[:, :level], axis=0, return_inverse=True)
         sums = sp.csr_matrix(
@@ -149,33 +152,39 @@ def _groups(leaves: np.ndarray, counts: _Counts, num_top: int) -> Iterator[Group
             (len(prefixes), len(leaves)),
         )
         rows, positives = sums @ counts.rows, sums @ counts.positives
+        own_members = sums @ members
         values = {name: (sums @ v).tocsr() for name, v in counts.values.items()}
         for index in np.flatnonzero(rows):
             yield Group(
                 tuple(prefixes[index].tolist()),
-                int((sums @ members)[index]),
+                int(own_members[index]),
                 int(rows[index]),
                 float(positives[index] / rows[index]),
-                _top(counts, {n: v[index] for n, v in values.items()}, num_top),
+                _top(
+                    counts.encoding,
+                    {name: own[index] for name, own in values.items()},
+                    everywhere,
+                    num_top,
+                ),
             )
 
 
 def _top(
-    counts: _Counts, values: Mapping[str, sp.csr_matrix], num_top: int
+    encoding: FeatureEncoding,
+    values: Mapping[str, sp.csr_matrix],
+    everywhere: Mapping[str, np.ndarray],
+    num_top: int,
 ) -> tuple[TopValue, ...]:
     found: list[TopValue] = []
-    for feature in counts.features:
-        own = values[feature.name]
+    for name, own in values.items():
         total = own.sum()
         if not total:
             continue
-        everywhere = np.asarray(counts.values[feature.name].sum(axis=0)).ravel()
         ids, shares = own.indices, own.data / total
-        lifts = shares / (everywhere[ids] / everywhere.sum())
+        lifts = shares / (everywhere[name][ids] / everywhere[name].sum())
         for i in np.flatnonzero((shares >= SMALLEST_SHARE) & (lifts > 1)):
-            text = value_text(counts.encoding, feature.name, int(ids[i]))
-            top = TopValue(feature.name, text, float(shares[i]), float(lifts[i]))
-            found.append(top)
+            text = value_text(encoding, name, int(ids[i]))
+            found.append(TopValue(name, text, float(shares[i]), float(lifts[i])))
     found.sort(key=lambda t: (-t.share * math.log(t.lift), t.feature, t.value))
     return tuple(found[:num_top])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -29,18 +30,17 @@ def trie_plot(groups: Sequence[Group]) -> str:
     def draw(axes: Any) -> None:
         for level in range(1, levels + 1):
             at = [group for group in groups if len(group.prefix) == level]
-            left = 0
-            for group in sorted(at, key=lambda g: g.prefix):
-                axes.barh(
-                    level,
-                    group.rows,
-                    0.9,
-                    left,
-                    color=colormaps[_COLOURS](normalize(group.positive_rate)),
-                    edgecolor="white",
-                    linewidth=0.4,
-                )
-                left += group.rows
+            at.sort(key=lambda group: group.prefix)
+            widths = np.array([group.rows for group in at])
+            axes.barh(
+                np.full(len(at), level),
+                widths,
+                0.9,
+                np.cumsum(widths) - widths,
+                color=colormaps[_COLOURS](normalize([g.positive_rate for g in at])),
+                edgecolor="white",
+                linewidth=0.4,
+            )
         axes.set_ylim(levels + 0.6, 0.4)
         axes.set_yticks(range(1, levels + 1))
         axes.set_ylabel("level")

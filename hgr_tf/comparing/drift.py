@@ -20,8 +20,8 @@ class Finding(NamedTuple):
 
     Attributes:
         feature: The feature, or "(label)".
-        measure: A field of `FeatureLimits`, "label_rate", or "feature" and "type" for
-            features that came, went or changed their type.
+        measure: A field of `FeatureLimits`, "label_rate", or "feature", "type" and
+            "split" for what came, went or changed its type.
         value: How far it moved.
         limit: How far it may move; None if it is not judged.
         before: What it was, where it is one number.
@@ -41,9 +41,10 @@ class Finding(NamedTuple):
         return self.limit is not None and self.value > self.limit
 
     def __str__(self) -> str:
-        if self.measure in ("feature", "type"):
+        if self.measure in ("feature", "type", "split"):
             return f"{self.feature}: {self.measure} was {self.before}, is {self.now}"
-        moved = f"{self.feature}: {self.measure} {self.value:.4g}, limit {self.limit:g}"
+        limit = "no limit" if self.limit is None else f"limit {self.limit:g}"
+        moved = f"{self.feature}: {self.measure} {self.value:.4g}, {limit}"
         known = self.before is not None and self.now is not None
         return moved + (f" (was {self.before:.4g}, is {self.now:.4g})" if known else "")
 
@@ -112,12 +113,19 @@ def _feature(
 def _labels(
     now: Snapshot, before: Snapshot, thresholds: DriftThresholds
 ) -> Iterator[Finding]:
-    for split, was in before.label_rates.items():
-        is_ = now.label_rates.get(split)
-        if was and is_ is not None:
-            moved = abs(is_ / was - 1)
-            name = f"{LABEL} of {split}"
+    if not now.label_rates:  # requests
+        return
+    for split in dict.fromkeys([*before.label_rates, *now.label_rates]):
+        was, is_ = before.label_rates.get(split), now.label_rates.get(split)
+        name = f"{LABEL} of {split}"
+        if was is not None and is_ is not None:
+            moved = abs(is_ / was - 1) if was else float(is_ > 0)
             yield Finding(name, "label_rate", moved, thresholds.label_rate, was, is_)
+        elif (was is None) != (is_ is None):
+            presence = [
+                "without rows" if one is None else "there" for one in (was, is_)
+            ]
+            yield Finding(name, "split", 1.0, 0.0, *presence)
 
 
 def _distances(

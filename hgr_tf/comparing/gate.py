@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -79,7 +78,7 @@ def run_gate(
     return GateReport(
         split=config.split,
         run=str(candidate.run.path.resolve()),
-        weights_sha256=_weights_digest(candidate.run),
+        weights_sha256=candidate.run.weights_digest(),
         calibrated=candidate.calibration is not None,
         rows=found[ALL][0].rows,
         served_version=published[-1] if published else None,
@@ -153,7 +152,8 @@ def _served_slices(
             f"got {path}: name it in the gate as `served: {{run: ...}}`"
         )
     run = load_run(path)
-    if config.served.run is None and kept["weights_sha256"] != _weights_digest(run):
+    kept_weights = kept.get("weights_sha256")
+    if config.served.run is None and kept_weights != run.weights_digest():
         raise GateError(
             f"{served} must have been exported from the weights that {path} holds; "
             "it was trained anew since: name another copy as `served: {run: ...}`"
@@ -184,7 +184,7 @@ def _metric_lines(
     (whole,) = found[ALL]
     (whole_served,) = others.get(ALL, [None])
     for name, limits in config.metrics.items():
-        yield from _lines(name, "", limits, whole, whole_served)
+        yield from _lines(name, "", limits, whole, whole_served, skipped)
     for text in config.slices:
         by_value = {one.value: one for one in others.get(text, [])}
         for one in found[text]:
@@ -200,13 +200,21 @@ def _metric_lines(
                     skipped.append(
                         f"{name}{where}: no such slice of the served version"
                     )
-                yield from _lines(name, where, limits, one, by_value.get(one.value))
+                other = by_value.get(one.value)
+                yield from _lines(name, where, limits, one, other, skipped)
 
 
 def _lines(
-    name: str, where: str, limits: Limits, one: Slice, served: Slice | None
+    name: str,
+    where: str,
+    limits: Limits,
+    one: Slice,
+    served: Slice | None,
+    skipped: list[str],
 ) -> Iterator[Line]:
     other = None if served is None else served.metrics[name].value
+    if limits.compares and other is not None and np.isnan(other):
+        skipped.append(f"{name}{where}: undefined for the served version")
     yield from judge(f"{name}{where}", limits, one.metrics[name].value, other)
 
 
@@ -221,7 +229,8 @@ def _model_lines(
     if config.latency is not None:
         log.info("timing requests")
         rows, calls = config.latency.rows, config.latency.calls
-        folders = [staged] if served is None else [staged, served]
+        compared = served is not None and config.latency.rise_at_most is not None
+        folders = [staged, served] if served and compared else [staged]
         own, *other = milliseconds(folders, encoding, rows, calls, seed)
         if config.latency.p95_ms_at_most is not None:
             limits = Limits(at_most=config.latency.p95_ms_at_most)
@@ -243,9 +252,3 @@ def _model_lines(
 def _risen(what: str, value: float, served: float, share: float) -> Line:
     expected = f"at most {share:.6g} times more than the served version's {served:.6g}"
     return Line(what, value, expected, value <= served * (1 + share), served)
-
-
-def _weights_digest(run: Any) -> str:
-    from hgr_tf.training.run_folder import RunFolder
-
-    return hashlib.sha256(RunFolder(run.path).weights.read_bytes()).hexdigest()

@@ -68,8 +68,9 @@ class GateReport(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether every expectation holds."""
-        return all(line.passed for line in self.lines)
+        """Whether every expectation holds, and something was judged at all."""
+        judged = bool(self.lines) or not self.skipped
+        return judged and all(line.passed for line in self.lines)
 
     def save(self, folder: str | Path) -> None:
         """Writes the report into a version's assets.extra."""
@@ -82,6 +83,8 @@ class GateReport(NamedTuple):
     def raise_if_refused(self, source: str) -> None:
         """Raises `GateError`, naming every line that failed, if one did."""
         failed = [str(line) for line in self.lines if not line.passed]
+        if not failed and not self.passed:
+            failed = [f"nothing could be judged: {text}" for text in self.skipped]
         if failed:
             raise GateError(f"refused by {source}: {'; '.join(failed)}")
 

@@ -62,7 +62,7 @@ def embed_features(
     features: Options | None = None,
     history: HistoryOptions | None = None,
 ) -> EmbeddedFeatures:
-    """Makes an input per feature, and embeds the categorical ones.
+    """Creates one input per feature and embeds the categorical ones.
 
     A multi-valued feature becomes the mean of its ids' embeddings, 0 left out, unless
     its options say otherwise.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import Strict
@@ -139,7 +141,8 @@ class InitFrom(Strict):
     """An earlier run that this one begins with.
 
     Attributes:
-        run: Its folder.
+        run: Its folder. A chain of days may leave it out: each day but the first
+            begins with the day before.
         optimizer: Whether the optimizer goes on too, with its slots and its step; the
             run must have kept it (`training.keep_optimizer`).
         quantizer: Whether the codebooks and their averages go on.
@@ -147,7 +150,7 @@ class InitFrom(Strict):
             values, the mean of the table, or random rows.
     """
 
-    run: str
+    run: str | None = None
     optimizer: bool = False
     quantizer: bool = True
     new_rows: NewRows = "unknown"
@@ -164,7 +167,7 @@ class RunConfig(YamlConfig):
         init_from: An earlier run to begin with; its path, or an `InitFrom`.
         metrics: Metrics beside those of every run: "package.module:name" of Keras
             metric classes that need no arguments, or of functions that make them.
-        seed: Of everything random.
+        seed: Seed for all randomness.
 
     Example:
         >>> config = RunConfig.from_yaml('''
@@ -185,6 +188,13 @@ class RunConfig(YamlConfig):
     init_from: Annotated[InitFrom | None, BeforeValidator(_as_init_from)] = None
     metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)
+
+    def beginning_with(self, run: str | Path | None) -> Self:
+        """Returns the config with another run in `init_from`; its options stay."""
+        if run is None:
+            return self
+        options = self.init_from.model_dump() if self.init_from else {}
+        return self.override(init_from={**options, "run": str(run)})
 
     def for_spec(self, spec: FeatureSpec) -> RunConfig:
         """Returns the config with what depends on the spec filled in.

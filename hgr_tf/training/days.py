@@ -11,6 +11,7 @@ from hgr_tf.data import PreparedData
 from hgr_tf.result_files import defined_or_nan, plain, write_text
 from hgr_tf.training.build_and_evaluate import build_model, evaluate
 from hgr_tf.training.config import InitFrom, RunConfig
+from hgr_tf.training.run_folder import RunError, RunFolder
 from hgr_tf.training.run_metrics import run_metrics
 from hgr_tf.training.trainer import train
 from hgr_tf.training.warm_start import WarmStart
@@ -48,17 +49,27 @@ def train_days(
     names = [path.resolve().name for path in paths]
     if len(set(names)) < len(names):
         raise ValueError(f"days must have folders of different names, got {names}")
+    goes_on = config.init_from is not None and config.init_from.optimizer
+    if goes_on and not config.training.keep_optimizer:
+        raise ValueError(
+            "`training.keep_optimizer` must be true where `init_from.optimizer` is: "
+            "each day goes on with that of the day before"
+        )
+    first = config
+    if config.init_from and config.init_from.run is None:
+        first = config.model_copy(update={"init_from": None})
     output = Path(output)
     report: list[dict[str, Any]] = []
     previous: Path | None = None
     for name, path in zip(names, paths, strict=True):
         folder = output / name
-        today = config.override(data__path=str(path))
-        before = None
+        today, before = first, None
         if previous is not None:
-            begin = _begin(config, previous)
-            today = today.override(init_from=begin.model_dump())
-            before = _before(today, begin, folder.with_name(f"{name}.{_BEFORE}"))
+            today = config.beginning_with(previous)
+        today = today.override(data__path=str(path))
+        if previous is not None and today.init_from is not None:
+            kept = folder.with_name(f"{name}.{_BEFORE}")
+            before = _before(today, today.init_from, previous, kept)
         after = train(today, folder, verbose=2).metrics
         report.append(
             {"day": name, "run": str(folder), "before": before, "after": after}
@@ -68,21 +79,28 @@ def train_days(
     return report
 
 
-def _begin(config: RunConfig, previous: Path) -> InitFrom:
-    """The day before to begin with, as the config says of its own beginning."""
-    options = config.init_from.model_dump() if config.init_from else {}
-    return InitFrom(**{**options, "run": str(previous)})
+def _before(
+    config: RunConfig, begin: InitFrom, previous: Path, kept: Path
+) -> dict[str, float]:
+    """Metrics of a day's training split by the model that it starts from.
 
-
-def _before(config: RunConfig, begin: InitFrom, kept: Path) -> dict[str, float]:
-    """Metrics of a day's training split by the model that it starts from."""
+    Raises:
+        RunError: They were taken of a model that was trained anew since.
+    """
+    begins_with = RunFolder(previous).weights_digest()
     if kept.exists():
-        return defined_or_nan(json.loads(kept.read_text(encoding="utf-8")))
+        told = json.loads(kept.read_text(encoding="utf-8"))
+        if told["weights_sha256"] == begins_with:
+            return defined_or_nan(told["metrics"])
+        raise RunError(
+            f"{previous}: trained anew since the days after it: remove "
+            f"{kept} and the runs of the later days"
+        )
     data = PreparedData.load(config.data.path, reader=config.data.reader)
-    start = WarmStart(begin, data.encoding)
     model = build_model(config, data.encoding)
-    start.init_model(model)
+    WarmStart(begin, data.encoding).init_model(model)
     model.compile(metrics=run_metrics(config.metrics))
     found = evaluate(model, data, config.data.train)
-    write_text(kept, json.dumps(plain(found), indent=1) + "\n")
+    told = plain({"weights_sha256": begins_with, "metrics": found})
+    write_text(kept, json.dumps(told, indent=1) + "\n")
     return found

@@ -36,6 +36,10 @@ class Run:
     metrics: dict[str, float]
     calibration: Calibration | None = None
 
+    def weights_digest(self) -> str:
+        """SHA-256 of the file of its weights."""
+        return RunFolder(self.path).weights_digest()
+
 
 def load_run(path: str | Path) -> Run:
     """Loads a run folder.

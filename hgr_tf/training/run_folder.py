@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -170,6 +171,10 @@ class RunFolder:
         temporary = self.path / ".new.weights.h5"
         model.save_weights(str(temporary))
         os.replace(temporary, self.weights)
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights to use."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
 
     def save_arrays(self, path: Path, arrays: Mapping[str, Any]) -> None:
         """Writes arrays into a file of the folder, whole or not at all."""

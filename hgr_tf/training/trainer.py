@@ -17,7 +17,7 @@ from hgr_tf.training.build_and_evaluate import (
     evaluate,
 )
 from hgr_tf.training.checkpoints import Checkpoints
-from hgr_tf.training.config import EarlyStopping, RunConfig
+from hgr_tf.training.config import EarlyStopping, InitFrom, RunConfig
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
 from hgr_tf.training.early_stopping import check_defined, should_stop
 from hgr_tf.training.optimizer import (
@@ -87,22 +87,36 @@ def train(
         stopping = config.training.early_stopping
         check_defined(stopping, validation, config.data.validation)
         warn_of_unseen_users(data.encoding, validation, config.data.validation)
+    start = None
+    if config.init_from is not None and (overwrite or not folder.is_finished):
+        # Before anything of an earlier run is removed.
+        start = _begin(config.init_from, data, folder)
     folder.open(config, overwrite)
     if not folder.is_finished:
         folder.keep_encoding(data)
-        _train(config, data, folder, verbose)
+        _train(config, data, folder, start, verbose)
     return load_run(folder.path)
 
 
+def _begin(config: InitFrom, data: PreparedData, folder: RunFolder) -> WarmStart:
+    if config.run and Path(config.run).resolve() == folder.path.resolve():
+        raise ValueError(
+            "`init_from.run` must be another folder than that of the run, got "
+            f"{config.run}"
+        )
+    log.info("loading the run %s to begin with", config.run)
+    return WarmStart(config, data.encoding)
+
+
 def _train(
-    config: RunConfig, data: PreparedData, folder: RunFolder, verbose: int
+    config: RunConfig,
+    data: PreparedData,
+    folder: RunFolder,
+    start: WarmStart | None,
+    verbose: int,
 ) -> None:
     settings, splits = config.training, config.data
     steps = data.steps(splits.train, settings.batch_size)
-    start = None
-    if config.init_from is not None:
-        log.info("loading the run %s to begin with", config.init_from.run)
-        start = WarmStart(config.init_from, data.encoding)
     log.info("building the model")
     model = build_model(config, data.encoding, steps)
     check_tables(model, settings)
@@ -112,7 +126,7 @@ def _train(
     optimizer = build_optimizer(settings, steps * settings.epochs, first_step)
     optimizer.build(model.trainable_variables)
     if start:
-        start.init_optimizer(optimizer)
+        start.init_optimizer(optimizer, model.trainable_variables)
     metrics = run_metrics(config.metrics)
     _check_stopping(settings.early_stopping, metrics)
     model.compile(optimizer=optimizer, metrics=metrics)

@@ -36,6 +36,8 @@ class WarmStart:
     """
 
     def __init__(self, config: InitFrom, encoding: FeatureEncoding) -> None:
+        if config.run is None:
+            raise ValueError("`init_from.run` must be the folder of a run, got none")
         run = load_run(config.run)
         _check_grown(run.encoding, encoding, run.path)
         self._config = config
@@ -59,20 +61,33 @@ class WarmStart:
         if taken:
             _assign(taken, self._quantizer, "quantizer", new_rows)
 
-    def init_optimizer(self, optimizer: tf.keras.optimizers.Optimizer) -> None:
+    def init_optimizer(
+        self, optimizer: tf.keras.optimizers.Optimizer, weights: Sequence[Any]
+    ) -> None:
         """Gives a built optimizer the slots of the old rows, and its step.
+
+        Args:
+            optimizer: The optimizer, built for the weights.
+            weights: Trainable weights of the model, which averages of weights, if it
+                keeps any, begin with: Keras 3 does so at step 0 alone.
 
         Raises:
             ValueError: It is another optimizer.
         """
-        if self._slots:
-            _assign(slots_of(optimizer), self._slots, "optimizer", "random")
+        if not self._slots:
+            return
+        _assign(slots_of(optimizer), self._slots, "optimizer", "random")
+        for average, weight in zip(_averages(optimizer), weights, strict=False):
+            average.assign(weight)
+
+
+def _averages(optimizer: tf.keras.optimizers.Optimizer) -> list[Any]:
+    return getattr(optimizer, "_model_variables_moving_average", None) or []
 
 
 def slots_of(optimizer: tf.keras.optimizers.Optimizer) -> list[Any]:
     """The optimizer's step and slots, without averages of weights and its rate."""
-    averages = getattr(optimizer, "_model_variables_moving_average", None) or []
-    left_out = {id(average) for average in averages}
+    left_out = {id(average) for average in _averages(optimizer)}
     return [
         variable
         for variable in optimizer.variables
@@ -106,6 +121,11 @@ def load_slots(path: str | Path) -> list[np.ndarray]:
 
 def _check_grown(old: FeatureEncoding, new: FeatureEncoding, path: Path) -> None:
     hint = f"prepare with --encoding-from {path}/encoding --grow-vocabularies"
+    if _id_spaces(old) != _id_spaces(new):
+        raise ValueError(
+            "the spec's features, their order and what their ids mean must be those "
+            f"of {path}: {hint}"
+        )
     for name, values in old.vocabularies.items():
         found = new.vocabularies.get(name, ())
         if found[: len(values)] != values:
@@ -116,6 +136,21 @@ def _check_grown(old: FeatureEncoding, new: FeatureEncoding, path: Path) -> None
     for what in ("boundaries", "moments"):
         if getattr(old, what) != getattr(new, what):
             raise ValueError(f"the {what} must be those of {path}: {hint}")
+
+
+def _id_spaces(encoding: FeatureEncoding) -> list[tuple[Any, ...]]:
+    """What decides on the tables of a ranker, but for the vocabularies."""
+    spec = encoding.spec
+    return [
+        (
+            f.name,
+            f.owner,
+            f.transform.type,
+            f.transform.id_space,
+            spec.id_source(f.name),
+        )
+        for f in spec.features()
+    ]
 
 
 def _quantizer_weights(model: tf.keras.Model, wanted: bool) -> list[Any]:

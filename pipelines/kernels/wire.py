@@ -1,6 +1,6 @@
 """Protocol buffer wire bytes of tf.train.Example parts, for many rows at once.
 
-Each function returns one byte string a row, as an Arrow array. Source: the
+Each function returns one byte string per row, as an Arrow array. Source: the
 protocol buffer encoding, and tensorflow/core/example/{feature,example}.proto.
 """
 

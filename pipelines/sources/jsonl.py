@@ -57,7 +57,7 @@ def _shown(block: lines.Lines, places: np.ndarray) -> Callable[[int], str]:
 
 
 class _Decoder:
-    """Decodes the wanted columns into tuples' cheap kin, and skips the others."""
+    """Decodes the wanted columns into msgspec structs and skips the others."""
 
     def __init__(self, columns: list[str]):
         self._columns = columns

@@ -120,7 +120,8 @@ def prune(files: Sequence[_File], conditions: Sequence[str]) -> tuple[_File, ...
         PrepareError: A condition is wrong, or no file is left.
     """
     parsed = [parse_condition(text) for text in conditions]
-    kept = tuple(f for f in files if all(c.holds(f.path) for c in parsed))
+    # A list, so that the column of every condition is looked for in every file.
+    kept = tuple(f for f in files if all([c.holds(f.path) for c in parsed]))
     if files and not kept:
         raise PrepareError(
             f"--where {' and '.join(map(repr, conditions))}: holds for none of the "

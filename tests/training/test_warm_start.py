@@ -1,6 +1,7 @@
 """Runs that begin where an earlier one ended, and chains of days."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,15 @@ import tensorflow as tf
 
 from hgr_tf.cli import main
 from hgr_tf.data import PreparedData
-from hgr_tf.training import RunConfig, RunError, load_run, train
+from hgr_tf.features import FeatureSpec
+from hgr_tf.training import RunConfig, RunError, load_run, train, train_days
 from hgr_tf.training.build_and_evaluate import build_model
 from hgr_tf.training.config import InitFrom
-from hgr_tf.training.optimizer import LaterSchedule, build_optimizer
+from hgr_tf.training.optimizer import (
+    LaterSchedule,
+    averaged_weights,
+    build_optimizer,
+)
 from hgr_tf.training.warm_start import WarmStart, load_slots, slots_of
 from tests.prepared import ENCODING, rows, write_prepared
 
@@ -90,7 +96,7 @@ def test_the_optimizer_goes_on_with_its_slots_and_its_step(day_one):
     settings = run.config.training
     optimizer = build_optimizer(settings, 6, start.steps)
     optimizer.build(model.trainable_variables)
-    start.init_optimizer(optimizer)
+    start.init_optimizer(optimizer, model.trainable_variables)
     assert int(optimizer.iterations) == 10
     for new, old in zip(slots_of(optimizer), load_slots(run.path), strict=True):
         new = np.array(new)
@@ -125,6 +131,50 @@ def test_an_encoding_that_has_not_grown_from_the_runs_is_refused(day_one):
         WarmStart(InitFrom(run=str(day_one[1].path)), other)
 
 
+def test_other_ids_of_equal_vocabularies_are_refused(day_one):
+    text = ENCODING.spec.to_yaml()
+    assert "oov_buckets: 1" in text
+    other = replace(
+        ENCODING,
+        spec=FeatureSpec.from_yaml(text.replace("oov_buckets: 1", "oov_buckets: 2")),
+    )
+    with pytest.raises(ValueError, match="what their ids mean must be those of"):
+        WarmStart(InitFrom(run=str(day_one[1].path)), other)
+
+
+def test_averages_of_weights_begin_with_the_weights(day_one):
+    _, run = day_one
+    model, _, start = started(run, optimizer=True)
+    settings = run.config.training.model_copy(update={"weight_ema": 0.9})
+    optimizer = build_optimizer(settings, 6, start.steps)
+    optimizer.build(model.trainable_variables)
+    start.init_optimizer(optimizer, model.trainable_variables)
+    model.compile(optimizer=optimizer)
+    weights = [np.array(w) for w in model.trainable_variables]
+    with averaged_weights(model):
+        for average, weight in zip(model.trainable_variables, weights, strict=True):
+            np.testing.assert_allclose(np.array(average), weight, rtol=1e-6)
+
+
+def test_nothing_is_removed_before_the_run_to_begin_with_is_found(day_one):
+    folder, run = day_one
+    config = RunConfig.from_yaml(CONFIG % (folder / "one"))
+    for path, message in (
+        (str(run.path), "must be another folder"),
+        (str(folder / "none"), "not a training run"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train(config.beginning_with(path), run.path, overwrite=True)
+    assert load_run(run.path).weights_digest() == run.weights_digest()
+
+
+def test_another_run_keeps_the_options_of_the_section():
+    config = RunConfig.from_yaml("init_from: {optimizer: true, new_rows: mean}")
+    begun = config.beginning_with("runs/x").init_from
+    assert begun == InitFrom(run="runs/x", optimizer=True, new_rows="mean")
+    assert config.beginning_with(None) is config
+
+
 def test_another_form_of_ranker_is_named(day_one):
     config = RunConfig.from_yaml((CONFIG % "unused").replace("[8]", "[16]"))
     start = WarmStart(InitFrom(run=str(day_one[1].path)), ENCODING)
@@ -137,7 +187,7 @@ def test_days_are_evaluated_before_they_are_trained_on_and_go_on(
 ):
     folder, _ = day_one
     config = tmp_path / "daily.yaml"
-    config.write_text(CONFIG % "unused")
+    config.write_text(CONFIG % "unused" + "init_from: {optimizer: true}\n")
     output = tmp_path / "daily"
     days = [str(folder / "one"), str(folder / "two")]
     arguments = ["train-days", *days, "--config", str(config), "--output", str(output)]
@@ -161,6 +211,7 @@ def test_days_are_evaluated_before_they_are_trained_on_and_go_on(
     assert report[1]["before"]["log_loss"] == pytest.approx(loss, rel=1e-5)
     weights = output / "two" / "model.weights.h5"
     written = weights.stat().st_mtime_ns
+    assert load_slots(output / "two")[0] == 10 + 6  # the optimizer went on
     assert load_run(output / "two").config.init_from.run == str(output / "one")
     capsys.readouterr()
     with pytest.raises(SystemExit):
@@ -169,9 +220,23 @@ def test_days_are_evaluated_before_they_are_trained_on_and_go_on(
     assert "of each day, before it was trained on" in capsys.readouterr().out
 
 
-def test_days_of_one_name_are_refused(day_one, tmp_path):
-    from hgr_tf.training import train_days
+def test_days_after_one_that_was_trained_anew_are_refused(day_one, tmp_path):
+    folder, _ = day_one
+    config = RunConfig.from_yaml(CONFIG % "unused")
+    days = [folder / "one", folder / "two"]
+    train_days(config, days, tmp_path)
+    shutil.rmtree(tmp_path / "one")
+    with pytest.raises(RunError, match="trained anew since the days after it"):
+        train_days(config.override(seed=5), days, tmp_path)
 
+
+def test_an_optimizer_that_is_not_kept_is_named_before_the_first_day(tmp_path):
+    config = RunConfig.from_yaml("init_from: {optimizer: true}")
+    with pytest.raises(ValueError, match="keep_optimizer` must be true"):
+        train_days(config, [tmp_path / "a", tmp_path / "b"], tmp_path)
+
+
+def test_days_of_one_name_are_refused(day_one, tmp_path):
     config = RunConfig.from_yaml(CONFIG % "unused")
     with pytest.raises(ValueError, match="folders of different names"):
         train_days(config, [day_one[0] / "one"] * 2, tmp_path)
