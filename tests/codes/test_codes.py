@@ -171,3 +171,20 @@ def test_the_command_writes_a_code_table_and_a_page(run, tmp_path, capsys):
         "code_2",
         "code_3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--of item --table items.csv", "--table must go with --of user"),
+        ("--table users.csv --describe page.html", "--table must go with --of user"),
+        ("--unique", "must go with --of item"),
+        ("--levels 4", "must go with --of item"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options, message, capsys):
+    line = f"codes --run nowhere --output codes.parquet {options}"
+    with pytest.raises(SystemExit) as end:
+        main.main(line.split())
+    assert end.value.code == 1
+    assert message in capsys.readouterr().err

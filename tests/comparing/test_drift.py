@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from hgr_tf.comparing.drift import drift
+from hgr_tf.comparing.drift import Finding, drift
 from hgr_tf.comparing.drift_config import DriftThresholds
 from hgr_tf.comparing.snapshot import Snapshot, SnapshotError, load_snapshot
 from hgr_tf.training.yaml_config import ConfigError
@@ -166,3 +166,22 @@ def test_vocabularies_beside_the_statistics_are_the_values(tmp_path):
             load_snapshot(path)
     with pytest.raises(SnapshotError, match="cannot be read: No such file"):
         load_snapshot(tmp_path / "none.json")
+
+
+def test_a_label_rate_that_was_zero_and_splits_that_come_or_go_are_drift():
+    before = snapshot(rates={"train": 0.0, "val": 0.2, "old": 0.1})
+    now = snapshot(rates={"train": 0.3, "val": None, "new": 0.1})
+    found = moved(now, before)
+    assert found["(label) of train", "label_rate"].drifted
+    for split in ("val", "old", "new"):
+        assert found[f"(label) of {split}", "split"].drifted
+    assert str(found["(label) of val", "split"]) == (
+        "(label) of val: split was there, is without rows"
+    )
+    assert not moved(snapshot(), before)  # requests have no labels
+
+
+def test_a_measure_without_a_limit_can_be_told():
+    assert str(Finding("age", "new_values", 0.5, None)) == (
+        "age: new_values 0.5, no limit"
+    )

@@ -77,6 +77,18 @@ def test_small_undefined_and_new_slices_are_told_and_not_judged():
     ]
 
 
+def test_nothing_passes_unjudged_where_the_served_metric_is_undefined():
+    found = {"all": [part("all", gauc=0.7, pcoc=1)], "device": []}
+    beside = {"all": [part("all", gauc=np.nan, pcoc=1)], "device": []}
+    judged, skipped = lines(found, beside)
+    assert "gauc: undefined for the served version" in skipped
+    report = GateReport("val", "r", "0", True, 9, 1, [], skipped, {})
+    assert not report.passed
+    with pytest.raises(GateError, match="nothing could be judged: gauc: undefined"):
+        report.raise_if_refused("gate.yaml")
+    assert report._replace(lines=judged).passed
+
+
 def test_an_undefined_metric_of_the_whole_split_holds_no_limit():
     (line,) = judge("gauc", Limits(at_least=0.1), float("nan"), None)
     assert not line.passed and str(line).endswith("got undefined")

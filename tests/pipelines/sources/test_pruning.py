@@ -70,3 +70,8 @@ def test_no_file_left_tells_what_there_is():
         kept("dt", DAYS[:2], "dt>2026-01-01")
     with pytest.raises(PrepareError, match="whose folders have no dt"):
         kept("dt", DAYS[3:], "dt>2026-01-01")
+
+
+def test_every_column_is_looked_for_even_where_another_condition_fails():
+    with pytest.raises(PrepareError, match=r"lies in no folder typo="):
+        kept("dt", DAYS, "dt>2030-01-01", "typo=1")
