@@ -47,7 +47,9 @@ def test_a_calibration_is_written_and_printed(options, trained, run):
 
 
 def test_export_serves_it_unless_told_not_to(trained, run):
-    assert run("calibrate --run runs/small --method platt --split train")[0] == 0
+    code, _, err = run("calibrate --run runs/small --split train")
+    assert code == 1 and "that the run was not trained on, got 'train'" in err
+    assert run("calibrate --run runs/small --method platt")[0] == 0
     line = "export --run runs/small --output models --warmup 2"
     code, out, _ = run(line)
     assert code == 0 and "verified and published, calibrated (platt)" in out

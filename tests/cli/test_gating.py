@@ -77,4 +77,4 @@ def test_a_gate_that_names_no_metric_is_one_line(gate, message, run, place):
 
 def test_a_gate_goes_with_an_export_alone(run):
     code, _, err = run("export --output models --rollback --gate gate.yaml")
-    assert code == 1 and "--gate must go with an export" in err
+    assert code == 1 and "--gate must not be given with --rollback" in err
