@@ -62,9 +62,15 @@ def output_of(ranker, layer: str, inputs) -> np.ndarray:
     return cut(tensors(inputs)).numpy()
 
 
-@pytest.mark.parametrize("make", [mlp_ranker, dcn_v2_ranker, dlrm_ranker])
-@pytest.mark.parametrize("pooling", ["attention", "transformer"])
-@pytest.mark.parametrize("user_tower", [(), (8,)])
+@pytest.mark.parametrize(
+    ("make", "pooling", "user_tower"),
+    [
+        (mlp_ranker, "attention", ()),
+        (dcn_v2_ranker, "transformer", (8,)),
+        (dlrm_ranker, "attention", (8,)),
+        (dlrm_ranker, "transformer", ()),
+    ],
+)
 def test_every_ranker_pools_events_and_is_saved(make, pooling, user_tower, tmp_path):
     ranker = make(
         ENCODING,
