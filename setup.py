@@ -30,7 +30,7 @@ CORE = [
     "pyyaml>=6",
     "rich>=13",
     "scikit-learn>=1.4",
-    "typer>=0.12",
+    "typer>=0.19",
 ]
 PIPELINES = [
     "apache-beam==2.77.0",

@@ -12,7 +12,7 @@ from hgr_tf.calibration.calibration import Calibration
 from hgr_tf.export.checking.answers import check_answers, check_weights
 from hgr_tf.export.checking.leak_report import Report
 from hgr_tf.export.checking.verification import verify
-from hgr_tf.export.options import SIGNATURES, ExportOptions, TableDtype
+from hgr_tf.export.options import SIGNATURES, ExportOptions
 from hgr_tf.export.publishing import publish_checked
 from hgr_tf.export.ranker import (
     check_calibration,
@@ -25,6 +25,7 @@ from hgr_tf.export.saving.request_file import write_request
 from hgr_tf.export.saving.warmup import check_records, write_warmup
 from hgr_tf.export.saving.writer import write
 from hgr_tf.export.signature import signature_class
+from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.export.versions import check_keep
 from hgr_tf.features import FeatureEncoding
 

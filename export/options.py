@@ -6,17 +6,17 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import get_args
 
 from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
 from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureSpec
 from hgr_tf.registry import Registry
 
 SIGNATURES = Registry("hgr_tf.export.signatures")
 """Every signature there is."""
 
-TableDtype = Literal["bfloat16", "float16", "int8"]
 FILE = Path("assets.extra") / "export.json"
 CALIBRATION_FILE = Path("assets.extra") / CALIBRATION
 """The calibration that the model holds, if it holds one."""
@@ -50,7 +50,7 @@ class ExportOptions:
             raise ValueError(
                 f"`signatures` must be some of {known}, got {self.signatures}"
             )
-        if self.table_dtype not in (None, "bfloat16", "float16", "int8"):
+        if self.table_dtype not in (None, *get_args(TableDtype)):
             raise ValueError(
                 "`table_dtype` must be 'bfloat16', 'float16', 'int8' or None, "
                 f"got {self.table_dtype!r}"

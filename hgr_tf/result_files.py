@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -28,6 +29,25 @@ def defined_or_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
     """Metrics as they were before `plain`: None becomes NaN again."""
     undefined = float("nan")
     return {k: undefined if value is None else value for k, value in metrics.items()}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, read in parts."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False
+) -> None:
+    """Writes an .npz file that appears whole or not at all."""
+    temporary = path.with_name(f".tmp-{path.name}")
+    save = np.savez_compressed if compress else np.savez
+    save(temporary, **arrays)
+    os.replace(temporary, path)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
-from hgr_tf.export.options import TableDtype
 from hgr_tf.export.ranker import feature_names
 from hgr_tf.export.saving.raw_features import RawFeatures
+from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.layers import RowEmbedding
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hgr_tf.calibration.method import Method
 from hgr_tf.cli.options import AsJson, FinishedRun, RunData
-from hgr_tf.cli.run_data import load_run_and_data
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
     from hgr_tf.calibration.calibration import Calibration
-
-
-class Method(str, Enum):
-    """How to calibrate."""
-
-    platt = "platt"
-    isotonic = "isotonic"
-    per_slice = "per-slice"
 
 
 def calibrate(
@@ -37,7 +28,7 @@ def calibrate(
             help="A line through the logits, a rising line of pieces, or a line for "
             "each value of --by."
         ),
-    ] = Method.platt,
+    ] = "platt",
     by: Annotated[
         str | None,
         typer.Option(
@@ -61,6 +52,7 @@ def calibrate(
     """
     load_tensorflow()
     from hgr_tf.comparing import calibrating
+    from hgr_tf.training.run_data import load_run_and_data
     from hgr_tf.training.run_folder import RunFolder
 
     loaded, prepared = load_run_and_data(run, data)
@@ -74,7 +66,7 @@ def calibrate(
             loaded.model,
             prepared,
             split,
-            method.value,
+            method,
             by=by,
             batch_size=batch_size,
             from_logits=loaded.config.method.from_logits,

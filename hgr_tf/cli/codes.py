@@ -59,6 +59,7 @@ def codes(
     """
     from hgr_tf import codes as library
     from hgr_tf.training import load_run
+    from hgr_tf.training.run_data import load_data_of
 
     if table and (describe or of == "item"):
         raise ValueError(
@@ -75,33 +76,25 @@ def codes(
     loaded = load_run(run)
     spec = loaded.encoding.spec
     split = split or loaded.config.data.validation
+    prepared = None
+    if describe or not (table or of == "item"):
+        prepared = load_data_of(loaded, data)
+        prepared.check_split(split)
     parts: Iterable[Coded]
     if of == "item":
         parts = [_items(loaded, levels or 3, codebook_size or 64, unique, seed)]
     elif table:
         parts = library.codes_of_table(loaded, table)
-    else:
-        parts = library.codes_of_split(loaded, _prepared(loaded, data, split), split)
-    if describe:
-        _prepared(loaded, data, split)
+    elif prepared:
+        parts = library.codes_of_split(loaded, prepared, split)
     kept: list[Coded] = []
     id_column = spec.user_id if of == "user" else spec.item_id
     written = library.write_codes(
         _keeping(parts, kept if describe else None), output, id_column
     )
     typer.echo(f"codes of {counted(written, of)} in {output}", err=True)
-    if describe:
-        prepared = _prepared(loaded, data, split)
+    if describe and prepared:
         _describe(loaded, prepared, split, of, kept, describe)
-
-
-def _prepared(run: Run, path: Path | None, split: str) -> PreparedData:
-    from hgr_tf.data import PreparedData
-
-    data = PreparedData.load(path or run.config.data.path, spec=run.encoding.spec)
-    data.check_encoding(run.encoding)
-    data.check_split(split)
-    return data
 
 
 def _items(run: Run, levels: int, size: int, unique: bool, seed: int) -> Coded:

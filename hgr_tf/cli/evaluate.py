@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hgr_tf.cli.options import AsJson, FinishedRun, RunData
-from hgr_tf.cli.run_data import load_run_and_data
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ def evaluate(
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_importance, print_metrics
     from hgr_tf.result_files import plain
+    from hgr_tf.training.run_data import load_run_and_data
 
     loaded, prepared = load_run_and_data(run, data)
     split = split or loaded.config.data.validation

@@ -12,7 +12,7 @@ import typer
 
 from hgr_tf.cli.options import Keep, NewVersion
 from hgr_tf.cli.stages import load_tensorflow
-from hgr_tf.export.options import TableDtype
+from hgr_tf.export.table_dtype import TableDtype
 
 if TYPE_CHECKING:
     from hgr_tf.calibration.calibration import Calibration

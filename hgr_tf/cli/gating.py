@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from hgr_tf.cli.metrics_table import figure
-from hgr_tf.cli.run_data import load_data_of
 
 if TYPE_CHECKING:
     from hgr_tf.comparing.gate import Candidate
@@ -38,6 +37,7 @@ def approval(
         ValueError: The data, the split or a slice is not there.
     """
     from hgr_tf.comparing.gate import parse_slices, run_gate
+    from hgr_tf.training.run_data import load_data_of
 
     data = load_data_of(candidate.run, config.data)
     data.check_split(config.split)

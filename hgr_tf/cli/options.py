@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -64,8 +63,3 @@ def need_compare(command: str) -> None:
             f"{command} needs the extra `compare` (pip install 'hgr_tf[compare]'): "
             f"there is no {' and no '.join(missing)}"
         )
-
-
-def value_of(choice: Enum | None) -> Any:
-    """Returns the value of an option's choice as functions take it: a plain text."""
-    return None if choice is None else choice.value

@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from hgr_tf.cli.counted import counted
-from hgr_tf.cli.options import value_of
 from hgr_tf.registry import Registry
 
-
-class JoinMode(str, Enum):
-    """How tables are joined."""
-
-    auto = "auto"
-    side = "side"
-    shuffle = "shuffle"
-
-
+JoinMode = Literal["auto", "side", "shuffle"]
+Layout = Literal["shuffled", "user", "code"]
 if TYPE_CHECKING:
-
-    class OutputFormat(str, Enum):
-        """What shards hold."""
-
-        parquet = "parquet"
+    OutputFormat = str
 else:
     # Every format there is, listed without loading the pipeline.
-    OutputFormat = Enum(
-        "OutputFormat",
-        {name: name for name in Registry("hgr_tf.pipelines.output.formats").names()},
-        type=str,
-    )
-
-
-class Layout(str, Enum):
-    """Order of rows."""
-
-    shuffled = "shuffled"
-    user = "user"
-    code = "code"
+    OutputFormat = Literal[Registry("hgr_tf.pipelines.output.formats").names()]
 
 
 def _check_beam_options(options: list[str] | None) -> list[str] | None:
@@ -110,14 +85,14 @@ def prepare(
             help="side: every worker holds the tables; shuffle: none does; "
             "auto: by their size."
         ),
-    ] = JoinMode.auto,
+    ] = "auto",
     output_format: Annotated[
         OutputFormat,
         typer.Option(
             help="parquet: encoded columns, read fastest; tfrecord: a "
             "tf.train.Example for each row; elwc: tf-ranking's list for each user."
         ),
-    ] = OutputFormat.parquet,
+    ] = "parquet",
     layout: Annotated[
         Layout | None,
         typer.Option(
@@ -193,9 +168,9 @@ def prepare(
         overwrite=overwrite,
         progress=True,
         max_bad_fraction=max_bad_fraction,
-        join=value_of(join),
-        output_format=value_of(output_format),
-        layout=value_of(layout),
+        join=join,
+        output_format=output_format,
+        layout=layout,
         code_table=code_table,
         code_prefix=code_prefix,
         history_from=history_from or (),

@@ -6,7 +6,7 @@ import json
 import logging
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,6 @@ from hgr_tf.cli.options import (
     Overwrite,
     RunSeed,
     UnusedSeed,
-    value_of,
 )
 from hgr_tf.cli.stages import load_tensorflow
 
@@ -162,7 +161,7 @@ def evaluate(
     from hgr_tf.result_files import plain
 
     examples = read_examples(data)[:limit]
-    choices = [value_of(one) for one in choice or Choice]
+    choices = [_decides(one) for one in choice or Choice]
     scores = score_run(load_qa_run(run), examples, choices)
     if as_json:
         typer.echo(json.dumps(plain(scores), allow_nan=False))
@@ -229,7 +228,7 @@ def predict(
     if server and model is None:
         raise ValueError("--server needs --model, which says how texts are cut")
     text = report.read_text(encoding="utf-8")
-    decides = value_of(choice)
+    decides = _decides(choice)
     if model:
         found = _served(model, server).answer(text, question, decides)
     elif run:
@@ -243,6 +242,11 @@ def predict(
         ]
         line = {"question": asked, "type": prediction.type, "answers": answers}
         typer.echo(json.dumps(line, ensure_ascii=False))
+
+
+def _decides(choice: Choice | None) -> Any:
+    """The choice as functions take it: a plain text."""
+    return None if choice is None else choice.value
 
 
 def _by_run(

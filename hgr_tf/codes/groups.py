@@ -11,7 +11,6 @@ import scipy.sparse as sp
 
 from hgr_tf.features import Feature, FeatureEncoding
 from hgr_tf.features.keys import USER
-from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 SMALLEST_SHARE = 0.02
 """Values of a smaller share of a group's rows are not named: chance lifts them."""
@@ -191,12 +190,11 @@ def _top(
 
 def value_text(encoding: FeatureEncoding, name: str, id_: int) -> str:
     """What an id of a feature stands for, in words."""
-    source = encoding.spec.feature(encoding.spec.id_source(name)).transform
-    learned = encoding.learned(name)
-    if isinstance(source, VocabularyKind) and learned.vocabulary is not None:
-        place = id_ - source.first_vocabulary_id
-        return learned.vocabulary[place] if place >= 0 else "(unknown)"
-    if learned.boundaries is not None:
-        edges = ["", *map("{:g}".format, learned.boundaries), ""]
+    value = encoding.value_of(name, id_)
+    if value is not None:
+        return value
+    boundaries = encoding.learned(name).boundaries
+    if boundaries is not None:
+        edges = ["", *map("{:g}".format, boundaries), ""]
         return f"{edges[id_ - 1]}..{edges[id_]}"
     return f"#{id_}"

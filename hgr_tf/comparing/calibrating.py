@@ -17,6 +17,7 @@ from hgr_tf.calibration.calibration import (
     CalibrationFigures,
 )
 from hgr_tf.calibration.isotonic import LOWEST, Isotonic
+from hgr_tf.calibration.method import Method
 from hgr_tf.calibration.per_slice import PerSlice, SliceScale
 from hgr_tf.calibration.platt import Platt
 from hgr_tf.comparing.figures import Predictions, figures
@@ -26,8 +27,6 @@ from hgr_tf.features import FeatureEncoding
 from hgr_tf.result_files import plain
 
 log = logging.getLogger(__name__)
-
-Method = Literal["platt", "isotonic", "per-slice"]
 
 FEWEST_USERS = 20
 """With fewer users, rows are dealt to the halves instead."""

@@ -25,6 +25,8 @@ from hgr_tf.comparing.figures import (
     reliability,
 )
 from hgr_tf.comparing.one_run import (
+    GROUPS,
+    describe_once,
     limit_threads,
     load_predictions,
     run_folder,
@@ -80,6 +82,7 @@ def compare(
         if only_pre_check:
             return {"pre_check": checked}
         _trained(config, output, found, pool, told)
+        _described(config, output, pool)
     results = summarize(config, output, found)
     write_text(output / "results.json", json.dumps(results, indent=1) + "\n")
     from hgr_tf.comparing.report import html_report
@@ -172,7 +175,7 @@ def _of_method(
         "by_activity": by_activity(own[0]),
         "reliability": reliability(own[0]),
         "history": json.loads((folders[0] / "history.json").read_text()),
-        "groups": results[0]["groups"],
+        "groups": json.loads((folders[0] / GROUPS).read_text()),
     }
 
 
@@ -224,6 +227,18 @@ def _trained(
     for future in as_completed(waiting):
         result = future.result()
         told(waiting[future], "trained", result["figures"]["gauc"])
+
+
+def _described(config: CompareConfig, output: Path, pool: ProcessPoolExecutor) -> None:
+    """Has the groups of each method's codes written, for its first seed."""
+    waiting = [
+        pool.submit(
+            describe_once, run_folder(output, name, config.seeds[0]), config.split
+        )
+        for name in config.methods
+    ]
+    for future in as_completed(waiting):
+        future.result()
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hgr_tf.comparing.calibrating import calibrated
-from hgr_tf.comparing.figures import Predictions
 from hgr_tf.comparing.gate_config import GateConfig, Limits
 from hgr_tf.comparing.gate_report import FILE, GateError, GateReport, Line, judge
 from hgr_tf.comparing.one_run import predict_with
 from hgr_tf.comparing.served_requests import changed_top_k, megabytes, milliseconds
-from hgr_tf.comparing.slices import ALL, Slice, Slicing, slice_of, slices
+from hgr_tf.comparing.slices import ALL, Slice, Slicing, all_slices
 
 log = logging.getLogger(__name__)
 
@@ -119,20 +118,7 @@ def sliced(
     if calibration is not None:
         looked_at = {name: inputs[name] for name in calibration.inputs}
         rows = calibrated(calibration.function, rows, looked_at)
-    return _figures(rows, inputs, slicings, data.encoding, seed)
-
-
-def _figures(
-    rows: Predictions,
-    inputs: dict[str, np.ndarray],
-    slicings: Sequence[Slicing],
-    encoding: Any,
-    seed: int,
-) -> dict[str, list[Slice]]:
-    found = {ALL: [slice_of(rows, ALL, seed)]}
-    for one in slicings:
-        found[one.text] = slices(rows, inputs, one, encoding, seed)
-    return found
+    return all_slices(rows, inputs, slicings, data.encoding, seed)
 
 
 def _served_slices(

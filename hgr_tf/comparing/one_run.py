@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hgr_tf.comparing.figures import Predictions, figures
-from hgr_tf.result_files import write_text
+from hgr_tf.result_files import write_arrays, write_text
 from hgr_tf.training.config import RunConfig
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 RESULT = "result.json"
 PREDICTIONS = "predictions.npz"
+GROUPS = "groups.json"
 
 
 def run_folder(output: str | Path, method: str, seed: int) -> Path:
@@ -46,8 +46,8 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
         split: Split of the data to evaluate.
 
     Returns:
-        What result.json holds: "figures", "cpu_seconds" and "steps" of training,
-        "peak_mb", and the "groups" of its codes, if it has any.
+        What result.json holds: "figures", "cpu_seconds" and "steps" of training, and
+        "peak_mb".
     """
     folder = Path(folder)
     if (folder / RESULT).exists():
@@ -66,19 +66,27 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
         (),
         from_logits=config.method.from_logits,
     )
-    temporary = folder / f".{PREDICTIONS}"
-    np.savez_compressed(temporary, **predictions._asdict())
-    os.replace(temporary, folder / PREDICTIONS)
+    write_arrays(folder / PREDICTIONS, predictions._asdict(), compress=True)
     result = {
         "figures": figures(predictions),
         "cpu_seconds": seconds,
         "steps": len(RunFolder(folder).history())
         * data.steps(config.data.train, config.training.batch_size),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "groups": groups_of_run(run, data, split),
     }
     write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     return result
+
+
+def describe_once(folder: str | Path, split: str) -> None:
+    """Writes groups.json of a finished run, unless it is there; see `groups_of_run`."""
+    file = Path(folder) / GROUPS
+    if file.exists():
+        return
+    from hgr_tf.training.run_data import load_run_and_data
+
+    run, data = load_run_and_data(folder)
+    write_text(file, json.dumps(groups_of_run(run, data, split), indent=1) + "\n")
 
 
 def groups_of_run(run: Run, data: PreparedData, split: str) -> list[dict[str, Any]]:

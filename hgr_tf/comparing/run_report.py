@@ -10,9 +10,9 @@ from typing import Any
 from hgr_tf.comparing.figures import by_activity, figures, reliability
 from hgr_tf.comparing.one_run import groups_of_run, predict_with
 from hgr_tf.comparing.report import pictures, template
-from hgr_tf.data import PreparedData
 from hgr_tf.result_files import plain
-from hgr_tf.training import RunFolder, load_run
+from hgr_tf.training import RunFolder
+from hgr_tf.training.run_data import load_run_and_data
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,8 @@ def _named(folders: Sequence[str | Path]) -> dict[str, str | Path]:
 
 def _of_run(folder: Path, data: str | Path | None, split: str | None) -> dict[str, Any]:
     log.info("predicting with %s", folder)
-    run = load_run(folder)
+    run, prepared = load_run_and_data(folder, data)
     config = run.config
-    prepared = PreparedData.load(data or config.data.path, spec=run.encoding.spec)
-    prepared.check_encoding(run.encoding)
     split = split or config.data.validation
     with prepared.errors():
         predictions, _ = predict_with(

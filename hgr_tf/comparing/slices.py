@@ -13,6 +13,7 @@ from hgr_tf.comparing.figures import NDCG_AT, Predictions
 from hgr_tf.comparing.intervals import Estimate, estimates
 from hgr_tf.comparing.one_run import predict_with
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.features.encoding import MISSING
 from hgr_tf.result_files import plain
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ MOST_VALUES = 20
 """Values of a feature with slices of their own; the rarer ones share one."""
 
 OTHERS = "(others)"
-MISSING = "(missing)"
-UNKNOWN = "(unknown)"
 
 
 class Slicing(NamedTuple):
@@ -147,9 +146,21 @@ def sliced_figures(
         model, data, split, names, batch_size, from_logits
     )
     log.info("figures of slices, with intervals")
+    return all_slices(predictions, inputs, slicings, data.encoding, seed, ks)
+
+
+def all_slices(
+    predictions: Predictions,
+    inputs: Mapping[str, np.ndarray],
+    slicings: Sequence[Slicing],
+    encoding: FeatureEncoding,
+    seed: int = 0,
+    ks: Sequence[int] = (NDCG_AT,),
+) -> dict[str, list[Slice]]:
+    """The whole as "all", and the slices of each slicing by its text; see `slices`."""
     found = {ALL: [slice_of(predictions, ALL, seed, ks)]}
     for one in slicings:
-        found[one.text] = slices(predictions, inputs, one, data.encoding, seed, ks)
+        found[one.text] = slices(predictions, inputs, one, encoding, seed, ks)
     return found
 
 
@@ -239,10 +250,4 @@ def _by_value(
 
 def value_name(number: int, column: str, encoding: FeatureEncoding) -> str:
     """The value of a feature that an id stands for, as people write it."""
-    vocabulary = encoding.vocabularies.get(column)
-    if vocabulary is None:
-        return f"id {number}"
-    if number == 0:
-        return MISSING
-    place = int(number) - encoding.first_vocabulary_id(column)
-    return UNKNOWN if place < 0 else vocabulary[place]
+    return encoding.value_of(column, int(number)) or f"id {number}"

@@ -5,7 +5,6 @@ It is written last and atomically, so a folder without one is not finished.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import describe
+from hgr_tf.result_files import sha256_of
 
 FILE_NAME = "MANIFEST.json"
 
@@ -127,7 +127,7 @@ class Manifest(BaseModel):
             path = Path(folder) / file
             if not path.exists():
                 raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it")
-            if _sha256(path) != sha256:
+            if sha256_of(path) != sha256:
                 raise ManifestError(f"{path}: altered since {FILE_NAME} was written")
 
     def check_shards(
@@ -173,7 +173,7 @@ def check_shard(folder: str | Path, shard: Shard) -> Path:
     remedy = "restore it, or run `hgr-tf prepare` again"
     if not path.exists():
         raise ManifestError(f"{path}: missing, but {FILE_NAME} lists it: {remedy}")
-    if path.stat().st_size != shard.bytes or _sha256(path) != shard.sha256:
+    if path.stat().st_size != shard.bytes or sha256_of(path) != shard.sha256:
         raise ManifestError(
             f"{path}: altered since {FILE_NAME} was written (its SHA-256 differs): "
             f"{remedy}"
@@ -186,12 +186,4 @@ def encoding_hashes(folder: str | Path) -> dict[str, str]:
     folder = Path(folder)
     patterns = ("spec.yaml", "encoding.json", "vocabularies/*.txt")
     paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}

@@ -16,6 +16,12 @@ from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 _T = TypeVar("_T")
 
+MISSING = "(missing)"
+"""What people are shown for a value that is not there."""
+
+UNKNOWN = "(unknown)"
+"""What people are shown for a value that the vocabulary lacks."""
+
 
 @dataclass(frozen=True)
 class FeatureEncoding:
@@ -91,6 +97,26 @@ class FeatureEncoding:
         if not isinstance(kind, VocabularyKind):
             raise ValueError(f"feature {name!r} is {kind.type} and has no vocabulary")
         return kind.first_vocabulary_id
+
+    def value_of(self, name: str, number: int) -> str | None:
+        """The raw value that an id of a feature stands for, as text.
+
+        Args:
+            name: A feature with ids.
+            number: One of its ids.
+
+        Returns:
+            A value of the vocabulary, `MISSING` or `UNKNOWN`; None where the feature
+            has no vocabulary.
+        """
+        source = self.spec.feature(self.spec.id_source(name)).transform
+        vocabulary = self.learned(name).vocabulary
+        if not isinstance(source, VocabularyKind) or vocabulary is None:
+            return None
+        if number == 0:
+            return MISSING
+        place = number - source.first_vocabulary_id
+        return UNKNOWN if place < 0 else vocabulary[place]
 
     def save(self, folder: str | Path) -> None:
         """Writes the encoding into `folder`, which is made if needed."""

@@ -1,16 +1,16 @@
-"""A finished run with prepared data to ask it of, as several commands take them."""
+"""A finished run with prepared data to ask it of."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from hgr_tf.data import PreparedData
-    from hgr_tf.training.run import Run
+from hgr_tf.data import PreparedData
+from hgr_tf.training.run import Run, load_run
 
 
-def load_run_and_data(run: Path, data: Path | None = None) -> tuple[Run, PreparedData]:
+def load_run_and_data(
+    run: str | Path, data: str | Path | None = None
+) -> tuple[Run, PreparedData]:
     """Loads a run, and prepared data of the same encoding.
 
     Args:
@@ -20,16 +20,12 @@ def load_run_and_data(run: Path, data: Path | None = None) -> tuple[Run, Prepare
     Raises:
         ValueError: The folders hold something else, or the data is encoded otherwise.
     """
-    from hgr_tf.training import load_run
-
     loaded = load_run(run)
     return loaded, load_data_of(loaded, data)
 
 
-def load_data_of(loaded: Run, data: Path | None = None) -> PreparedData:
+def load_data_of(loaded: Run, data: str | Path | None = None) -> PreparedData:
     """Loads prepared data of the encoding of a run; see `load_run_and_data`."""
-    from hgr_tf.data import PreparedData
-
     if data is None:
         data = Path(loaded.config.data.path or "")
         if not data.is_dir():

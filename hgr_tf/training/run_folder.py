@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.result_files import defined_or_nan, plain, write_text
+from hgr_tf.result_files import defined_or_nan, plain, sha256_of, write_text
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.environment import environment, mismatch
 from hgr_tf.training.yaml_config import YamlConfig
@@ -174,13 +171,7 @@ class RunFolder:
 
     def weights_digest(self) -> str:
         """SHA-256 of the weights to use."""
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
-
-    def save_arrays(self, path: Path, arrays: Mapping[str, Any]) -> None:
-        """Writes arrays into a file of the folder, whole or not at all."""
-        temporary = self.path / ".new.npz"
-        np.savez(temporary, **arrays)
-        os.replace(temporary, path)
+        return sha256_of(self.weights)
 
     def finish(self, metrics: dict[str, float]) -> None:
         """Writes the metrics, drops the checkpoint and marks the end."""

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import tensorflow as tf
 
+from hgr_tf.result_files import write_arrays
 from hgr_tf.training.checkpoints import Checkpoints, NotFiniteError
 
 INTERRUPTED = 75
@@ -139,4 +140,4 @@ class StepEnd(tf.keras.callbacks.Callback):
             inputs, *others = self._batch_of(step)
             named = {**inputs, **dict(zip(("labels", "weights"), others, strict=False))}
             arrays |= {f"step_{step + 1}/{k}": np.asarray(v) for k, v in named.items()}
-        np.savez_compressed(self._faulty_batch, **arrays)
+        write_arrays(self._faulty_batch, arrays, compress=True)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from hgr_tf.feature_graphs.raw_values import UNKNOWN
 from hgr_tf.features import FeatureEncoding
+from hgr_tf.result_files import write_arrays
 from hgr_tf.training.config import InitFrom, NewRows
 from hgr_tf.training.run import load_run
 from hgr_tf.training.run_folder import RunError, RunFolder
@@ -98,9 +99,7 @@ def slots_of(optimizer: tf.keras.optimizers.Optimizer) -> list[Any]:
 def save_slots(optimizer: tf.keras.optimizers.Optimizer, folder: RunFolder) -> None:
     """Leaves the optimizer's step and slots in a run folder."""
     values = _values(slots_of(optimizer))
-    folder.save_arrays(
-        folder.optimizer, {str(i): value for i, value in enumerate(values)}
-    )
+    write_arrays(folder.optimizer, {str(i): value for i, value in enumerate(values)})
 
 
 def load_slots(path: str | Path) -> list[np.ndarray]:

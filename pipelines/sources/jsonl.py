@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.reasons import MALFORMED_JSON, REPEATED_KEY
 from hgr_tf.pipelines.sources import lines
 from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Rejected, Unit
-from hgr_tf.pipelines.sources.values import batches_of_values
+from hgr_tf.pipelines.sources.values import batches_of_values, shown_at
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
 
@@ -47,13 +47,9 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
             rows,
             columns,
             at + some.row,
-            raw=_shown(some, at),
+            raw=shown_at(some.shown, at),
             rejected=[bad for _, _, rejected in parts for bad in rejected],
         )
-
-
-def _shown(block: lines.Lines, places: np.ndarray) -> Callable[[int], str]:
-    return lambda i: block.shown(places[i])
 
 
 class _Decoder:

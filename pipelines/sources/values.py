@@ -57,11 +57,14 @@ def _batches_by_shape(
         yield RawBatch(
             columns=dict(zip(columns, arrays, strict=True)),
             rows=positions[at],
-            raw=_at(raw, at),
+            raw=shown_at(raw, at),
         )
 
 
-def _at(raw: Callable[[int], str], places: Sequence[int]) -> Callable[[int], str]:
+def shown_at(
+    raw: Callable[[int], str], places: Sequence[int] | np.ndarray
+) -> Callable[[int], str]:
+    """The text of the i-th of some rows, from that of all rows."""
     return lambda i: raw(places[i])
 
 
