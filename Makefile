@@ -19,7 +19,8 @@ MODERN_STAMP := $(MODERN_VENV)/.installed
 MODERN := $(MODERN_VENV)/bin/python
 
 WORKERS ?= 2
-PYTEST := -m pytest -n $(WORKERS)
+# Tests of a file stay together, so that what they share is made once.
+PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 # Every public class, and what cuts models in two.
 CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
 

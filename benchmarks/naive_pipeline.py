@@ -12,7 +12,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsSingleton
 from tensorflow.core.example import example_pb2
 
-from hgr_tf.features import Bucketized, Categorical, Feature, FeatureSpec, Numeric
+from hgr_tf.features import Bucketized, Feature, FeatureSpec, Numeric
+from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 REJECTED = "rejected"
 Features = tuple[Feature, ...]
@@ -160,7 +161,7 @@ def learned(feature, counter: Counter):
     """Ids, boundaries or moments of a feature."""
     transform = feature.transform
     present = {v: n for v, n in counter.items() if v is not None}
-    if isinstance(transform, Categorical):
+    if isinstance(transform, VocabularyKind):
         enough = [v for v, n in present.items() if n >= transform.min_count]
         enough.sort(key=lambda value: (-present[value], str(value)))
         first = 1 + transform.oov_buckets

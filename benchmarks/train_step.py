@@ -64,6 +64,7 @@ def make_batch(encoding, size):
 def train_function(method, encoding, units, batch):
     tf.keras.utils.set_random_seed(0)
     ranker = dcn_v2_ranker(encoding, hidden_units=(units, units // 2))
+    method = method.model_copy(update={"user_embedding": "user_embedding"})
     model = method.wrap(ranker, steps_per_epoch=2)
     model.compile(tf.keras.optimizers.Adam(1e-3))
     step = model.make_train_function()

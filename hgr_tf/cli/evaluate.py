@@ -51,7 +51,8 @@ def evaluate(
             "--slice",
             metavar="COLUMN[:quantileN]",
             help="Also every metric of each value of this feature, or of N parts of "
-            "a numeric one or of user_activity, with intervals; may be repeated.",
+            "a numeric one or of user_activity, or by user_in_training; with "
+            "intervals; may be repeated.",
         ),
     ] = None,
     k: Annotated[

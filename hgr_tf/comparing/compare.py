@@ -16,12 +16,11 @@ from hgr_tf.comparing.calibrating import platt
 from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.differences import Difference, differences
 from hgr_tf.comparing.figures import (
+    BY_USER,
     Predictions,
     UserSums,
     by_activity,
     figures,
-    gauc_by_user,
-    log_loss_by_user,
     reliability,
 )
 from hgr_tf.comparing.one_run import (
@@ -34,6 +33,7 @@ from hgr_tf.comparing.one_run import (
 )
 from hgr_tf.comparing.pre_check import FILE as PRE_CHECK
 from hgr_tf.comparing.pre_check import pre_check, seed_spread
+from hgr_tf.comparing.sliced_differences import check_slices, sliced_differences
 from hgr_tf.comparing.tuning import tune
 from hgr_tf.comparing.verdict import decide
 from hgr_tf.result_files import plain, write_text
@@ -72,6 +72,7 @@ def compare(
             comparison.
     """
     output = Path(output)
+    check_slices(config)
     _open(config, output)
     workers = workers or os.cpu_count() or 1
     with _pool(workers) as pool:
@@ -106,10 +107,8 @@ def summarize(
         for method in config.methods
     }
     parts = {
-        "gauc": {name: list(map(gauc_by_user, own)) for name, own in runs.items()},
-        "log_loss": {
-            name: list(map(log_loss_by_user, own)) for name, own in runs.items()
-        },
+        metric: {name: list(map(by_user, own)) for name, own in runs.items()}
+        for metric, by_user in BY_USER.items()
     }
     to_baseline = {
         metric: differences(sums, config.baseline) for metric, sums in parts.items()
@@ -143,6 +142,7 @@ def summarize(
             "largest_loss": config.largest_loss,
             "pre_check": json.loads((Path(output) / PRE_CHECK).read_text()),
             "seed_spread": seed_spread(runs[config.baseline]),
+            "slices": sliced_differences(config, runs),
             "methods": methods,
         }
     )

@@ -79,6 +79,8 @@ class CompareConfig(YamlConfig):
         seeds: Seeds of the runs, or how many, from 1 on.
         evaluate: Split that the figures are of; None for the validation split.
         tuning: The search before the runs.
+        slices: Cuts of that split, such as "country" or "user_activity:quantile5",
+            whose differences are told too; as `hgr-tf evaluate --slice` takes them.
         pre_check: The check of the baseline before the other runs.
         smallest_gain: GAUC that is worth having; smaller gains do not pay.
         largest_loss: LogLoss that a gain may cost.
@@ -100,6 +102,7 @@ class CompareConfig(YamlConfig):
     controls: dict[str, str] = Field(default_factory=dict)
     seeds: tuple[int, ...] = (1, 2, 3)
     evaluate: str | None = None
+    slices: tuple[str, ...] = ()
     tuning: Tuning = Tuning()
     pre_check: PreCheck = PreCheck()
     smallest_gain: float = Field(0.0005, gt=0)

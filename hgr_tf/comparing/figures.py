@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -104,6 +105,13 @@ def gauc_by_user(predictions: Predictions) -> UserSums:
     auc = np.divide(wins, pairs, out=np.zeros(len(users)), where=pairs > 0)
     weights = np.where(pairs > 0, total_p + total_n, 0.0)
     return UserSums(users, auc * weights, weights)
+
+
+BY_USER: dict[str, Callable[[Predictions], UserSums]] = {
+    "gauc": gauc_by_user,
+    "log_loss": log_loss_by_user,
+}
+"""The figures that methods are compared by."""
 
 
 def ndcg(predictions: Predictions, k: int = NDCG_AT) -> float:

@@ -23,6 +23,10 @@ ALL = "all"
 USER_ACTIVITY = "user_activity"
 """Slices by the number of rows that the row's user has in the split."""
 
+USER_IN_TRAINING = "user_in_training"
+"""Slices by whether the vocabulary of the users' ids, learned from the training split,
+holds the row's user."""
+
 MOST_VALUES = 20
 """Values of a feature with slices of their own; the rarer ones share one."""
 
@@ -34,13 +38,15 @@ class Slicing(NamedTuple):
 
     Attributes:
         text: As it was given, such as "country" or "user_activity:quantile5".
-        column: A feature of the spec, or `USER_ACTIVITY`.
+        column: A feature of the spec, `USER_ACTIVITY` or `USER_IN_TRAINING`.
         quantiles: Number of parts by value; None for a slice per value.
+        inputs: The model's inputs that it is cut by.
     """
 
     text: str
     column: str
     quantiles: int | None
+    inputs: tuple[str, ...]
 
     @classmethod
     def parse(
@@ -65,11 +71,13 @@ class Slicing(NamedTuple):
         quantiles = int(match.group(1)) if match else None
         features = {feature.name: feature for feature in encoding.spec.features()}
         if column == USER_ACTIVITY and column not in features:
-            return cls(text, column, quantiles or 5)
+            return cls(text, column, quantiles or 5, ())
+        if column == USER_IN_TRAINING and column not in features:
+            return cls(text, column, None, (_user_feature(encoding, argument),))
         if column not in features:
             raise ValueError(
-                f"{argument} must name a feature of the spec "
-                f"({', '.join(features)}) or {USER_ACTIVITY}, got {column!r}"
+                f"{argument} must name a feature of the spec ({', '.join(features)}), "
+                f"{USER_ACTIVITY} or {USER_IN_TRAINING}, got {column!r}"
             )
         kind = features[column].transform
         if kind.forms[0].size is not None:
@@ -83,12 +91,7 @@ class Slicing(NamedTuple):
                 f"{argument} must be {form!r} for a feature of type {kind.type!r}, "
                 f"got {text!r}"
             )
-        return cls(text, column, quantiles)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The model's inputs that it is cut by."""
-        return () if self.column == USER_ACTIVITY else (self.column,)
+        return cls(text, column, quantiles, (column,))
 
 
 class Slice(NamedTuple):
@@ -172,7 +175,7 @@ def slices(
     seed: int = 0,
     ks: Sequence[int] = (NDCG_AT,),
 ) -> list[Slice]:
-    """Cuts rows, and takes the figures of each slice.
+    """Cuts rows, and takes the figures of each slice; see `cut`.
 
     Args:
         predictions: The rows.
@@ -185,16 +188,44 @@ def slices(
     Returns:
         The slices that have rows: quantiles in their order, values by falling rows.
     """
-    if slicing.column == USER_ACTIVITY:
-        named = _by_quantile(_activity(predictions), slicing.quantiles or 1, "d")
-    elif slicing.quantiles:
-        named = _by_quantile(inputs[slicing.column], slicing.quantiles, ".6g")
-    else:
-        named = _by_value(inputs[slicing.column], slicing.column, encoding)
     return [
-        slice_of(Predictions(*(c[inside] for c in predictions)), value, seed, ks)
-        for value, inside in named
+        slice_of(rows_of(predictions, inside), value, seed, ks)
+        for value, inside in cut(predictions.users, inputs, slicing, encoding)
     ]
+
+
+def cut(
+    users: np.ndarray,
+    inputs: Mapping[str, np.ndarray],
+    slicing: Slicing,
+    encoding: FeatureEncoding,
+) -> list[tuple[str, np.ndarray]]:
+    """Cuts rows into slices.
+
+    Args:
+        users: [rows] users of the rows.
+        inputs: [rows] arrays of `slicing.inputs`.
+        slicing: How to cut.
+        encoding: Tells what the ids of a feature mean.
+
+    Returns:
+        What the rows of a slice have in common and a [rows] mask of them, for each
+        slice that has rows: quantiles in their order, values by falling rows.
+    """
+    if slicing.column == USER_ACTIVITY:
+        return _by_quantile(_activity(users), slicing.quantiles or 1, "d")
+    (name,) = slicing.inputs
+    if slicing.quantiles:
+        return _by_quantile(inputs[name], slicing.quantiles, ".6g")
+    if slicing.column == USER_IN_TRAINING:
+        known = inputs[name] >= encoding.first_vocabulary_id(name)
+        return [(v, m) for v, m in (("yes", known), ("no", ~known)) if m.any()]
+    return _by_value(inputs[name], name, encoding)
+
+
+def rows_of(predictions: Predictions, inside: np.ndarray) -> Predictions:
+    """The predictions of some rows, by a [rows] mask."""
+    return Predictions(*(column[inside] for column in predictions))
 
 
 def slice_of(
@@ -209,10 +240,19 @@ def slice_of(
     return Slice(value, rows, users, estimates(predictions, seed=seed, ks=ks))
 
 
-def _activity(predictions: Predictions) -> np.ndarray:
-    _, position, count = np.unique(
-        predictions.users, return_inverse=True, return_counts=True
-    )
+def _user_feature(encoding: FeatureEncoding, argument: str) -> str:
+    """The feature made of the user's id, which has a vocabulary."""
+    feature = encoding.spec.id_feature("user")
+    if feature is None or feature.name not in encoding.vocabularies:
+        raise ValueError(
+            f"{argument} {USER_IN_TRAINING!r} needs a feature of the user's id with a "
+            "vocabulary of its own, and the spec has none"
+        )
+    return feature.name
+
+
+def _activity(users: np.ndarray) -> np.ndarray:
+    _, position, count = np.unique(users, return_inverse=True, return_counts=True)
     return count[position]
 
 

@@ -63,10 +63,9 @@ def train_days(
     previous: Path | None = None
     for name, path in zip(names, paths, strict=True):
         folder = output / name
-        today, before = first, None
-        if previous is not None:
-            today = config.beginning_with(previous)
+        today = first if previous is None else config.beginning_with(previous)
         today = today.override(data__path=str(path))
+        before = None
         if previous is not None and today.init_from is not None:
             kept = folder.with_name(f"{name}.{_BEFORE}")
             before = _before(today, today.init_from, previous, kept)

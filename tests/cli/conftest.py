@@ -3,6 +3,13 @@
 import pytest
 
 from hgr_tf.cli.main import main
+from tests.prepared import rows, write_prepared
+
+CONFIG = """
+data: {path: data}
+ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
+training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
+"""
 
 
 @pytest.fixture
@@ -16,6 +23,22 @@ def run(capsys):
         return end.value.code, out, err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A module's folder, with prepared data in `data` and a config, `small.yaml`."""
+    place = tmp_path_factory.mktemp("place")
+    write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(900, 1)})
+    (place / "small.yaml").write_text(CONFIG)
+    return place
+
+
+@pytest.fixture
+def trained(run, inside, place):
+    """The folder of a run of `small.yaml`; trained once in a module."""
+    assert run("train --config small.yaml")[0] == 0
+    return place / "runs" / "small"
 
 
 @pytest.fixture

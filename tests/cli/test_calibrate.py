@@ -6,29 +6,8 @@ import pytest
 
 from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.training import load_run
-from tests.prepared import rows, write_prepared
-
-CONFIG = """
-data: {path: data}
-ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
-training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
-"""
 
 pytestmark = pytest.mark.usefixtures("inside")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("place")
-    write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(900, 1)})
-    (place / "small.yaml").write_text(CONFIG)
-    return place
-
-
-@pytest.fixture
-def trained(run, place):
-    assert run("train --config small.yaml")[0] == 0
-    return place / "runs" / "small"
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,6 @@ import json
 
 import pytest
 
-from tests.prepared import rows, write_prepared
-
-CONFIG = """
-data: {path: data}
-ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
-training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
-"""
 GATE = """
 split: val
 metrics: {gauc: {at_least: 0.01, drop_at_most: 0.0}, pcoc: {at_most: 9}}
@@ -23,28 +16,23 @@ size: {mb_at_most: 100, rise_at_most: 0.1}
 pytestmark = pytest.mark.usefixtures("inside")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("place")
-    write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(300, 1)})
-    (place / "small.yaml").write_text(CONFIG)
+@pytest.fixture(autouse=True)
+def gates(place):
     (place / "gate.yaml").write_text(GATE)
     (place / "strict.yaml").write_text(
         "{split: val, metrics: {gauc: {at_least: 0.99}, log_loss: {at_most: 9}}}"
     )
-    return place
 
 
-def test_a_gate_publishes_what_passes_and_refuses_what_does_not(run, place):
+def test_a_gate_publishes_what_passes_and_refuses_what_does_not(run, trained, place):
     """An equal version moves by nothing, so that the tightest comparisons hold."""
-    assert run("train --config small.yaml")[0] == 0
     line = "export --run runs/small --output models --warmup 1 --gate"
     code, out, _ = run(f"{line} gate.yaml")
     assert code == 0 and "no version is served" in out
     first = json.loads((place / "models/1/assets.extra/gate.json").read_text())
     assert first["passed"] and first["served_version"] is None
-    assert first["rows"] == 300 and first["slices"]["all"][0]["rows"] == 300
-    stored = json.loads((place / "runs/small/metrics.json").read_text())
+    assert first["rows"] == 900 and first["slices"]["all"][0]["rows"] == 900
+    stored = json.loads((trained / "metrics.json").read_text())
     gauc = first["slices"]["all"][0]["metrics"]["gauc"]["value"]
     assert gauc == pytest.approx(stored["gauc"], abs=1e-6)
     code, out, _ = run(f"{line} gate.yaml")

@@ -2,28 +2,7 @@ import json
 
 import pytest
 
-from tests.prepared import rows, write_prepared
-
-CONFIG = """
-ranker: {type: mlp, embedding_dim: 4, hidden_units: [8]}
-training: {batch_size: 128, epochs: 1, learning_rate: 0.03}
-"""
-
 pytestmark = pytest.mark.usefixtures("inside")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    place = tmp_path_factory.mktemp("place")
-    write_prepared(place / "data", {"train": rows(1000, 0), "val": rows(300, 1)})
-    (place / "small.yaml").write_text(CONFIG)
-    return place
-
-
-@pytest.fixture
-def trained(run, place):
-    assert run("train --config small.yaml --data data")[0] == 0
-    return place / "runs" / "small"
 
 
 def errors(err):
@@ -109,10 +88,10 @@ def test_evaluate_slices_on_request(trained, run):
     assert code == 0
     told = json.loads(out)
     (whole,) = told["slices"]["all"]
-    assert whole["rows"] == 300
+    assert whole["rows"] == 900
     assert whole["metrics"]["gauc"]["value"] == pytest.approx(told["gauc"], abs=1e-6)
     for name in ("device", "user_activity:quantile3"):
-        assert sum(one["rows"] for one in told["slices"][name]) == 300
+        assert sum(one["rows"] for one in told["slices"][name]) == 900
     code, out, _ = run(line)
     assert code == 0 and "hit@10" in out and "device" in out
     assert f"{whole['metrics']['mrr']['value']:.4f}" in out and "…" not in out

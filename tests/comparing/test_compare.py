@@ -15,13 +15,13 @@ base:
   training: {{batch_size: 256, epochs: 1, learning_rate: 0.03}}
 methods:
   log_loss: none
-  list_ce: list_ce_batch
   groups: {{method: {{preset: default, num_levels: 2, codebook_size: 3}}}}
   random_codes: {{method: {{preset: random_codes, num_levels: 2, codebook_size: 3}}}}
 controls: {{groups: random_codes}}
 pre_check: {{permutations: 2, features: [item]}}
 baseline: log_loss
 seeds: 2
+slices: [device, user_in_training]
 {more}
 """
 
@@ -49,8 +49,8 @@ def compared(data, tmp_path_factory):
 
 def test_every_run_is_trained_and_told_of(compared):
     output, results, events = compared
-    assert [event[:2] for event in events].count(("list_ce", "trained")) == 2
-    for method in ("log_loss", "list_ce"):
+    assert [event[:2] for event in events].count(("groups", "trained")) == 2
+    for method in ("log_loss", "groups"):
         for seed in (1, 2):
             assert (run_folder(output, method, seed) / "FINISHED").exists()
     assert json.loads((output / "results.json").read_text()) == results
@@ -58,10 +58,8 @@ def test_every_run_is_trained_and_told_of(compared):
 
 def test_figures_are_those_of_the_runs_own_metrics(compared):
     output, results, _ = compared
-    metrics = json.loads(
-        (run_folder(output, "list_ce", 1) / "metrics.json").read_text()
-    )
-    figures = results["methods"]["list_ce"]["figures"]
+    metrics = json.loads((run_folder(output, "groups", 1) / "metrics.json").read_text())
+    figures = results["methods"]["groups"]["figures"]
     for name in ("log_loss", "pcoc", "ece"):
         assert figures[name]["by_seed"][0] == pytest.approx(metrics[name], abs=1e-5)
 
@@ -71,17 +69,17 @@ def test_the_report_is_one_page_with_every_plot(compared):
     assert page.count("<svg") >= 5
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "<script" not in page
-    assert "list_ce" in page
+    assert "groups" in page
 
 
 def test_a_finished_run_is_not_repeated(compared, data):
     output, results, _ = compared
     kept = run_folder(output, "log_loss", 1) / "model.weights.h5"
     before = kept.stat().st_mtime_ns
-    (run_folder(output, "list_ce", 2) / "result.json").unlink()
+    (run_folder(output, "groups", 2) / "result.json").unlink()
     again = compare(config(data), output, workers=1)
     assert kept.stat().st_mtime_ns == before
-    for method in ("log_loss", "list_ce"):
+    for method in ("log_loss", "groups"):
         figures = results["methods"][method]["figures"]
         assert again["methods"][method]["figures"] == figures
 
@@ -104,7 +102,9 @@ def test_wrong_configs_are_named(data, more, message):
 
 
 def test_a_wrong_field_of_a_method_is_named_before_anything_runs(data):
-    text = TEXT.format(path=data, more="").replace("list_ce_batch", "{rankng: 1}")
+    text = TEXT.format(path=data, more="").replace(
+        "log_loss: none", "log_loss: {rankng: 1}"
+    )
     with pytest.raises(ConfigError, match="rankng"):
         CompareConfig.from_yaml(text)
 
@@ -115,7 +115,7 @@ def test_every_method_is_tuned_by_the_same_search(data, tmp_path):
     results = compare(config(data, more), tmp_path / "tuned", workers=2)
     for method in results["methods"].values():
         assert set(method["tuned"]) == {"training.learning_rate"}
-    assert (tmp_path / "tuned" / "tuning" / "list_ce" / "tuning.db").exists()
+    assert (tmp_path / "tuned" / "tuning" / "groups" / "tuning.db").exists()
 
 
 def test_what_there_is_to_win_is_told_before_the_runs(compared):
@@ -134,6 +134,28 @@ def test_the_control_is_told_beside_the_method(compared):
     control = compared[1]["methods"]["groups"]["control"]
     assert control["name"] == "random_codes"
     assert len(control["by_seed"]) == 2
+
+
+def test_slices_have_their_own_differences(compared):
+    output, results, _ = compared
+    assert list(results["slices"]) == ["device", "user_in_training"]
+    for slices in results["slices"].values():
+        assert sum(one["rows"] for one in slices) == 600
+    (known,) = results["slices"]["user_in_training"]  # the whole split
+    assert known["value"] == "yes"
+    for name, method in known["methods"].items():
+        whole = results["methods"][name]
+        for metric in ("gauc", "log_loss"):
+            assert method[metric] == whole["figures"][metric]["mean"]
+        assert method["difference"] == whole.get("difference", {})
+    assert "Differences by device" in (output / "report.html").read_text()
+
+
+def test_a_slice_that_is_no_column_is_named_before_anything_runs(data, tmp_path):
+    wrong = config(data).model_copy(update={"slices": ("nation",)})
+    with pytest.raises(ValueError, match=r"`slices` must name .* got 'nation'"):
+        compare(wrong, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,22 @@ def test_quantiles_rise_and_keep_equal_values_together(text):
     assert all(one[1] < two[0] for one, two in pairwise(ends))
 
 
+def test_users_of_training_are_told_from_the_others():
+    rows = predictions()
+    slicing = Slicing.parse("user_in_training", ENCODING)
+    assert slicing.inputs == ("user",)
+    ids = np.where(rows.users < 5, 1, 2 + rows.users)
+    found = {s.value: s for s in slices(rows, {"user": ids}, slicing, ENCODING)}
+    assert found["no"].users == 5 and found["yes"].users == 15
+
+
 @pytest.mark.parametrize(
     "text, told",
     [
-        ("nation", "must name a feature of the spec .*user_activity, got 'nation'"),
+        (
+            "nation",
+            "must name a feature .*user_activity or user_in_training, got 'nation'",
+        ),
         ("price", "must be 'price:quantile5' for a feature of type 'numeric'"),
         ("item:quantile5", "must be 'item' for a feature of type 'categorical'"),
         ("price:decile", "must be COLUMN or COLUMN:quantileN, got 'price:decile'"),
