@@ -10,8 +10,14 @@ from hgr_tf.features import FeatureSpec
 SPEC = Path(__file__).parents[1] / "examples" / "kuairand_pure" / "spec.yaml"
 
 
-@pytest.mark.parametrize("method", train_step.METHODS.values(), ids=train_step.METHODS)
-def test_every_method_of_the_step_trains(method):
+OTHERS = [name for name in train_step.METHODS if name != "default"]
+
+
+@pytest.mark.parametrize(
+    "name", ["default", *(pytest.param(n, marks=pytest.mark.slow) for n in OTHERS)]
+)
+def test_every_method_of_the_step_trains(name):
+    method = train_step.METHODS[name]
     encoding = train_step.make_encoding()
     batch = train_step.make_batch(encoding, 8)
     assert train_step.train_function(method, encoding, 4, batch)() > 0

@@ -76,12 +76,16 @@ def write_logs(
     days: int = 7,
     branching: int = 4,
     levels: int = 3,
+    taste_strength: float = 1.0,
+    shown_by_taste: float = 0.5,
+    intercept: float = -2.6,
     seed: int = 0,
 ) -> SyntheticLogs:
     """Writes logs.parquet, users.csv, items.csv and spec.yaml.
 
-    P(click) = sigmoid(taste(user) . topic(item) + bias(user) + quality(item)
-    + effect(device) + effect(hour) - 2.6); about a quarter are clicks.
+    P(click) = sigmoid(taste_strength * taste(user) . topic(item) + bias(user)
+    + quality(item) + effect(device) + effect(hour) + intercept); about a quarter are
+    clicks by default.
 
     Args:
         folder: Made if needed; files of these names are replaced.
@@ -91,13 +95,18 @@ def write_logs(
         days: Days that the log spans, at least 2.
         branching: Clusters within each cluster.
         levels: Depth of the tree of clusters.
+        taste_strength: How much tastes move clicks; at 0 a user is only a bias.
+        shown_by_taste: Share of the rows whose item was shown because the user's
+            cluster likes such items; the others are shown by popularity. It decides
+            how alike what a cluster is shown is, and so how hard its negatives are.
+        intercept: Logit of a click before all else; it decides the share of clicks.
         seed: Equal seeds give equal files.
 
     Returns:
         Paths and the true probabilities.
 
     Raises:
-        ValueError: A size is not positive.
+        ValueError: A size is not positive, or `shown_by_taste` is no share.
     """
     sizes = dict(rows=rows, users=users, items=items)
     sizes |= dict(branching=branching, levels=levels)
@@ -106,6 +115,8 @@ def write_logs(
             raise ValueError(f"`{name}` must be at least 1, got {size}")
     if days < 2:
         raise ValueError(f"`days` must be at least 2, got {days}")
+    if not 0 <= shown_by_taste <= 1:
+        raise ValueError(f"`shown_by_taste` must be in [0, 1], got {shown_by_taste}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -117,7 +128,7 @@ def write_logs(
 
     activity = rng.lognormal(0.0, 0.8, users)
     user = rng.choice(users, rows, p=activity / activity.sum())
-    item = _exposures(rng, user, cluster, taste, topic)
+    item = _exposures(rng, user, cluster, taste, topic, shown_by_taste)
     time = np.sort(rng.integers(days * DAY, size=rows)) + START
     hour = time // 3_600 % 24
     device = rng.choice(len(DEVICES), rows, p=[0.6, 0.1, 0.3])
@@ -125,12 +136,12 @@ def write_logs(
     user_bias = rng.normal(0.0, 0.4, users)
     quality = rng.normal(0.0, 0.4, items)
     logit = (
-        np.einsum("rd,rd->r", taste[user], topic[item])
+        taste_strength * np.einsum("rd,rd->r", taste[user], topic[item])
         + user_bias[user]
         + quality[item]
         + np.array([0.1, 0.0, -0.2])[device]
         + 0.3 * np.sin((hour - 14) * np.pi / 12)
-        - 2.6
+        + intercept
     )
     probability = 1.0 / (1.0 + np.exp(-logit))
     click = (rng.random(rows) < probability).astype(np.int8)
@@ -172,12 +183,13 @@ def _exposures(
     cluster: np.ndarray,
     taste: np.ndarray,
     topic: np.ndarray,
+    shown_by_taste: float,
 ) -> np.ndarray:
-    """[rows] items: half by popularity, half by what the cluster likes."""
+    """[rows] items: by what the cluster likes, or by popularity."""
     items = len(topic)
     popularity = rng.lognormal(0.0, 1.0, items)
     chosen = rng.choice(items, len(user), p=popularity / popularity.sum())
-    by_taste = rng.random(len(user)) < 0.5
+    by_taste = rng.random(len(user)) < shown_by_taste
     for index in np.unique(cluster):
         members = cluster == index
         score = topic @ taste[members].mean(axis=0)

@@ -62,7 +62,7 @@ def test_evaluate_swaps_users_and_permutes_features_on_request(trained, run):
     ("line", "message"),
     [
         ("train --config none.yaml", "none.yaml: cannot be read"),
-        ("train --config small.yaml", "`data.path` must be a folder"),
+        ("train --config bare.yaml", "`data.path` must be a folder"),
         ("train --config small.yaml --data .", "no MANIFEST.json"),
         ("train --config small.yaml --data data --epochs 0", "got 0"),
         ("train --config small.yaml --data data --method x", "method.preset"),
@@ -70,7 +70,8 @@ def test_evaluate_swaps_users_and_permutes_features_on_request(trained, run):
         ("evaluate --run nowhere", "nowhere: no config.yaml: not a training run"),
     ],
 )
-def test_bad_input_is_one_line(line, message, run):
+def test_bad_input_is_one_line(line, message, run, trained, place):
+    (place / "bare.yaml").write_text("ranker: {type: mlp}\n")
     code, _, err = run(line)
     assert code == 1
     assert message in err and errors(err) == 1

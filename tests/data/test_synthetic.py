@@ -24,6 +24,20 @@ def test_equal_seeds_give_equal_files(tmp_path, logs):
     np.testing.assert_array_equal(logs.probability, again.probability)
 
 
+def test_knobs_move_what_they_say(tmp_path, logs):
+    def spread(name, **knobs):
+        made = write_logs(tmp_path / name, rows=40_000, users=300, seed=3, **knobs)
+        return np.std(made.probability), np.mean(made.probability)
+
+    deviation, mean = np.std(logs.probability), np.mean(logs.probability)
+    assert spread("bias", taste_strength=0.0)[0] < deviation
+    assert spread("rare", intercept=-5.0)[1] < mean / 2
+    # What the cluster likes is clicked more often.
+    assert spread("popular", shown_by_taste=0.0)[1] < mean
+    with pytest.raises(ValueError, match="`shown_by_taste` must be in"):
+        write_logs(tmp_path, shown_by_taste=1.5)
+
+
 def test_another_seed_gives_another_log(tmp_path, logs):
     other = write_logs(tmp_path, rows=40_000, users=300, seed=4)
     assert logs.log.read_bytes() != other.log.read_bytes()
