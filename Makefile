@@ -7,7 +7,7 @@ endif
 ifndef MODERN_PYTHON
 MODERN_PYTHON := $(shell tools/find_python 3.13 3.12)
 endif
-EXTRAS := dataflow,onnx,compare,qa,dev
+EXTRAS := dataflow,aws,azure,lake,onnx,compare,qa,dev
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

@@ -56,10 +56,17 @@ EXTRAS = {
         # Older ones cannot be imported there, and fail at Beam's import.
         'google-apitools>=0.5.35; python_version >= "3.13"',
         "google-auth-httplib2<0.3",
+        "google-cloud-bigquery",
+        "google-cloud-bigquery-storage",
         "google-cloud-storage",
         "google-cloud-core",
         "google-cloud-dataflow-client<0.14",
     ],
+    # s3:// paths, and azfs:// paths of Azure Blob Storage.
+    "aws": ["boto3>=1.28"],
+    "azure": ["azure-storage-blob>=12.3.2,<13", "azure-identity>=1.12"],
+    # Logs and tables of Delta Lake and Iceberg.
+    "lake": ["deltalake>=1", "pyiceberg>=0.10"],
     # The integer-id model for ONNX Runtime or OpenVINO. Newer onnx wants a newer
     # protobuf than TF 2.15 does.
     "onnx": [f"onnx>=1.16,<1.18; {KERAS_2}", "onnxruntime>=1.17", "tf2onnx>=1.16"],
@@ -85,6 +92,7 @@ EXTRAS = {
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
         "import-linter>=2.5,<3",
+        "moto[server]>=5",
         "mypy>=1.13,<3",
         "ovmsclient>=2023.1",
         "pre-commit>=3.5",

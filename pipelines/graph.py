@@ -20,6 +20,7 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.histories.partition import counters_of_keys, has_past_of_users
 from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.sources.bigquery import is_bigquery
 from hgr_tf.pipelines.steps import (
     decide_splits,
     past_of_keys,
@@ -31,6 +32,7 @@ from hgr_tf.pipelines.steps.dead_letters import WriteDeadLetters
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED
 from hgr_tf.pipelines.steps.encode import Encode
 from hgr_tf.pipelines.steps.finish import Finish
+from hgr_tf.pipelines.steps.from_bigquery import IngestRows, ReadRows, wanted_columns
 from hgr_tf.pipelines.steps.ingest import Ingest, PlanUnits
 from hgr_tf.pipelines.steps.load_tables import LoadCodes, LoadTable
 from hgr_tf.pipelines.steps.observe import MergeObservations, Observe
@@ -48,18 +50,10 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
     """
     side, found, reports = _side_tables(pipeline, settings)
     tables = AsDict(side)
-    units = (
-        pipeline
-        | "Files" >> beam.Create(range(len(settings.log_files)))
-        | "SpreadFiles" >> beam.Reshuffle()
-        | "PlanUnits" >> beam.ParDo(PlanUnits(settings))
-        | "SpreadUnits" >> beam.Reshuffle()
-    )
-    read = units | "Ingest" >> beam.ParDo(Ingest(settings), tables).with_outputs(
-        REJECTED, COUNTS, main="batches"
-    )
-    batches = read.batches
-    counts, reports = [*found, read[COUNTS]], [*reports, read[REJECTED]]
+    read = list(_ingested(pipeline, settings, tables))
+    batches = [part.batches for part in read] | "AllBatches" >> beam.Flatten()
+    counts = [*found, *(part[COUNTS] for part in read)]
+    reports = [*reports, *(part[REJECTED] for part in read)]
     for owner in settings.shuffled_owners():
         batches, found, rejected = _joined(batches, settings, owner)
         counts += found
@@ -100,6 +94,33 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
 
 def _once(pipeline: beam.Pipeline, name: str) -> beam.PCollection:
     return pipeline | f"{name}Once" >> beam.Create([None])
+
+
+def _ingested(
+    pipeline: beam.Pipeline, settings: Settings, tables: AsDict
+) -> Iterator[beam.pvalue.DoOutputsTuple]:
+    """Batches, counts and reports of the log's files, and of its tables in BigQuery."""
+    files = []
+    for index, file in enumerate(settings.log_files):
+        if not is_bigquery(file.path):
+            files.append(index)
+            continue
+        rows = pipeline | f"ReadRows.{index}" >> ReadRows(
+            file.path, wanted_columns(settings)
+        )
+        yield rows | f"IngestRows.{index}" >> beam.ParDo(
+            IngestRows(settings, index), tables
+        ).with_outputs(REJECTED, COUNTS, main="batches")
+    units = (
+        pipeline
+        | "Files" >> beam.Create(files)
+        | "SpreadFiles" >> beam.Reshuffle()
+        | "PlanUnits" >> beam.ParDo(PlanUnits(settings))
+        | "SpreadUnits" >> beam.Reshuffle()
+    )
+    yield units | "Ingest" >> beam.ParDo(Ingest(settings), tables).with_outputs(
+        REJECTED, COUNTS, main="batches"
+    )
 
 
 def _side_tables(

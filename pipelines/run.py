@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apache_beam as beam
 import grpc
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineResult
 from typing_extensions import Unpack
@@ -147,7 +148,7 @@ def launch(
 
 
 def check_options(options: Sequence[str]) -> None:
-    """Checks the values of Beam's options.
+    """Checks the values of Beam's options, and reaches object stores by them.
 
     Raises:
         PrepareError: A value is wrong; Beam would tell of all its options, and exit.
@@ -155,10 +156,12 @@ def check_options(options: Sequence[str]) -> None:
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            PipelineOptions([*options]).get_all_options()
+            given = PipelineOptions([*options])
+            given.get_all_options()
     except SystemExit as error:
         reason = told.getvalue().splitlines()[-1].rpartition("error: ")[2]
         raise PrepareError(f"Beam options: {reason}") from error
+    FileSystems.set_options(given)
 
 
 def _start(run: Settings, options: list[str]) -> PipelineResult:

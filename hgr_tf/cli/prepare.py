@@ -39,7 +39,8 @@ def prepare(
     input: Annotated[
         list[str],
         typer.Option(
-            help="Log files: a path or quoted glob, local or gs://. Repeat for more. "
+            help="Log files: a path or quoted glob, local or gs://, s3://, azfs://; or "
+            "a table (bigquery://project.dataset.table). Repeat for more. "
             "Write split=glob (train=..., val=...) when the splits are given; "
             "otherwise the spec's `split` section decides."
         ),
@@ -133,7 +134,13 @@ def prepare(
         int, typer.Option(min=1, help="Rows per shard, about.")
     ] = 100_000,
     compression: Annotated[
-        int, typer.Option(min=0, max=3, help="Of gzip: 0 is fastest, 3 smallest.")
+        int,
+        typer.Option(
+            min=0,
+            max=3,
+            help="Level of the gzip of TFRecords (tf.data reads no Zstandard): 0 is "
+            "fastest, 3 smallest.",
+        ),
     ] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed for all randomness.")] = 0,
     beam_options: Annotated[

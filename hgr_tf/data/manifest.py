@@ -6,6 +6,7 @@ It is written last and atomically, so a folder without one is not finished.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -98,9 +99,10 @@ class Manifest(BaseModel):
         """Reads a folder's manifest.
 
         Raises:
-            ManifestError: There is none (the folder is absent or unfinished),
-                or it cannot be parsed.
+            ManifestError: There is none (the folder is absent or unfinished, or in an
+                object store), or it cannot be parsed.
         """
+        _check_local(folder)
         path = Path(folder) / FILE_NAME
         try:
             text = path.read_text(encoding="utf-8")
@@ -161,6 +163,15 @@ class Manifest(BaseModel):
                 f"{folder}: no split {split!r}; there are {sorted(self.splits)}"
             )
         return self.splits[split].shards
+
+
+def _check_local(folder: str | Path) -> None:
+    # A `Path` keeps one "/" of two.
+    if re.match(r"[a-z][a-z0-9]+:/", str(folder)):
+        raise ManifestError(
+            f"{folder}: training reads local folders: copy it first, as with "
+            "`aws s3 sync`, `gcloud storage rsync -r` or `azcopy sync`"
+        )
 
 
 def check_shard(folder: str | Path, shard: Shard) -> Path:

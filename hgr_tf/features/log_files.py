@@ -15,6 +15,8 @@ SOURCES = {
     "jsonl": "hgr_tf.pipelines.sources.jsonl",
     "avro": "hgr_tf.pipelines.sources.avro",
     "orc": "hgr_tf.pipelines.sources.orc",
+    "delta": "hgr_tf.pipelines.sources.delta",
+    "iceberg": "hgr_tf.pipelines.sources.iceberg",
 }
 """Where each format of log files is read: a module that is a
 `hgr_tf.pipelines.sources.base.Source`, loaded when a file of it is."""
@@ -31,7 +33,7 @@ class Format(Strict):
 
     Attributes:
         type: One of `SOURCES`. "auto" goes by the file name, whose endings are the
-            `SUFFIXES` of each source; text formats also with .gz, .bz2.
+            `SUFFIXES` of each source; text formats also with .gz, .bz2, .zst.
         delimiter: Separates the columns of delimited text. Other than one
             ASCII character is allowed and turns quoting off.
         header: Whether delimited text starts with a line of column names.

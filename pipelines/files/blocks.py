@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from io import BufferedIOBase
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -31,13 +32,14 @@ class BlockWriter:
     """Writes tables one after another into one temporary file.
 
     Every attempt has a file of its own, so a bundle that Beam retries never
-    mixes with its first try.
+    mixes with its first try. There is none without a table: not every store takes
+    a file without bytes.
     """
 
     def __init__(self, folder: str, stage: str):
-        make_folder(join(folder, stage))
-        self._path = join(folder, stage, uuid.uuid4().hex)
-        self._file = create(self._path)
+        self._folder = join(folder, stage)
+        self._path = join(self._folder, uuid.uuid4().hex)
+        self._file: BufferedIOBase | None = None
         self._offset = 0
 
     def write(self, table: pa.Table, order: tuple[int, ...]) -> Block:
@@ -46,6 +48,9 @@ class BlockWriter:
         with pa.ipc.new_stream(sink, table.schema, options=_IPC) as writer:
             writer.write_table(table)
         data = sink.getvalue()
+        if self._file is None:
+            make_folder(self._folder)
+            self._file = create(self._path)
         self._file.write(memoryview(data))
         block = Block(self._path, self._offset, len(data), table.num_rows, order)
         self._offset += len(data)
@@ -55,7 +60,8 @@ class BlockWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def read_block(block: Block) -> pa.Table:

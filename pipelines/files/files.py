@@ -1,4 +1,4 @@
-"""Files, wherever Beam can reach them: local folders, gs://, ...
+"""Files, wherever Beam can reach them: local folders, and object stores.
 
 The pipeline moves its rows through temporary files and lets Beam shuffle only
 their descriptors: memory stays flat on every runner, in-memory ones included.
@@ -10,6 +10,7 @@ import bz2
 import contextlib
 import fnmatch
 import glob
+import io
 import os
 import re
 import shutil
@@ -19,26 +20,21 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+import pyarrow as pa
 from isal import igzip
 
-if TYPE_CHECKING:
-    from apache_beam.io.filesystems import FileSystems
+from hgr_tf.pipelines.files import stores
+from hgr_tf.pipelines.files.stores import file_systems, is_stored
 
 _RAW = "uncompressed"  # CompressionTypes.UNCOMPRESSED
+_UPLOAD_BYTES = 1 << 20
 _DECOMPRESSORS: dict[str, Callable[[BufferedIOBase], BufferedIOBase]] = {
     ".gz": lambda file: igzip.IGzipFile(fileobj=file, mode="rb"),
     ".bz2": bz2.BZ2File,
+    ".zst": lambda file: io.BufferedReader(pa.CompressedInputStream(file, "zstd")),
 }
-
-
-def _beam() -> type[FileSystems]:
-    """Beam's FileSystems; Beam takes seconds to import, and local files need none."""
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems
 
 
 class File(NamedTuple):
@@ -50,7 +46,7 @@ class File(NamedTuple):
 
 def join(folder: str, *parts: str) -> str:
     """Path of something below a folder."""
-    return _beam().join(folder, *parts)
+    return file_systems(folder).join(folder, *parts)
 
 
 def match(pattern: str) -> list[File]:
@@ -58,11 +54,13 @@ def match(pattern: str) -> list[File]:
 
     A path that is there is that file, whatever its characters mean in a glob.
     """
-    files = _beam().get_filesystem(pattern)
-    if not pattern.endswith("/") and files.exists(pattern):
+    files = file_systems(pattern).get_filesystem(pattern)
+    if not pattern.endswith("/") and exists(pattern):
         found = [files.metadata(pattern)]
+    elif is_stored(pattern) and not glob.has_magic(pattern):
+        found = []
     else:
-        found = _beam().match([pattern])[0].metadata_list
+        found = files.match([pattern])[0].metadata_list
     return sorted(File(m.path, m.size_in_bytes) for m in found)
 
 
@@ -77,7 +75,7 @@ def data_files(pattern: str) -> list[File]:
     if [file.path for file in found] == [pattern]:
         return found
     found = _visible(found, pattern)
-    if not found and "://" in pattern:
+    if not found and is_stored(pattern):
         found = _visible(match(pattern.rstrip("/") + "/**"), pattern)
     elif not found:
         is_there = os.path.exists(pattern)
@@ -108,7 +106,7 @@ def _is_hidden(name: str) -> bool:
 def files_in(folder: str) -> dict[str, File]:
     """The files of a folder and its subfolders, by their path below it."""
     folder = folder.rstrip("/") + "/"
-    if "://" in folder:
+    if is_stored(folder):
         files = match(glob.escape(folder) + "**")
     else:
         files = sorted(_local_files(folder))
@@ -124,13 +122,13 @@ def _local_files(folder: str) -> Iterator[File]:
 
 def exists(path: str) -> bool:
     """Whether there is a file or folder at `path`."""
-    return _beam().exists(path)
+    return (stores if is_stored(path) else file_systems(path)).exists(path)
 
 
 def open_read(path: str, decompress: bool = False) -> BufferedIOBase:
     """Opens a file for reading bytes; `decompress` goes by its suffix."""
-    if "://" in path:
-        file = _beam().open(path, compression_type=_RAW)
+    if is_stored(path):
+        file = file_systems(path).open(path, compression_type=_RAW)
     else:
         file = open(path, "rb")  # noqa: SIM115 (the caller closes it)
     # Not Beam's decompression, which takes a file cut short for a whole one.
@@ -141,7 +139,7 @@ def open_read(path: str, decompress: bool = False) -> BufferedIOBase:
 
 def create(path: str) -> BufferedIOBase:
     """Opens a new file for writing bytes."""
-    return _beam().create(path, compression_type=_RAW)
+    return file_systems(path).create(path, compression_type=_RAW)
 
 
 def is_compressed(path: str) -> bool:
@@ -161,63 +159,70 @@ def read_bytes(path: str) -> bytes:
 
 def write_bytes(path: str, data: bytes) -> None:
     """Writes a file that appears whole or not at all."""
-    with AtomicFile(path) as file:
+    with atomic_file(path) as file:
         file.write(data)
 
 
-class AtomicFile:
-    """A file written under a temporary name and renamed when all went well.
+@contextlib.contextmanager
+def atomic_file(path: str) -> Iterator[BufferedIOBase]:
+    """A file to write, which appears whole when all went well, or not at all.
 
-    An interrupted or repeated attempt leaves the final name alone or whole.
+    An interrupted or repeated attempt leaves what has that name alone or whole.
     """
+    write = _upload_when_done if is_stored(path) else _rename_when_done
+    with write(path) as file:
+        yield file
 
-    def __init__(self, path: str):
-        folder, name = _beam().split(path)
-        make_folder(folder)
-        self._path = path
-        self._temporary = join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
-        self._file = create(self._temporary)
 
-    def __enter__(self) -> BufferedIOBase:
-        return self._file
+@contextlib.contextmanager
+def _rename_when_done(path: str) -> Iterator[BufferedIOBase]:
+    folder, name = os.path.split(path)
+    make_folder(folder)
+    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
-    def __exit__(
-        self,
-        error: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._file.close()
-        if error:
-            delete([self._temporary])
-        else:
-            _beam().rename([self._temporary], [self._path])
+
+@contextlib.contextmanager
+def _upload_when_done(path: str) -> Iterator[BufferedIOBase]:
+    # An object appears when its upload ends, and a failed one may end it as well.
+    with tempfile.TemporaryFile() as file:
+        yield file
+        if not file.tell():
+            stores.create_empty(path)
+            return
+        file.seek(0)
+        with create(path) as stored:
+            shutil.copyfileobj(file, stored, _UPLOAD_BYTES)
 
 
 def make_folder(path: str) -> None:
     """Makes a folder; no error if it is there (another worker may be first)."""
-    if _beam().exists(path):
+    has_folders = file_systems(path).get_filesystem(path).has_dirs()
+    if not has_folders or exists(path):
         return
     try:
-        _beam().mkdirs(path)
+        file_systems(path).mkdirs(path)
     except OSError:
-        if not _beam().exists(path):
+        if not exists(path):
             raise
 
 
 def delete(paths: list[str]) -> None:
     """Deletes files; those already gone are fine."""
-    stored = [p for p in paths if "://" in p and _beam().exists(p)]
-    if stored:  # Beam takes their names for globs
-        _beam().delete([glob.escape(path) for path in stored])
+    stores.delete([path for path in paths if is_stored(path)])
     for path in paths:
-        if "://" not in path:
+        if not is_stored(path):
             Path(path).unlink(missing_ok=True)
 
 
 def delete_folder(path: str) -> None:
     """Deletes a folder and all that is in it; fine if there is none."""
-    if "://" in path:  # object stores have no folders, only names
+    if is_stored(path):  # object stores have no folders, only names
         delete([file.path for file in files_in(path).values()])
     else:
         shutil.rmtree(path, ignore_errors=True)
@@ -228,9 +233,9 @@ def move_files(source: str, target: str, last: str) -> None:
     names = list(files_in(source))
     for group in ([n for n in names if n != last], [n for n in names if n == last]):
         targets = [f"{target.rstrip('/')}/{name}" for name in group]
-        for folder in {_beam().split(path)[0] for path in targets}:
+        for folder in {file_systems(path).split(path)[0] for path in targets}:
             make_folder(folder)
-        _beam().rename([f"{source}/{name}" for name in group], targets)
+        file_systems(target).rename([f"{source}/{name}" for name in group], targets)
 
 
 def matching(folder: str, *patterns: str) -> list[str]:
@@ -256,7 +261,7 @@ def upload_folder(local: str, target: str) -> None:
 @lru_cache(maxsize=8)
 def local_copy(folder: str) -> str:
     """A local folder with the encoding in `folder`, which no longer changes."""
-    if "://" not in folder:
+    if not is_stored(folder):
         return folder
     local = tempfile.mkdtemp(prefix="hgr_tf_")
     for name, file in files_in(folder).items():

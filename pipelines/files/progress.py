@@ -10,10 +10,10 @@ import threading
 import uuid
 from collections import Counter
 
-from apache_beam.io.filesystems import FileSystems
 from rich.console import Console
 
 from hgr_tf.pipelines.files.files import files_in, join, make_folder
+from hgr_tf.pipelines.files.stores import create_empty
 
 _FOLDER = "progress"
 _SECONDS = 1.0
@@ -24,7 +24,7 @@ def report_rows(temporary: str, stage: str, rows: int) -> None:
     """Tells that so many rows passed a stage."""
     folder = join(temporary, _FOLDER)
     make_folder(folder)
-    FileSystems.create(join(folder, f"{stage}-{rows}-{uuid.uuid4().hex}")).close()
+    create_empty(join(folder, f"{stage}-{rows}-{uuid.uuid4().hex}"))
 
 
 def rows_by_stage(temporary: str) -> Counter[str]:

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from typing_extensions import Unpack
 
 from hgr_tf.data.manifest import FILE_NAME, Manifest
-from hgr_tf.features import FeatureSpec
+from hgr_tf.features import FeatureSpec, Format
 from hgr_tf.features.spec import TableOwner
 from hgr_tf.features.splits import TRAIN
 from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import File, data_files, exists, read_bytes
 from hgr_tf.pipelines.files.files import join as join_path
+from hgr_tf.pipelines.files.stores import is_stored
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
 from hgr_tf.pipelines.settings import (
@@ -31,6 +32,9 @@ from hgr_tf.pipelines.settings import (
     Layout,
     Settings,
 )
+from hgr_tf.pipelines.sources.base import named_snapshot
+from hgr_tf.pipelines.sources.bigquery import is_bigquery, table_reference
+from hgr_tf.pipelines.sources.formats import check_no_table, is_table, pinned
 from hgr_tf.pipelines.sources.pruning import prune
 
 Inputs = str | Path | Sequence[str | Path] | Mapping[str, str | Sequence[str]]
@@ -38,6 +42,10 @@ Inputs = str | Path | Sequence[str | Path] | Mapping[str, str | Sequence[str]]
 
 SIDE_BYTES = 64 << 20
 """Tables up to this many bytes are held whole by each worker."""
+
+
+BIGQUERY_BYTES = 64 << 30
+"""What a table of BigQuery counts as, whose bytes are not asked for: as a large log."""
 
 
 class SettingsOptions(TypedDict, total=False):
@@ -125,7 +133,7 @@ def _input_files(
     inputs: Inputs, spec: FeatureSpec
 ) -> tuple[tuple[InputFile, ...], tuple[str, ...]]:
     """The files with their splits, and the names of the splits."""
-    whole, by_split = _by_split(inputs)
+    whole, by_split = _by_split(inputs, spec.format)
     if whole and by_split:
         raise PrepareError(
             "inputs must all be given by split (train=..., val=...) or none; "
@@ -133,7 +141,7 @@ def _input_files(
         )
     if whole:
         splits = spec.split.names if spec.split else (TRAIN,)
-        return _files(whole), splits
+        return _files(whole, spec.format), splits
     if spec.split:
         raise PrepareError(
             "inputs are given by split, but the spec has a `split` section too"
@@ -141,7 +149,7 @@ def _input_files(
     files: list[InputFile] = []
     seen: dict[str, str] = {}
     for index, (split, patterns) in enumerate(by_split.items()):
-        for file in _files(patterns):
+        for file in _files(patterns, spec.format):
             if file.path in seen:
                 raise PrepareError(
                     f"{file.path}: given for {seen[file.path]!r} and for {split!r}"
@@ -151,7 +159,9 @@ def _input_files(
     return tuple(files), tuple(by_split)
 
 
-def _by_split(inputs: Inputs) -> tuple[list[str], dict[str, list[str]]]:
+def _by_split(
+    inputs: Inputs, format_: Format
+) -> tuple[list[str], dict[str, list[str]]]:
     """The patterns that are given without a split, and those of each split."""
     if isinstance(inputs, Mapping):
         return [], {
@@ -161,7 +171,7 @@ def _by_split(inputs: Inputs) -> tuple[list[str], dict[str, list[str]]]:
     whole: list[str] = []
     by_split: dict[str, list[str]] = {}
     for text in [inputs] if isinstance(inputs, (str, Path)) else inputs:
-        split, pattern = _split_and_pattern(str(text))
+        split, pattern = _split_and_pattern(str(text), format_)
         patterns = whole if split is None else by_split.setdefault(split, [])
         patterns.append(pattern)
     if not (whole or by_split):
@@ -169,18 +179,20 @@ def _by_split(inputs: Inputs) -> tuple[list[str], dict[str, list[str]]]:
     return whole, by_split
 
 
-def _split_and_pattern(text: str) -> tuple[str | None, str]:
+def _split_and_pattern(text: str, format_: Format) -> tuple[str | None, str]:
     """Of "split=glob"; a path may hold "=" too, as in "day=1/log.csv"."""
     named = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", text)
-    if not named or _match(text):
+    if not named or (_table_here(text) if is_table(format_) else _match(text)):
         return None, text
     return named[1], named[2]
 
 
-def _files(patterns: Sequence[str | Path], base: str = "") -> tuple[InputFile, ...]:
+def _files(
+    patterns: Sequence[str | Path], format_: Format, base: str = ""
+) -> tuple[InputFile, ...]:
     files = {}
-    for pattern in patterns:
-        found = _match(str(pattern), base)
+    for pattern in map(str, patterns):
+        found = _found(pattern, format_, base)
         if not found:
             raise PrepareError(
                 f"{pattern}: no file of that name, and no folder with files whose "
@@ -190,18 +202,48 @@ def _files(patterns: Sequence[str | Path], base: str = "") -> tuple[InputFile, .
     return tuple(files[path] for path in sorted(files))
 
 
+def _held(
+    patterns: Sequence[str | Path], format_: Format, base: str = ""
+) -> tuple[InputFile, ...]:
+    """Files of a table beside the log, which workers read themselves."""
+    files = _files(patterns, format_, base)
+    if tables := [file.path for file in files if is_bigquery(file.path)]:
+        raise PrepareError(
+            f"{tables[0]}: BigQuery is read for logs alone; export the table to files"
+        )
+    return files
+
+
+def _found(pattern: str, format_: Format, base: str) -> list[File]:
+    """The files of an input, or its table as one."""
+    if is_bigquery(pattern):
+        table_reference(pattern)
+        return [File(pattern, BIGQUERY_BYTES)]
+    if is_table(format_):
+        return [pinned(_table_here(pattern, base) or pattern, format_)]
+    return _match(pattern, base)
+
+
+def _table_here(text: str, base: str = "") -> str | None:
+    """The whole path of a table that is in a local folder; None of any other."""
+    path = os.path.abspath(os.path.join(base or os.getcwd(), text))
+    return path if os.path.exists(named_snapshot(path)[0]) else None
+
+
 def _match(pattern: str, base: str = "") -> list[File]:
     """The files of a path or glob; where it starts at a folder, that is no glob.
 
     A folder stands for the files in it and below.
     """
-    if "://" in pattern:
-        return data_files(pattern)
     base = base or os.getcwd()
-    path = os.path.abspath(os.path.join(base, pattern))
-    if exists(path):
-        return data_files(path)
-    return data_files(os.path.normpath(os.path.join(glob.escape(base), pattern)))
+    if not is_stored(pattern):
+        path = os.path.abspath(os.path.join(base, pattern))
+        below = os.path.normpath(os.path.join(glob.escape(base), pattern))
+        pattern = path if exists(path) else below
+    found = data_files(pattern)
+    if found and pattern not in [file.path for file in found]:
+        check_no_table(pattern)
+    return found
 
 
 def _earlier_files(
@@ -213,28 +255,29 @@ def _earlier_files(
         raise PrepareError(
             "--history-from is given, but the spec has neither history nor counters"
         )
-    patterns = [p for source in sources for p in _logs_of(str(source))]
-    found = _files(patterns)
+    patterns = [p for source in sources for p in _logs_of(str(source), spec.format)]
+    found = _files(patterns, spec.format)
     seen = {file.path for file in files}
     if twice := [file.path for file in found if file.path in seen]:
         raise PrepareError(f"{twice[0]}: given as an input and for --history-from")
     return found
 
 
-def _logs_of(source: str) -> list[str]:
+def _logs_of(source: str, format_: Format) -> list[str]:
     """A path or glob itself; of a prepared folder what it was made from."""
     folder = _absolute(source).rstrip("/")
     if exists(join_path(folder, FILE_NAME)):
         text = read_bytes(join_path(folder, FILE_NAME))
         given = Manifest.model_validate_json(text).arguments
-        logs = [_split_and_pattern(text)[1] for text in given.get("inputs", [])]
+        inputs = given.get("inputs", [])
+        logs = [_split_and_pattern(text, format_)[1] for text in inputs]
         return [*given.get("history_from", []), *logs]
     return [source]
 
 
 def _absolute(path: str | Path) -> str:
     path = str(path)
-    return path if "://" in path else os.path.abspath(path)
+    return path if is_stored(path) else os.path.abspath(path)
 
 
 def _table_files(
@@ -248,11 +291,11 @@ def _table_files(
                     f"--{owner}-table is given, but the spec has no table of {owner}s"
                 )
             continue
-        named = spec.tables[owner].path
+        named, format_ = spec.tables[owner].path, spec.tables[owner].format
         if path:
-            tables[owner] = _files([path])
+            tables[owner] = _held([path], format_)
         elif named:
-            tables[owner] = _files([named], base)
+            tables[owner] = _held([named], format_, base)
         else:
             raise PrepareError(
                 f"the spec needs a table of {owner}s: give --{owner}-table"
@@ -305,7 +348,7 @@ def _layout(
 def _code_file(path: str | Path | None) -> InputFile | None:
     if not path:
         return None
-    files = _files([path])
+    files = _held([path], Format())
     if len(files) > 1:
         raise PrepareError(f"{path}: a code table is one file, got {len(files)} files")
     return files[0]

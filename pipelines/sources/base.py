@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -123,6 +124,55 @@ class Source(Protocol):
             columns: The columns wanted. A batch has each of them, null where a row
                 has no value.
         """
+
+
+class TableSource(Source, Protocol):
+    """A source whose inputs are tables of many files, in snapshots.
+
+    The path of an input is that of its table, with "@" and the number of a snapshot
+    behind it where another than the newest one is meant.
+
+    Attributes:
+        SIGN: Glob, from a table's folder on, of files that every table has.
+    """
+
+    SIGN: str
+
+    def pin(self, path: str) -> File:
+        """The snapshot of an input: its path with its number, and the bytes of it."""
+
+
+def named_snapshot(path: str) -> tuple[str, int | None]:
+    """Splits the path of a table from the number of its snapshot.
+
+    Example:
+        >>> named_snapshot("lake/events@12")
+        ('lake/events', 12)
+    """
+    found = re.fullmatch(r"(.+)@(\d+)", path)
+    return (found[1], int(found[2])) if found else (path, None)
+
+
+def arrow_batches(
+    batches: Iterable[pa.RecordBatch], columns: list[str]
+) -> Iterator[RawBatch]:
+    """Yields the rows of a unit that Arrow decodes, at most `BATCH_ROWS` at once.
+
+    Args:
+        batches: Its rows in order; further columns are left out.
+        columns: The columns wanted.
+    """
+    row = 0
+    for batch in batches:
+        for start in range(0, batch.num_rows, BATCH_ROWS):
+            part = batch.slice(start, BATCH_ROWS)
+            table = pa.table({name: part.column(name) for name in columns})
+            yield RawBatch(
+                columns={name: part.column(name) for name in columns},
+                rows=np.arange(row, row + part.num_rows),
+                raw=raw_json(table),
+            )
+            row += part.num_rows
 
 
 def raw_json(table: pa.Table) -> Callable[[int], str]:

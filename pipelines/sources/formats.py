@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -11,8 +12,8 @@ from typing import cast
 from hgr_tf.features import Format
 from hgr_tf.features.log_files import SOURCES
 from hgr_tf.pipelines.errors import PrepareError
-from hgr_tf.pipelines.files.files import File, is_compressed
-from hgr_tf.pipelines.sources.base import Header, RawBatch, Source, Unit
+from hgr_tf.pipelines.files.files import File, is_compressed, match
+from hgr_tf.pipelines.sources.base import Header, RawBatch, Source, TableSource, Unit
 from hgr_tf.pipelines.sources.partitions import partition_column, partitions_of
 
 _DELIMITERS = ("\t", ";", "|", ",", "::", "\x01")
@@ -46,6 +47,42 @@ def resolve(path: str, format_: Format) -> Format:
             f"{sorted(known)}, or `format.type` in the spec"
         )
     return format_.model_copy(update={"type": named[-1]})
+
+
+def is_table(format_: Format) -> bool:
+    """Whether an input of a format is a table of many files, and not a file."""
+    return format_.type != "auto" and _is_table(format_.type)
+
+
+def _is_table(type_: str) -> bool:
+    return hasattr(source(type_), "pin")
+
+
+def check_no_table(folder: str) -> None:
+    """Checks that the files of a folder are not those of a table.
+
+    Raises:
+        PrepareError: They are; some may be of older snapshots, or hold deleted rows.
+    """
+    for name in filter(_is_table, SOURCES):
+        sign = cast(TableSource, source(name)).SIGN
+        if match(f"{glob.escape(folder.rstrip('/'))}/{sign}"):
+            raise PrepareError(
+                f"{folder}: holds {sign}: of a table, not every file counts; set "
+                f"`format: {{type: {name}}}`"
+            )
+
+
+def pinned(path: str, format_: Format) -> File:
+    """The snapshot of a table that an input means, its number in its path.
+
+    Raises:
+        PrepareError: The table or the snapshot cannot be read.
+    """
+    try:
+        return cast(TableSource, source(format_.type)).pin(path)
+    except Exception as error:
+        raise _unreadable(path, error) from error
 
 
 def plan_units(

@@ -20,7 +20,13 @@ _MARK = b"\xef\xbb\xbf"
 
 
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh9": "bzip2", b"PAR1": "Parquet", b"Obj\x01": "Avro"}
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh9": "bzip2",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"PAR1": "Parquet",
+    b"Obj\x01": "Avro",
+}
 _SNIFFED = 4_096
 
 

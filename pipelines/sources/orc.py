@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-import pyarrow as pa
 from pyarrow import orc
 
 from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File, open_read
 from hgr_tf.pipelines.kernels.extension_types import why_refused
-from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Unit, raw_json
+from hgr_tf.pipelines.sources.base import Header, RawBatch, Unit, arrow_batches
 
 SUFFIXES = (".orc",)
 
@@ -36,11 +34,4 @@ def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
         file = orc.ORCFile(source)
         # A stripe of no column would have no rows.
         stripe = file.read_stripe(unit.start, columns or file.schema.names[:1])
-    table = pa.table(stripe)
-    for start in range(0, table.num_rows, BATCH_ROWS):
-        part = table.slice(start, BATCH_ROWS)
-        yield RawBatch(
-            columns={name: part.column(name).combine_chunks() for name in columns},
-            rows=np.arange(start, start + part.num_rows),
-            raw=raw_json(part.select(columns)),
-        )
+    yield from arrow_batches([stripe], columns)

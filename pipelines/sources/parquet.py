@@ -17,7 +17,13 @@ from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File, open_read
 from hgr_tf.pipelines.kernels.extension_types import why_refused
 from hgr_tf.pipelines.kernels.value_texts import PER_SECOND
-from hgr_tf.pipelines.sources.base import BATCH_ROWS, Header, RawBatch, Unit, raw_json
+from hgr_tf.pipelines.sources.base import (
+    BATCH_ROWS,
+    Header,
+    RawBatch,
+    Unit,
+    arrow_batches,
+)
 
 _OPAQUE = {"INTERVAL", "BSON", "GEOMETRY", "GEOGRAPHY", "VARIANT"}
 """Logical types that Arrow gives as the bytes they are stored in."""
@@ -50,16 +56,8 @@ def _opaque(schema: pq.ParquetSchema) -> dict[str, str]:
 
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:
     """The row groups of a unit in batches."""
-    row = 0
     with open_read(unit.path) as source:
-        for batch in _batches(source, unit, columns):
-            table = pa.table(batch)
-            yield RawBatch(
-                columns=dict(zip(batch.schema.names, batch.columns, strict=True)),
-                rows=np.arange(row, row + batch.num_rows),
-                raw=raw_json(table),
-            )
-            row += batch.num_rows
+        yield from arrow_batches(_batches(source, unit, columns), columns)
 
 
 def _batches(

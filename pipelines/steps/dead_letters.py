@@ -15,6 +15,7 @@ from hgr_tf.pipelines.files.files import File, join, matching, open_read, write_
 from hgr_tf.pipelines.reasons import MALFORMED_LINE
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import plan_units, read_unit
+from hgr_tf.pipelines.sources.bigquery import is_bigquery
 from hgr_tf.pipelines.steps.elements import UnitReport
 
 _EXAMPLES = 1_000
@@ -63,7 +64,9 @@ class WriteDeadLetters(beam.DoFn):
                     wanted[report.place].add(bad["row"])
         if not wanted:
             return {}
-        spec, file = self._settings.spec, self._settings.files[file_index]
+        spec, file = self._settings.spec, self._settings.log_files[file_index]
+        if is_bigquery(file.path):  # a second reading has another order
+            return {}
         columns = spec.log_columns()
         units = plan_units(File(file.path, file.size), file_index, spec.format, columns)
         raws = {}
@@ -112,6 +115,7 @@ def example_of(settings: Settings, source: str) -> str:
     )
     column, reason = cause
     where = f"column {column!r}: " if column else ""
-    broken = raw.count(settings.spec.format.quote or "\0") % 2
+    broken = (raw or "").count(settings.spec.format.quote or "\0") % 2
     hint = _LINE_ENDS if reason == MALFORMED_LINE and broken else ""
-    return f": {where}{reason}, as in the row {raw:.200}{hint}"
+    shown = f", as in the row {raw:.200}{hint}" if raw else ""
+    return f": {where}{reason}{shown}"

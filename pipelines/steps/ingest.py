@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
@@ -55,14 +55,19 @@ class Ingest(beam.DoFn):
         self, unit: Unit, tables: dict[str, Block]
     ) -> Iterator[Batch | TaggedOutput]:
         """Yields batches; reports and counts as tagged outputs."""
+        yield from self.ingested(unit, read_unit(unit, self._columns(unit)), tables)
+
+    def ingested(
+        self, unit: Unit, read: Iterable[RawBatch], tables: dict[str, Block]
+    ) -> Iterator[Batch | TaggedOutput]:
+        """Checks and stores what was read of a unit; yields what `process` does."""
         settings = self._settings
         sides, codes = side_tables(settings, tables), code_table(tables)
-        columns = self._columns(unit)
         batches: list[Batch] = []
         rejected: list[Rejected] = []
         counts: Counter[str] = Counter()
         with BlockWriter(settings.temporary, "checked") as writer:
-            for index, raw in enumerate(read_unit(unit, columns)):
+            for index, raw in enumerate(read):
                 rows, bad = self._check(raw, unit, sides, counts)
                 if codes:
                     users = rows[id_field(settings.spec, "user").name]

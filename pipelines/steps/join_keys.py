@@ -13,6 +13,7 @@ from hgr_tf.pipelines.rows.fields import id_field, key_field
 from hgr_tf.pipelines.rows.validation import Checks, check_log, check_table
 from hgr_tf.pipelines.settings import InputFile, Settings
 from hgr_tf.pipelines.sources import RawBatch, plan_units, read_unit
+from hgr_tf.pipelines.sources.bigquery import is_bigquery
 
 
 def key_of_each_side(settings: Settings, owner: TableOwner) -> str:
@@ -35,7 +36,7 @@ def key_of_each_side(settings: Settings, owner: TableOwner) -> str:
         of_table.name,
     )
     ids = _first_values(
-        settings.files,
+        tuple(file for file in settings.files if not is_bigquery(file.path)),
         spec.format,
         spec.log_columns(),
         lambda batch: check_log(batch, spec),

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hgr_tf.data.manifest import Shard
 from hgr_tf.pipelines.files.blocks import Block, read_blocks
-from hgr_tf.pipelines.files.files import AtomicFile, join
+from hgr_tf.pipelines.files.files import atomic_file, join
 from hgr_tf.pipelines.files.progress import report_rows
 from hgr_tf.pipelines.output.layouts import SORT_KEY
 from hgr_tf.pipelines.output.payload import Payload, payload
@@ -43,7 +43,7 @@ class WriteShard(beam.DoFn):
         name = f"{self._settings.splits[split]}-{shard:05d}-of-{plan.shards[split]:05d}"
         name = f"{name}.{format_.suffix}"
         digest, size = hashlib.sha256(), 0
-        with AtomicFile(join(self._settings.results, name)) as file:
+        with atomic_file(join(self._settings.results, name)) as file:
             for data in self._content(format_, blocks):
                 digest.update(data)
                 size += len(data)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from zstandard import ZstdCompressor
 
 from hgr_tf.features import Format
 from hgr_tf.pipelines.errors import PrepareError
@@ -81,11 +82,13 @@ def test_wide_text_is_called_so(tmp_path, name, encoding, zipped):
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl"])
-@pytest.mark.parametrize("kind", ["gzip", "Parquet", "Avro"])
+@pytest.mark.parametrize("kind", ["gzip", "Zstandard", "Parquet", "Avro"])
 def test_what_is_no_text_is_called_so(tmp_path, name, kind):
     path = tmp_path / f"log.{name}"
     if kind == "gzip":
         path.write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    elif kind == "Zstandard":
+        path.write_bytes(ZstdCompressor().compress(b"a,b\n1,2\n"))
     else:
         write(tmp_path, kind.lower(), [{"a": 1}]).rename(path)
     with pytest.raises(PrepareError, match=f"expected text, got {kind}"):

@@ -1,5 +1,6 @@
 """Any file, however broken: never a crash, never a lost row."""
 
+import bz2
 import datetime as dt
 import gzip
 import json
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import orc
+from zstandard import ZstdCompressor
 
 from hgr_tf.features import FeatureSpec, Format
 from hgr_tf.pipelines.errors import PrepareError
@@ -29,6 +31,13 @@ fuzz = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+
+
+COMPRESSORS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "zst": lambda data: ZstdCompressor(write_checksum=True).compress(data),
+}
 
 
 def read_all(path, format_=None, columns=("a", "b")):
@@ -177,21 +186,30 @@ class TestCsv:
         rows, _ = read_all(path)
         assert [r[1].decode() for r in rows] == values
 
-    def test_gzip(self, tmp_path):
-        path = csv_file(tmp_path, gzip.compress(b"a,b\n1,2\n"), "log.csv.gz")
-        assert read_all(path) == ([(0, b"1", b"2")], [])
+    @pytest.mark.parametrize("suffix", COMPRESSORS)
+    def test_compressed(self, tmp_path, suffix):
+        parts = map(COMPRESSORS[suffix], [b"a,b\n1,2\n", b"3,4\n"])
+        path = csv_file(tmp_path, b"".join(parts), f"log.csv.{suffix}")
+        assert read_all(path) == ([(0, b"1", b"2"), (1, b"3", b"4")], [])
 
-    def test_truncated_gzip_is_an_error_that_names_the_file(self, tmp_path):
-        whole = gzip.compress(b"a,b\n" + np.random.default_rng(0).bytes(9999))
-        path = csv_file(tmp_path, whole[:5000], "log.csv.gz")
-        with pytest.raises(PrepareError, match=r"log\.csv\.gz: cannot be read"):
+    @pytest.mark.parametrize("suffix", COMPRESSORS)
+    @pytest.mark.parametrize("cut", [5_000, -1])
+    def test_compressed_and_truncated_is_an_error_that_names_the_file(
+        self, tmp_path, suffix, cut
+    ):
+        data = b"a,b\n" + np.random.default_rng(0).bytes(9999)
+        path = csv_file(tmp_path, COMPRESSORS[suffix](data)[:cut], f"log.csv.{suffix}")
+        with pytest.raises(PrepareError, match=rf"log\.csv\.{suffix}: cannot be read"):
             read_all(path)
 
-    def test_damaged_gzip_is_an_error_that_names_the_file(self, tmp_path):
-        data = bytearray(gzip.compress(b"a,b\n" + b"1,2\n" * 9999))
+    @pytest.mark.parametrize("suffix", COMPRESSORS)
+    def test_compressed_and_damaged_is_an_error_that_names_the_file(
+        self, tmp_path, suffix
+    ):
+        data = bytearray(COMPRESSORS[suffix](b"a,b\n" + b"1,2\n" * 9999))
         data[15:25] = b"\xff" * 10
-        path = csv_file(tmp_path, bytes(data), "log.csv.gz")
-        with pytest.raises(PrepareError, match=r"log\.csv\.gz: cannot be read"):
+        path = csv_file(tmp_path, bytes(data), f"log.csv.{suffix}")
+        with pytest.raises(PrepareError, match=rf"log\.csv\.{suffix}: cannot be read"):
             read_all(path)
 
     @fuzz
