@@ -40,7 +40,7 @@ def test_a_folder_stands_for_its_files_but_the_hidden_ones(tmp_path, caplog):
     days = [f"2026-01-0{i}" for i in (1, 2, 3)]
     for i, day in enumerate(days):
         log(folder / f"dt={day}", ROWS[2 * i : 2 * i + 2], "part-0.csv")
-    for hidden in ("_SUCCESS", ".part-0.csv.crc", "_delta_log/0.json", "dt=x/_tmp"):
+    for hidden in ("_SUCCESS", ".part-0.csv.crc", "_temporary/0.json", "dt=x/_tmp"):
         path = folder / hidden
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
@@ -57,7 +57,7 @@ def test_a_folder_stands_for_its_files_but_the_hidden_ones(tmp_path, caplog):
     for pattern in ("log/*", "log/*/*", "log/**"):
         files = configure(spec, [str(tmp_path / pattern)], tmp_path / "o").files
         assert [file.path.rpartition("/")[2] for file in files] == ["part-0.csv"] * 3
-    empty = tmp_path / "log" / "_delta_log"
+    empty = tmp_path / "log" / "_temporary"
     (empty / "0.json").unlink()
     with pytest.raises(PrepareError, match="no folder with files whose names do not"):
         configure(spec, [str(empty)], tmp_path / "o")
