@@ -127,7 +127,7 @@ class Client:
         return {k: to_array(proto, k) for k, proto in response.outputs.items()}
 
     def probabilities(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores raw rows [rows] by feature name in batches; [rows] float32."""
+        """Scores raw rows [rows, ...] by feature name in batches; [rows] float32."""
         inputs = {name: _as_tensor(name, values) for name, values in inputs.items()}
         rows = _common_size(inputs)
         parts = [np.zeros(0, np.float32)]
@@ -142,18 +142,14 @@ class Client:
         """Scores the candidates of one request in batches.
 
         Args:
-            request: Its user and context features, a value each.
-            items: Features of the candidates, [candidates] each.
+            request: Its user and context features, a value each; a list where the
+                feature is a history or a vector.
+            items: Features of the candidates, [candidates, ...] each.
 
         Returns:
             [candidates] float32 probabilities, in order.
         """
         shared = {k: _as_tensor(k, [v]) for k, v in request.items()}
-        for name, array in shared.items():
-            if array.ndim != 1:
-                raise ValueError(
-                    f"`request` must hold one value for {name!r}, got {request[name]!r}"
-                )
         items = {k: _as_tensor(k, v) for k, v in items.items()}
         candidates = _common_size(items)
         parts = [np.zeros(0, np.float32)]
@@ -249,10 +245,8 @@ def _common_size(inputs: Mapping[str, np.ndarray]) -> int:
         raise ValueError("`inputs` must hold a list for each feature, got none")
     first, size = None, 0
     for name, array in inputs.items():
-        if array.ndim != 1:
-            raise ValueError(
-                f"{name!r} must be a list of values, got shape {list(array.shape)}"
-            )
+        if not array.ndim:
+            raise ValueError(f"{name!r} must be a list of values, got {array}")
         if first is None:
             first, size = name, len(array)
         if len(array) != size:

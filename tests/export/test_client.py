@@ -102,6 +102,19 @@ def test_candidates_go_in_batches_and_padding_is_cut():
     assert sent["city"].tolist() == ["Köln".encode()]
 
 
+def test_a_request_may_hold_histories_and_candidates_vectors():
+    service = Scripted()
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    with client_of(service, batch_rows=2) as client:
+        client.rank({"seen": ["a", "", ""]}, {**ROWS, "vector": vectors})
+        scores = client.probabilities({**ROWS, "seen": [["a", ""]] * 3})
+    np.testing.assert_array_equal(scores, ROWS["x"])
+    first, second, *_ = service.inputs
+    assert first["seen"].tolist() == second["seen"].tolist() == [[b"a", b"", b""]]
+    np.testing.assert_array_equal(first["vector"], vectors[None, :2])
+    np.testing.assert_array_equal(second["vector"], vectors[None, 2:])
+
+
 @pytest.mark.parametrize("name", ["timeout_seconds", "attempts", "batch_rows"])
 def test_limits_must_be_positive(name):
     with pytest.raises(ValueError, match=f"`{name}` must be positive, got 0"):
