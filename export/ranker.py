@@ -58,7 +58,7 @@ def input_tensors(ranker: tf.keras.Model) -> dict[str, KerasTensor]:
 
 
 def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str]:
-    """Names of the features that a ranker takes.
+    """Names of the features that a ranker takes, and of those that they are made of.
 
     Raises:
         ValueError: The ranker has an input that is no feature of the spec.
@@ -73,7 +73,9 @@ def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str
             "the ranker's inputs must be features of the spec "
             f"{encoding.spec.name!r}, got {sorted(unknown)}"
         )
-    return [feature.name for feature in features if inputs & set(feature.inputs)]
+    taken = [feature for feature in features if inputs & set(feature.inputs)]
+    read = {name for feature in taken for name in feature.reads}
+    return [f.name for f in features if f in taken or f.name in read]
 
 
 def check_calibration(ranker: tf.keras.Model, calibration: Calibration | None) -> None:

@@ -60,7 +60,7 @@ def read_rows(
     Raises:
         ValueError: The file cannot be read, or lacks a column.
     """
-    features = list(spec.features(owner))
+    features = _of_requests(spec, owner)
     for batches, sources in _units(path, spec, features):
         checked = [_check(b, features, sources, spec.missing_values) for b in batches]
         if checked:
@@ -75,11 +75,15 @@ def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.A
     Raises:
         ValueError: The file cannot be read, or lacks a column.
     """
-    features = list(spec.features())
+    features = _of_requests(spec)
+    made = [f for f in spec.features() if f.transform.parts]
     rows = left_out = 0
     for batches, sources in _units(path, spec, features):
         for batch in batches:
             arrays, faults = _typed(batch, features, sources, spec.missing_values)
+            for feature in made:
+                values = [arrays[name] for name in feature.reads]
+                arrays[feature.name] = feature.transform.combine(values)
             good = pa.array([row not in faults for row in batch.rows.tolist()], "bool")
             rows += len(good) + len(batch.rejected)
             left_out += len(good) - pc.sum(good).as_py() + len(batch.rejected)
@@ -88,6 +92,11 @@ def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.A
         log.warning(
             "%s: %d of %d rows cannot be read and are left out", path, left_out, rows
         )
+
+
+def _of_requests(spec: FeatureSpec, owner: Owner | None = None) -> list[Feature]:
+    """The features whose values a request holds."""
+    return [f for f in spec.features(owner) if not f.transform.parts]
 
 
 def _units(
@@ -102,14 +111,14 @@ def _units(
     as_logged = (
         resolve(file.path, Format()).type == resolve(file.path, spec.format).type
     )
-    format_ = _of_requests(spec, file) if as_logged else Format()
+    format_ = _request_format(spec, file) if as_logged else Format()
     sources = _sources(features, file, format_)
     wanted = sorted(set(sources.values()))
     for unit in plan_units(file, 0, format_, []):
         yield iter(read_unit(unit, wanted)), sources
 
 
-def _of_requests(spec: FeatureSpec, file: File) -> Format:
+def _request_format(spec: FeatureSpec, file: File) -> Format:
     """The log's format for a file that may lack what only training needs.
 
     Raises:

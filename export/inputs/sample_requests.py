@@ -17,7 +17,7 @@ class SampleRequests:
 
     Args:
         encoding: What the values are drawn from.
-        names: Features to draw.
+        names: Features to draw; those made of others are none of a request.
         seed: Seed of the draws.
     """
 
@@ -25,7 +25,10 @@ class SampleRequests:
         self, encoding: FeatureEncoding, names: Collection[str], seed: int = 0
     ):
         self._encoding = encoding
-        self._features = [f for f in encoding.spec.features() if f.name in names]
+        features = encoding.spec.features()
+        self._features = [
+            f for f in features if f.name in names and not f.transform.parts
+        ]
         self._random = np.random.default_rng(seed)
 
     def raw(self, rows: int) -> dict[str, np.ndarray]:

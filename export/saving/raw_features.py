@@ -24,7 +24,8 @@ class RawFeatures(tf.Module):
         encoding: Spec, vocabularies, boundaries and moments.
         vocabularies: Folder of <feature>.txt files, a value per line; they
             become assets of the SavedModel.
-        names: Features to encode; all of the spec by default.
+        names: Features to encode, those that they are made of among them; all of the
+            spec by default.
 
     Raises:
         ValueError: A vocabulary has a value that its file cannot hold, or a
@@ -46,8 +47,13 @@ class RawFeatures(tf.Module):
         }
 
     def names(self, *owners: str) -> list[str]:
-        """Names of the features of these owners ("user", "item", "context")."""
-        return [f.name for f in self.features if f.owner in owners]
+        """Names of the raw values of these owners ("user", "item", "context")."""
+        raw = self.tensor_specs()
+        return [f.name for f in self.features if f.owner in owners and f.name in raw]
+
+    def reads(self, owner: str) -> set[str]:
+        """Names of the raw values that an owner's features are encoded from."""
+        return {n for f in self.features if f.owner == owner for n in f.reads}
 
     def inputs(self, *owners: str) -> list[str]:
         """Names of the ranker's inputs that these owners' features become."""
@@ -55,28 +61,33 @@ class RawFeatures(tf.Module):
 
     def tensor_specs(self, shape: tuple = (None,)) -> dict[str, tf.TensorSpec]:
         """Raw tensors by feature name, where `shape` is that of the batch."""
-        return {name: graph.raw_spec(shape) for name, graph in self._graphs.items()}
+        return {
+            name: graph.raw_spec(shape)
+            for name, graph in self._graphs.items()
+            if not graph.feature.transform.parts
+        }
 
     def __call__(
-        self, raw: Mapping[str, tf.Tensor], names: Collection[str] | None = None
+        self, raw: Mapping[str, tf.Tensor], owners: Collection[str] | None = None
     ) -> dict[str, tf.Tensor]:
         """Encodes raw tensors [B, ...] by feature name.
 
         Args:
-            raw: Raw values of at least the features to encode.
-            names: Features to encode; all by default.
+            raw: Raw values of at least what the features to encode read.
+            owners: Whose features to encode; all by default.
 
         Returns:
             What the ranker takes, by the name of its input: ids [B] or
             [B, max_length] int64 (0 is missing and padding), numbers float32.
         """
         encoded: dict[str, tf.Tensor] = {}
-        for name, graph in self._graphs.items():
-            if names is None or name in names:
-                encoded |= graph(raw[name])
+        for feature in self.features:
+            if owners is None or feature.owner in owners:
+                graph = self._graphs[feature.name]
+                encoded |= graph(*(raw[name] for name in feature.reads))
         return encoded
 
     def parse(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encodes serialized tf.Examples [B] of raw values."""
-        schema = {name: graph.example_schema() for name, graph in self._graphs.items()}
+        schema = {n: self._graphs[n].example_schema() for n in self.tensor_specs()}
         return self(tf.io.parse_example(examples, schema))

@@ -39,6 +39,7 @@ class Rank(Signature):
         inputs = self.features.inputs("user", "context")
         calibration = self.options.calibration
         calibration_inputs = () if calibration is None else calibration.inputs
+        shared = sorted(self.features.reads("item").difference(items))
         score_rows = score_items(self.ranker, inputs)
         one = self.features.tensor_specs((None,))
         many = self.features.tensor_specs((None, None))
@@ -48,10 +49,9 @@ class Rank(Signature):
             raw = with_same_shape(raw, [*requests, items[0]], 1)
             shape = tf.shape(raw[items[0]])[:2]
             flat = {n: tf.reshape(raw[n], [-1, *one[n].shape[1:]]) for n in items}
-            of_requests, of_items = (
-                self.features(raw, requests),
-                self.features(flat, items),
-            )
+            flat |= {n: tf.repeat(raw[n], shape[1], axis=0) for n in shared}
+            of_requests = self.features(raw, ("user", "context"))
+            of_items = self.features(flat, ("item",))
             scores = score_rows(of_requests, of_items, shape[1])
             calibrated_by = {
                 n: of_items[n]

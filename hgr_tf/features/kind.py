@@ -10,7 +10,7 @@ imports between the rooms could tell from mistakes.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -120,6 +120,11 @@ class Kind(Strict):
         return None
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """Features whose raw values this one is made of; none for one of a column."""
+        return ()
+
+    @property
     def is_categorical(self) -> bool:
         """Whether the model sees ids (int64) rather than float32s."""
         return self.forms[0].dtype == "int64"
@@ -128,6 +133,10 @@ class Kind(Strict):
     def is_multivalued(self) -> bool:
         """Whether an example holds a list of any length."""
         return self.forms[0].padded
+
+    def combine(self, values: Sequence[pa.Array]) -> pa.Array:
+        """Makes `[n]` typed values of those of the `parts`, if there are any."""
+        raise NotImplementedError(f"{self.type} is made of no other features")
 
     def faults(self, values: pa.Array) -> Iterator[tuple[str, np.ndarray]]:
         """Yields what makes typed values bad: a reason, and a mask of the rows.

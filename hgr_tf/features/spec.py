@@ -22,6 +22,7 @@ from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.kind import Form
 from hgr_tf.features.labels import Label, NegativeSampling
 from hgr_tf.features.log_files import Format, Table
+from hgr_tf.features.parts import check_parts
 from hgr_tf.features.past import check_past, past_features, request_columns
 from hgr_tf.features.shared_ids import check_shared_ids
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
@@ -55,6 +56,11 @@ class Feature(Strict):
     def inputs(self) -> dict[str, Form]:
         """The tensors that a model sees of it, by name."""
         return {f"{self.name}{form.suffix}": form for form in self.transform.forms}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features whose raw values it is encoded from: itself, or its parts."""
+        return self.transform.parts or (self.name,)
 
 
 class FeatureSpec(Strict):
@@ -132,6 +138,7 @@ class FeatureSpec(Strict):
     def _check_names(self) -> Self:
         check_past(self)
         check_shared_ids(self)
+        check_parts(self)
         names = [feature.name for feature in self.features()]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
@@ -155,7 +162,7 @@ class FeatureSpec(Strict):
 
     def features(self, owner: Owner | None = None) -> Iterator[Feature]:
         """Yields the features: user, item, context, then those of earlier rows."""
-        yield from self.given_features(owner)
+        yield from self._declared_features(owner)
         for of, name, transform in past_features(self):
             if owner in (None, of):
                 yield Feature(
@@ -169,6 +176,10 @@ class FeatureSpec(Strict):
 
     def given_features(self, owner: Owner | None = None) -> Iterator[Feature]:
         """Yields the features whose values a log or table gives, in order."""
+        declared = self._declared_features(owner)
+        return (f for f in declared if not f.transform.parts)
+
+    def _declared_features(self, owner: Owner | None) -> Iterator[Feature]:
         for section in ("user", "item", "context"):
             if owner not in (None, section):
                 continue
@@ -179,6 +190,7 @@ class FeatureSpec(Strict):
                     owner=section,
                     column=column,
                     from_table=section in self.tables
+                    and not transform.parts
                     and column != self._id_column(section),
                     transform=transform,
                 )

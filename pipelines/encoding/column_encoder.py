@@ -16,7 +16,7 @@ from hgr_tf.pipelines.rows.fields import (
     time_field,
 )
 from hgr_tf.pipelines.rows.targets import Targets
-from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of
+from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of, values_of
 
 
 class ColumnEncoder:
@@ -58,10 +58,9 @@ class ColumnEncoder:
 
     def _columns(self, encoder: FeatureEncoder, joined: Joined) -> dict[str, pa.Array]:
         home = home_of(encoder.feature, joined)
-        name = feature_field(encoder.feature).name
         if home == LOG:
-            return encoder(joined.rows[name].combine_chunks())
-        table = joined.tables[home]
+            return encoder(values_of(encoder.feature, joined, self._spec))
+        table, name = joined.tables[home], feature_field(encoder.feature).name
         key = (encoder.feature.name, table.digest)
         if key not in self._side:
             self._side[key] = encoder(table.rows[name].combine_chunks())

@@ -24,7 +24,7 @@ from hgr_tf.pipelines.kernels.wire import (
 )
 from hgr_tf.pipelines.rows.fields import feature_field, id_numbers, time_field
 from hgr_tf.pipelines.rows.targets import Targets
-from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of
+from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of, values_of
 from hgr_tf.pipelines.tables.side_table import SideTable
 
 
@@ -68,7 +68,7 @@ class ExampleEncoder:
         for home, group in itertools.groupby(by_key, lambda k: self._home(k, joined)):
             run = tuple(group)
             if home == LOG:
-                parts += [self._log_entry(k, joined.rows, reserved) for k in run]
+                parts += [self._log_entry(k, joined, reserved) for k in run]
             else:
                 segment = self._segment(home, run, joined.tables[home])
                 parts.append(segment.take(pa.array(joined.positions[home])))
@@ -79,21 +79,25 @@ class ExampleEncoder:
         return home_of(encoder.feature, joined) if encoder else LOG
 
     def _log_entry(
-        self, key: str, rows: pa.Table, reserved: dict[str, pa.Array]
+        self, key: str, joined: Joined, reserved: dict[str, pa.Array]
     ) -> pa.Array:
         if key in reserved:
             return reserved[key]
-        return self._entries(key, rows)
+        feature = self._features[key].feature
+        return self._entries(key, values_of(feature, joined, self._spec))
 
     def _segment(self, owner: str, run: tuple[str, ...], table: SideTable) -> pa.Array:
         made = self._segments.setdefault((owner, table.digest), {})
         if run not in made:
-            made[run] = concatenated([self._entries(k, table.rows) for k in run])
+            made[run] = concatenated([self._side_entry(k, table.rows) for k in run])
         return made[run]
 
-    def _entries(self, name: str, rows: pa.Table) -> pa.BinaryArray:
+    def _side_entry(self, key: str, rows: pa.Table) -> pa.BinaryArray:
+        name = feature_field(self._features[key].feature).name
+        return self._entries(key, rows[name].combine_chunks())
+
+    def _entries(self, name: str, column: pa.Array) -> pa.BinaryArray:
         encoder = self._features[name]
-        column = rows[feature_field(encoder.feature).name].combine_chunks()
         encoded = encoder(column)[name]
         is_list = pa.types.is_list(encoded.type)
         if encoder.feature.inputs[name].dtype == "float32":

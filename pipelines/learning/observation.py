@@ -41,16 +41,15 @@ class Observation:
 
 
 def summarize(
-    feature: Feature, rows: pa.Table, hits: np.ndarray | None = None
+    feature: Feature, column: pa.Array, hits: np.ndarray | None = None
 ) -> ColumnSummary:
     """Summarizes a feature.
 
     Args:
         feature: The feature.
-        rows: Rows that hold its field: of the log, or of a table.
+        column: Its typed values in rows of the log, or of a table.
         hits: How often each row counts; once by default.
     """
-    column = rows[feature_field(feature).name].combine_chunks()
     if hits is None:
         hits = np.ones(len(column), np.int64)
     return feature.transform.summarize(column, hits)
@@ -83,5 +82,6 @@ def all_summaries(
         for feature in settings.spec.features(owner):
             if feature.from_table:
                 hits = observation.hits[owner]
-                summaries[feature.name] = summarize(feature, table.rows, hits)
+                column = table.rows[feature_field(feature).name].combine_chunks()
+                summaries[feature.name] = summarize(feature, column, hits)
     return summaries

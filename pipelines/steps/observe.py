@@ -20,7 +20,7 @@ from hgr_tf.pipelines.rows.fields import SPLIT, time_field
 from hgr_tf.pipelines.rows.targets import targets_of
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.steps.elements import Batch
-from hgr_tf.pipelines.tables.joining import join_side, side_tables
+from hgr_tf.pipelines.tables.joining import join_side, side_tables, values_of
 from hgr_tf.pipelines.tables.side_table import SideTable
 
 _SECONDS_A_DAY = 86_400
@@ -48,9 +48,10 @@ class Observe(beam.DoFn):
         self, observation: Observation, rows: pa.Table, sides: dict[str, SideTable]
     ) -> None:
         spec = self._settings.spec
-        for feature in from_log(spec, self._settings.shuffled_owners()):
-            observation.log[feature.name] = summarize(feature, rows)
         joined = join_side(rows, self._settings, sides)
+        for feature in from_log(spec, self._settings.shuffled_owners()):
+            column = values_of(feature, joined, spec)
+            observation.log[feature.name] = summarize(feature, column)
         for owner, table in sides.items():
             size = table.rows.num_rows
             hits = np.bincount(joined.positions[owner], minlength=size)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from hgr_tf.features import Feature
+from hgr_tf.features import Feature, FeatureSpec
 from hgr_tf.pipelines.files.blocks import Block
-from hgr_tf.pipelines.rows.fields import id_field, key_field
+from hgr_tf.pipelines.rows.fields import feature_field, id_field, key_field
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.tables.side_table import SideTable, side_table
 
@@ -39,6 +39,18 @@ def home_of(feature: Feature, joined: Joined) -> str:
     """Where the values of a feature lie: the owner of a side table, or `LOG`."""
     aside = feature.from_table and feature.owner in joined.tables
     return feature.owner if aside else LOG
+
+
+def values_of(feature: Feature, joined: Joined, spec: FeatureSpec) -> pa.Array:
+    """`[n]` typed values of a feature in the log rows, wherever they lie."""
+    if parts := feature.transform.parts:
+        values = [values_of(spec.feature(name), joined, spec) for name in parts]
+        return feature.transform.combine(values)
+    home, name = home_of(feature, joined), feature_field(feature).name
+    if home == LOG:
+        return joined.rows[name].combine_chunks()
+    column = joined.tables[home].rows[name].combine_chunks()
+    return column.take(pa.array(joined.positions[home]))
 
 
 def side_tables(settings: Settings, blocks: dict[str, Block]) -> dict[str, SideTable]:

@@ -79,14 +79,20 @@ def trained_model(seed=1, encoding=ENCODING):
 
 def encode(raw, encoding=ENCODING):
     """The ranker's inputs for raw tensors [rows], by the pipeline's encoding."""
-    encoded = {}
-    for feature in encoding.spec.features():
+    typed, encoded = {}, {}
+    for feature in encoding.spec.given_features():
         values = [_as_logged(v) for v in raw[feature.name].tolist()]
         column = cast(
             pa.array(values), feature_field(feature), encoding.spec.missing_values
         )
         assert not any(mask.any() for _, mask in column.bad), column.bad
-        for name, array in FeatureEncoder(feature, encoding)(column.values).items():
+        typed[feature.name] = column.values
+    for feature in encoding.spec.features():
+        if feature.transform.parts:
+            parts = [typed[name] for name in feature.reads]
+            typed[feature.name] = feature.transform.combine(parts)
+        column = typed[feature.name]
+        for name, array in FeatureEncoder(feature, encoding)(column).items():
             form, rows = feature.inputs[name], array.to_pylist()
             if form.padded:
                 rows = [row + [0] * (form.size - len(row)) for row in rows]

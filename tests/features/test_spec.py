@@ -50,6 +50,16 @@ def test_columns_of_log_and_tables():
     assert spec.id_dtype("user") == "int64" and spec.id_dtype("item") == "string"
 
 
+def test_a_pair_has_no_column():
+    pair = "pair: {type: cross, of: [user, item], num_buckets: 5}"
+    text = MINIMAL.replace("price: {type: numeric}", pair)
+    spec = FeatureSpec.from_yaml(f"{text}tables: {{item: {{key: id}}}}")
+    assert spec.log_columns() == ["user", "item", "click"]
+    assert spec.table_columns("item") == ["id"]
+    assert list(spec.inputs()) == ["user", "item", "pair"]
+    assert FeatureSpec.from_yaml(spec.to_yaml()) == spec
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -94,6 +104,23 @@ def test_columns_of_log_and_tables():
         (
             "context: {x: {type: categorical, oov_buckets: 7, shares: item}}",
             "x: `dtype` and `oov_buckets` must be those of 'item'",
+        ),
+        (
+            "context: {x: {type: cross, of: [user, price], num_buckets: 3}}",
+            "x.of must name features of one text or integer per row, among "
+            "['user', 'item'], got ['price']",
+        ),
+        (
+            "context: {x: {type: cross, of: [user, item], num_buckets: 3}}",
+            "depends on the item, so it must be in the section 'item', got 'context'",
+        ),
+        (
+            "context: {x: {type: cross, of: [user], num_buckets: 3}}",
+            "context.x.cross.of",
+        ),
+        (
+            "context: {x: {type: cross, of: [user, user], num_buckets: 3, column: y}}",
+            "context.x.cross.column: Input should be None",
         ),
         ("name: [", "not YAML"),
     ],

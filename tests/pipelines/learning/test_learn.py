@@ -15,8 +15,7 @@ def summary_of(values, transform):
     feature = Feature(
         name="x", owner="context", column="x", from_table=False, transform=transform
     )
-    name = f"/{transform.dtype}:x"
-    return summarize(feature, pa.table({name: values}))
+    return summarize(feature, values)
 
 
 @pytest.mark.parametrize(
