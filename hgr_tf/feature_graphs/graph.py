@@ -10,18 +10,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
 from hgr_tf.feature_graphs.raw_values import is_missing
 from hgr_tf.features import Feature, FeatureEncoding
+from hgr_tf.features.embedding_options import Pooling
 from hgr_tf.features.kind import MISSING, Kind
 from hgr_tf.layers.masked_mean import MaskedMean
 from hgr_tf.layers.masked_pooling import MaskedPooling
+from hgr_tf.layers.target_attention import TargetAttention
 from hgr_tf.registry import Registry
-
-Pooling = Literal["mean", "sum", "max"]
 
 GRAPHS = Registry("hgr_tf.feature_graphs.kinds")
 """The TensorFlow halves by the `type` of their kind."""
@@ -71,14 +71,23 @@ class FeatureGraph(tf.Module):
             kind.raw_shape, dtype, default if kind.raw_shape else default[0]
         )
 
-    def __call__(self, raw: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(self, *raw: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encodes raw values [B, ...], or ragged ones parsed from tf.Examples.
+
+        Args:
+            *raw: Those of each feature that `Feature.reads` names.
 
         Returns:
             Each input of the ranker by name: [B] or [B, size], of the dtypes that
             the kind's forms say.
         """
-        return dict(zip(self.feature.inputs, self.encode(raw), strict=True))
+        encoded = self.encode(self.combine(*raw))
+        return dict(zip(self.feature.inputs, encoded, strict=True))
+
+    def combine(self, *parts: tf.Tensor) -> tf.Tensor:
+        """The raw values to encode; of a kind with parts, made of those."""
+        (raw,) = parts
+        return raw
 
     @abstractmethod
     def encode(self, raw: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -96,6 +105,7 @@ class FeatureGraph(tf.Module):
         inputs: list,
         table: Callable | None,
         pooling: Pooling = "mean",
+        target: Any = None,
     ) -> Any:
         """Turns a feature's inputs in a Keras model into one vector [B, width].
 
@@ -104,7 +114,8 @@ class FeatureGraph(tf.Module):
             kind: Kind of the feature.
             inputs: Keras tensors, one for each form of the kind.
             table: Embeds ids [...] as [..., dim]; None for a kind without ids.
-            pooling: "mean", "sum" or "max" of a list's embeddings.
+            pooling: How a list's embeddings become one.
+            target: Vector [B, dim] that "attention" weights them by.
 
         Raises:
             ValueError: There is no table, and the inputs are ids.
@@ -117,11 +128,15 @@ class FeatureGraph(tf.Module):
         if table is None:
             raise ValueError(f"{name!r}: `table` must be given to embed ids, got None")
         vector = table(value)
-        return pooled(name, vector, value, pooling) if form.size else vector
+        return pooled(name, vector, value, pooling, target) if form.size else vector
 
 
-def pooled(name: str, vectors: Any, ids: Any, pooling: Pooling) -> Any:
+def pooled(
+    name: str, vectors: Any, ids: Any, pooling: Pooling, target: Any = None
+) -> Any:
     """Embeddings [B, length, dim] of a list's ids become one [B, dim]."""
+    if pooling == "attention":
+        return TargetAttention(name=f"attention_{name}")(target, vectors, ids)
     if pooling == "mean":
         return MaskedMean(name=f"mean_{name}")([vectors, ids])
     return MaskedPooling(pooling, name=f"{pooling}_{name}")([vectors, ids])

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from hgr_tf.features.strict_model import Strict
 
+Pooling = Literal["mean", "sum", "max", "attention"]
+
 
 class EmbeddingOptions(Strict):
     """How a ranker embeds one categorical feature.
@@ -21,10 +23,12 @@ class EmbeddingOptions(Strict):
         dropout: Share of a batch's rows in which training sees the zero vector in
             place of the embedding; the others are scaled by 1 / (1 - dropout). The
             embedding that groups users is not dropped.
-        pooling: How the embeddings of a list become one.
+        pooling: How the embeddings of a list become one. "attention" weights them by
+            their relevance to the row's value of the feature whose ids the list shares
+            (`TargetAttention`).
     """
 
     dim: int | None = Field(None, ge=1)
     l2: float = Field(0.0, ge=0, allow_inf_nan=False)
     dropout: float = Field(0.0, ge=0, lt=1)
-    pooling: Literal["mean", "sum", "max"] = "mean"
+    pooling: Pooling = "mean"

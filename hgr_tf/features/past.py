@@ -128,9 +128,9 @@ def _check_history(place: str, history: History, spec: FeatureSpec) -> None:
         )
     for name in history.listed:
         transform = _feature(f"{place}.of or with", name, spec).transform
-        if not transform.is_categorical:
+        if not transform.is_categorical or len(transform.forms) > 1:
             raise ValueError(
-                f"{place}: {name!r} must be a feature with ids, got one of type "
+                f"{place}: {name!r} must be a feature of ids alone, got one of type "
                 f"{transform.type!r}"
             )
     for name in history.where:

@@ -65,7 +65,7 @@ def embed_features(
     """Creates one input per feature and embeds the categorical ones.
 
     A multi-valued feature becomes the mean of its ids' embeddings, 0 left out, unless
-    its options say otherwise.
+    its options say otherwise. A list pooled by "attention" goes beside any tower.
 
     Args:
         encoding: Names, types and numbers of ids.
@@ -104,6 +104,7 @@ def embed_features(
         tower = tf.keras.layers.Dense(embedding_dim, name="user_tower")(hidden)
         user = EmbeddedFeatures(user.inputs, [tower])
     embedded = user + embedder.embed("item") + embedder.embed("context")
+    embedded += embedder.attended_lists()
     if by_item:
         attended = [
             events.attended(embedder.vectors, history)
@@ -167,11 +168,20 @@ class _Embedder:
             }
             embedded.inputs.update(inputs)
             self._inputs[feature.name] = list(inputs.values())
+            if self._is_attended(feature):
+                continue
             if not feature.transform.is_categorical:
                 embedded.numbers.append(self._vector(feature))
             elif lists_alone or not isinstance(feature.transform, HistoryList):
                 embedded.vectors.append(self._dropped(feature, self._vector(feature)))
         return embedded
+
+    def attended_lists(self) -> EmbeddedFeatures:
+        """Makes the vectors of lists that are pooled by what other vectors say."""
+        attended = filter(self._is_attended, self._encoding.spec.features())
+        return EmbeddedFeatures(
+            vectors=[self._dropped(f, self._vector(f)) for f in attended]
+        )
 
     def histories(self) -> Iterator[HistoryEvents]:
         """Yields the events of each history, once the user's inputs are made."""
@@ -194,6 +204,7 @@ class _Embedder:
             self._inputs[feature.name],
             self._table(feature) if has_ids else None,
             options.pooling,
+            self.vectors.get(self._encoding.spec.id_source(feature.name)),
         )
         if has_ids:
             self.vectors[feature.name] = vector
@@ -223,6 +234,9 @@ class _Embedder:
             return RowEmbedding(ids, dim, options.l2, name=name)
         return tf.keras.layers.Embedding(ids, dim, name=name)
 
+    def _is_attended(self, feature: Feature) -> bool:
+        return self._options_of(feature.name).pooling == "attention"
+
     def _options_of(self, name: str) -> EmbeddingOptions:
         return self._options.get(name, EmbeddingOptions())
 
@@ -246,4 +260,10 @@ def _checked(
                 f"`history.pooling` is 'mean', got {history.pooling!r}"
             )
         checked[name] = EmbeddingOptions.model_validate(given)
+        shares = known[name].id_source and known[name].forms[0].size
+        if checked[name].pooling == "attention" and not shares:
+            raise ValueError(
+                f"`features`: `pooling` of {name!r} must not be 'attention', which is "
+                "for lists that share their ids with another feature of the row"
+            )
     return checked

@@ -23,13 +23,19 @@ label: click
 user:
   user: {type: categorical}
   clicked: {type: multi_hashed, num_buckets: 50, delimiter: "|", max_length: 3}
+  likes: {type: weighted_categorical, max_length: 4, min_count: 2}
 item:
   item: {type: categorical}
+  user_item: {type: cross, of: [user, item], num_buckets: 100}
   text_vector: {type: vector, size: 3, delimiter: ";"}
 tables:
   item: {key: item, path: items.csv}
 """
-OPTIONS = {"user": {"dropout": 0.5, "dim": 4}, "clicked": {"pooling": "max"}}
+OPTIONS = {
+    "user": {"dropout": 0.5, "dim": 4},
+    "clicked": {"pooling": "max"},
+    "likes": {"pooling": "sum"},
+}
 
 
 def write_csv(path, rows):
@@ -51,12 +57,13 @@ def folder(tmp_path_factory):
         {
             "user": f"u{rng.integers(8)}",
             "item": rng.choice([*vectors, "none", "unknown"]),
+            "likes": rng.choice(["a:0.5,b", "b:2,c:-1,a:0.25,d", "rare:9", ""]),
             "clicked": "|".join(rng.choice(list("abcdefgh"), rng.integers(5))),
             "click": rng.integers(2),
         }
         for _ in range(300)
     ]
-    write_csv(folder / "log.csv", rows)
+    write_csv(folder / "log.csv", [*rows, {**rows[0], "likes": "a:many"}])
     raw = [{**row, "text_vector": vectors.get(row["item"], "")} for row in rows]
     write_csv(folder / "raw.csv", raw)
     prepare(
@@ -85,9 +92,12 @@ def trained(folder):
     return data, ranker
 
 
-def test_a_vector_of_another_size_is_a_dead_letter(folder, trained):
+def test_a_vector_of_another_size_and_a_weight_of_text_are_dead_letters(
+    folder, trained
+):
     letters = "".join(p.read_text() for p in (folder / "prepared").glob("dead_*"))
     assert "not 3 numbers" in letters
+    assert "no finite numbers" in letters
 
 
 def test_raw_rows_score_as_prepared_rows_do(folder, trained):
@@ -106,7 +116,7 @@ def test_raw_rows_score_as_prepared_rows_do(folder, trained):
         f.name: rows.inputs[f.name][None, :20]
         if f.owner == "item"
         else rows.inputs[f.name][:1]
-        for f in data.encoding.spec.features()
+        for f in data.encoding.spec.given_features()
     }
     one_user = {
         name: np.repeat(v, 20, axis=0) if len(v) == 1 and v.ndim == 1 else v[0]
@@ -117,3 +127,22 @@ def test_raw_rows_score_as_prepared_rows_do(folder, trained):
         session.call("serving_default", one_user)["probabilities"],
         atol=1e-6,
     )
+
+
+@pytest.mark.slow
+def test_tfrecords_hold_what_columns_hold(folder, trained):
+    prepare(
+        folder / "spec.yaml",
+        [f"train={folder / 'log.csv'}"],
+        folder / "records",
+        max_bad_fraction=0.2,
+        output_format="tfrecord",
+    )
+    columns, records = (
+        {name: np.asarray(value) for name, value in batch.items()}
+        for prepared in ("prepared", "records")
+        for batch, _ in PreparedData.load(folder / prepared).dataset("train", 1000)
+    )
+    assert {"likes", "likes_weight", "user_item"} <= set(columns)
+    for name, expected in columns.items():
+        np.testing.assert_array_equal(records[name], expected, err_msg=name)

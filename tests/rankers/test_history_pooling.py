@@ -199,3 +199,24 @@ def test_the_heads_must_divide_the_width():
             embedding_dim=4,
             history={"pooling": "transformer", "num_heads": 3},
         )
+
+
+def test_one_list_attends_to_the_item_that_it_shares_ids_with():
+    options = {"watched_item": {"pooling": "attention", "dropout": 0.1}}
+    ranker = mlp_ranker(ENCODING, embedding_dim=4, user_tower=(8,), features=options)
+    inputs = batch()
+    layer = ranker.get_layer("attention_watched_item")
+    table = ranker.get_layer("embedding_item")
+    ids = tf.constant(inputs["watched_item"])
+    expected = layer(table(tf.constant(inputs["item"])), table(ids), ids)
+    found = output_of(ranker, "attention_watched_item", inputs)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    seen = output_of(ranker, "user_tower", inputs)
+    other_past = {**inputs, "watched_item": batch(seed=1)["watched_item"]}
+    np.testing.assert_array_equal(output_of(ranker, "user_tower", other_past), seen)
+
+
+@pytest.mark.parametrize("name", ["tags", "item"])
+def test_a_feature_with_ids_of_its_own_has_nothing_to_attend_to(name):
+    with pytest.raises(ValueError, match=f"{name!r} must not be 'attention'"):
+        mlp_ranker(ENCODING, features={name: {"pooling": "attention"}})
