@@ -60,7 +60,7 @@ def read_rows(
     Raises:
         ValueError: The file cannot be read, or lacks a column.
     """
-    features = _of_requests(spec, owner)
+    features = list(spec.request_features(owner))
     for batches, sources in _units(path, spec, features):
         checked = [_check(b, features, sources, spec.missing_values) for b in batches]
         if checked:
@@ -75,7 +75,7 @@ def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.A
     Raises:
         ValueError: The file cannot be read, or lacks a column.
     """
-    features = _of_requests(spec)
+    features = list(spec.request_features())
     made = [f for f in spec.features() if f.transform.parts]
     rows = left_out = 0
     for batches, sources in _units(path, spec, features):
@@ -94,11 +94,6 @@ def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.A
         )
 
 
-def _of_requests(spec: FeatureSpec, owner: Owner | None = None) -> list[Feature]:
-    """The features whose values a request holds."""
-    return [f for f in spec.features(owner) if not f.transform.parts]
-
-
 def _units(
     path: str | Path, spec: FeatureSpec, features: list[Feature]
 ) -> Iterator[tuple[Iterator[RawBatch], dict[str, str]]]:
@@ -111,14 +106,14 @@ def _units(
     as_logged = (
         resolve(file.path, Format()).type == resolve(file.path, spec.format).type
     )
-    format_ = _request_format(spec, file) if as_logged else Format()
+    format_ = _of_requests(spec, file) if as_logged else Format()
     sources = _sources(features, file, format_)
     wanted = sorted(set(sources.values()))
     for unit in plan_units(file, 0, format_, []):
         yield iter(read_unit(unit, wanted)), sources
 
 
-def _request_format(spec: FeatureSpec, file: File) -> Format:
+def _of_requests(spec: FeatureSpec, file: File) -> Format:
     """The log's format for a file that may lack what only training needs.
 
     Raises:

@@ -25,10 +25,8 @@ class SampleRequests:
         self, encoding: FeatureEncoding, names: Collection[str], seed: int = 0
     ):
         self._encoding = encoding
-        features = encoding.spec.features()
-        self._features = [
-            f for f in features if f.name in names and not f.transform.parts
-        ]
+        features = encoding.spec.request_features()
+        self._features = [f for f in features if f.name in names]
         self._random = np.random.default_rng(seed)
 
     def raw(self, rows: int) -> dict[str, np.ndarray]:

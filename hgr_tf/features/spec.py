@@ -179,6 +179,10 @@ class FeatureSpec(Strict):
         declared = self._declared_features(owner)
         return (f for f in declared if not f.transform.parts)
 
+    def request_features(self, owner: Owner | None = None) -> Iterator[Feature]:
+        """Yields the features whose values a request holds: all not made of others."""
+        return (f for f in self.features(owner) if not f.transform.parts)
+
     def _declared_features(self, owner: Owner | None) -> Iterator[Feature]:
         for section in ("user", "item", "context"):
             if owner not in (None, section):

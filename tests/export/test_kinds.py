@@ -26,7 +26,8 @@ user:
   likes: {type: weighted_categorical, max_length: 4, min_count: 2}
 item:
   item: {type: categorical}
-  user_item: {type: cross, of: [user, item], num_buckets: 100}
+  brand: {type: categorical}
+  user_brand: {type: cross, of: [user, brand], num_buckets: 100}
   text_vector: {type: vector, size: 3, delimiter: ";"}
 tables:
   item: {key: item, path: items.csv}
@@ -50,9 +51,13 @@ def folder(tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(0)
     (folder / "spec.yaml").write_text(SPEC)
     vectors = {f"i{i}": f"{i / 7};{-i};0.5" for i in range(9)}
-    items = [{"item": "none", "text_vector": ""}]
-    items += [{"item": i, "text_vector": v} for i, v in vectors.items()]
-    write_csv(folder / "items.csv", [*items, {"item": "short", "text_vector": "1;2"}])
+    brands = {item: f"b{place % 3}" for place, item in enumerate(vectors)}
+    items = [{"item": "none", "text_vector": "", "brand": ""}]
+    items += [
+        {"item": i, "text_vector": v, "brand": brands[i]} for i, v in vectors.items()
+    ]
+    short = {"item": "short", "text_vector": "1;2", "brand": ""}
+    write_csv(folder / "items.csv", [*items, short])
     rows = [
         {
             "user": f"u{rng.integers(8)}",
@@ -64,7 +69,14 @@ def folder(tmp_path_factory):
         for _ in range(300)
     ]
     write_csv(folder / "log.csv", [*rows, {**rows[0], "likes": "a:many"}])
-    raw = [{**row, "text_vector": vectors.get(row["item"], "")} for row in rows]
+    raw = [
+        {
+            **row,
+            "text_vector": vectors.get(row["item"], ""),
+            "brand": brands.get(row["item"], ""),
+        }
+        for row in rows
+    ]
     write_csv(folder / "raw.csv", raw)
     prepare(
         folder / "spec.yaml",
@@ -143,6 +155,6 @@ def test_tfrecords_hold_what_columns_hold(folder, trained):
         for prepared in ("prepared", "records")
         for batch, _ in PreparedData.load(folder / prepared).dataset("train", 1000)
     )
-    assert {"likes", "likes_weight", "user_item"} <= set(columns)
+    assert {"likes", "likes_weight", "user_brand"} <= set(columns)
     for name, expected in columns.items():
         np.testing.assert_array_equal(records[name], expected, err_msg=name)

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hgr_tf.export.inputs.log_rows import read_rows
+from hgr_tf.export.inputs.log_rows import read_columns, read_rows
 from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.features import FeatureEncoding, FeatureSpec
 from tests.export.models import ENCODING
@@ -155,3 +155,14 @@ item: {item: {type: categorical}}
     path.write_text("u\n")
     with pytest.raises(ValueError, match=r"the 4 values .* without the label 'click'"):
         list(read_rows(path, FeatureSpec.from_yaml(text)))
+
+
+def test_pairs_are_made_of_columns_and_have_none_themselves(tmp_path):
+    sections = RENAMED.model_dump(by_alias=True, exclude_none=True)
+    sections["item"]["pair"] = {"type": "cross", "of": ["u", "i"], "num_buckets": 5}
+    spec = FeatureSpec.model_validate(sections)
+    write(tmp_path / "rows.jsonl", [logged(), logged(i=None)])
+    (rows,) = read_rows(tmp_path / "rows.jsonl", spec)
+    assert set(rows.inputs) == {"u", "i", "category", "tags", "words"}
+    found = [batch["pair"] for batch in read_columns(tmp_path / "rows.jsonl", spec)]
+    assert pa.concat_arrays(found).to_pylist() == ["a\x1fb", None]
