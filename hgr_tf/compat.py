@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -49,20 +50,55 @@ def add_state(
     )
 
 
-def minimize(
+def gradients_of(
     optimizer: tf.keras.optimizers.Optimizer,
     loss: tf.Tensor,
     tape: tf.GradientTape,
     variables: Sequence[tf.Variable],
-) -> None:
-    """One optimizer step on `loss`, scaled and unscaled if the optimizer does so."""
-    if not KERAS_3:
-        optimizer.minimize(loss, variables, tape=tape)
-        return
+) -> list[Any]:
+    """Gradients of `loss` for the optimizer's `apply_gradients`.
+
+    An optimizer that scales losses gets gradients of the scaled loss on Keras 3,
+    where it takes the scale out itself, and of the loss on Keras 2.
+    """
+    scales = not KERAS_3 and hasattr(optimizer, "get_scaled_loss")
     with tape:
-        scaled = optimizer.scale_loss(loss)
-    gradients = tape.gradient(scaled, variables)
-    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if KERAS_3:
+            loss = optimizer.scale_loss(loss)
+        elif scales:
+            loss = optimizer.get_scaled_loss(loss)
+    gradients = tape.gradient(loss, variables)
+    return optimizer.get_unscaled_gradients(gradients) if scales else gradients
+
+
+def optimizer_state(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
+    """The variables that an optimizer goes on from, a loss scale's included."""
+    # On Keras 3 an optimizer that scales losses has these among its own.
+    scale = None if KERAS_3 else getattr(optimizer, "_loss_scale", None)
+    dynamic = hasattr(scale, "current_loss_scale")
+    own = [scale.current_loss_scale, scale.counter] if dynamic else []
+    return [*optimizer.variables, *own]
+
+
+def unscaled(
+    optimizer: tf.keras.optimizers.Optimizer,
+) -> tf.keras.optimizers.Optimizer:
+    """The optimizer that Keras wrapped to scale its losses, or the optimizer itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str) -> Iterator[None]:
+    """Layers made meanwhile compute by a Keras policy, such as "mixed_float16"."""
+    module = tf.keras.config if KERAS_3 else tf.keras.mixed_precision
+    policy = module.dtype_policy if KERAS_3 else module.global_policy
+    set_policy = module.set_dtype_policy if KERAS_3 else module.set_global_policy
+    before = policy()
+    set_policy(name)
+    try:
+        yield
+    finally:
+        set_policy(before)
 
 
 def update_compiled_metrics(

@@ -5,9 +5,34 @@ Outside a strategy, or with one replica, each is the identity.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import tensorflow as tf
+
+from hgr_tf.compat import KERAS_3
+
+
+@functools.cache
+def mirrored_strategy(
+    devices: tuple[str, ...] | None = None,
+) -> tf.distribute.MirroredStrategy:
+    """The process's `MirroredStrategy` over some devices, by default all GPUs.
+
+    There is but one: each strategy counts its collective operations from the
+    same number, and those of a second one would meet the first's.
+    """
+    return tf.distribute.MirroredStrategy(devices and list(devices))
+
+
+def refuse_several_workers_on_keras_3() -> None:
+    """Raises `ValueError` on Keras 3."""
+    if KERAS_3:
+        raise ValueError(
+            "`strategy` must not be MultiWorkerMirroredStrategy on Keras 3, whose own "
+            "`fit` fails under it: set TF_USE_LEGACY_KERAS=1 and install tf-keras, or "
+            "use Python 3.10 or 3.11 with TensorFlow 2.15"
+        )
 
 
 def num_replicas() -> int:

@@ -7,14 +7,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3, minimize, under_xla
-from hgr_tf.distribute import num_replicas
+from hgr_tf.compat import KERAS_3, gradients_of, under_xla
+from hgr_tf.distribute import sum_over_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.flat_inputs import flat_labels
 from hgr_tf.functional.graph import Inputs, is_functional, own_inputs
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
 from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
+from hgr_tf.models.batch_parts import (
+    Gradients,
+    add_gradients,
+    after,
+    num_rows,
+    split_batch,
+)
 from hgr_tf.models.checks import check_objective, check_ranker
 from hgr_tf.models.objective import Objective, ObjectiveTerms, UserCodes
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
@@ -60,6 +67,12 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         from_logits: Whether the ranker's output is logits or probabilities.
         unique_users: Quantize each user of a batch once. Pays where users
             repeat in a batch and codebooks are large; not under XLA.
+        gradient_accumulation: Parts that a training batch is computed in, one after
+            the other, before the one update. LogLosses are those of the whole batch;
+            lists, and what a quantizer learns at a time, are those of a part.
+
+    Raises:
+        ValueError: An argument is something else, or arguments do not go together.
 
     Example:
         >>> model = hgr_tf.HierarchicalGroupwiseRanker(
@@ -87,9 +100,15 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         user_id: str = USER,
         from_logits: bool = True,
         unique_users: bool = False,
+        gradient_accumulation: int = 1,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if gradient_accumulation < 1:
+            raise ValueError(
+                "`gradient_accumulation` must be at least 1, "
+                f"got {gradient_accumulation}"
+            )
         self.ranker = ranker
         self.user_embedding = user_embedding
         self.quantizer = quantizer
@@ -99,6 +118,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self.user_id = user_id
         self.from_logits = from_logits
         self.unique_users = unique_users
+        self.gradient_accumulation = gradient_accumulation
         check_ranker(ranker, from_logits)
         check_objective(self.objective)
         self._was_called = False
@@ -143,14 +163,27 @@ class HierarchicalGroupwiseRanker(ReportingModel):
 
     def train_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
         """One step on (inputs, labels[, sample_weight])."""
-        inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
+        total = sum_over_replicas(num_rows(data))
+        gradients: Gradients = []
+        results: dict[str, tf.Tensor] = {}
+        for part in split_batch(data, self.gradient_accumulation):
+            found, results = self._learn_from(after(gradients, part), total)
+            gradients = add_gradients(gradients, found) if gradients else found
+        pairs = zip(gradients, self.trainable_variables, strict=True)
+        self.optimizer.apply_gradients(pairs)
+        return results
+
+    def _learn_from(
+        self, part: tuple[Inputs, ...], total: tf.Tensor
+    ) -> tuple[Gradients, dict[str, tf.Tensor]]:
+        """Gradients of a part's share of the loss of `total` rows, and the metrics."""
+        inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(part)
         with tf.GradientTape() as tape:
             logits, terms = self._forward(inputs, labels, weights)
-            # Optimizers sum the gradients of the replicas.
-            loss = terms.loss / num_replicas()
-        minimize(self.optimizer, loss, tape, self.trainable_variables)
+            loss = terms.share_of(num_rows(part), total)
+        gradients = gradients_of(self.optimizer, loss, tape, self.trainable_variables)
         self.track(terms.reported, terms.weight, terms.counts)
-        return self.update_metrics(labels, logits, weights, training=True)
+        return gradients, self.update_metrics(labels, logits, weights, training=True)
 
     def test_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
         """Evaluates a batch; its loss is the LogLoss of the ranker."""
@@ -237,6 +270,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             "user_id": self.user_id,
             "from_logits": self.from_logits,
             "unique_users": self.unique_users,
+            "gradient_accumulation": self.gradient_accumulation,
         }
 
     @classmethod

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from hgr_tf.distribute import num_replicas, sum_over_replicas
 from hgr_tf.flat_inputs import flat_float, flat_labels
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
@@ -43,12 +44,31 @@ class ObjectiveTerms(NamedTuple):
             list of two classes at the deepest level.
         weight: Sum of the weights, by which terms of several batches are averaged.
         counts: Name -> that weight, of a term to be averaged by another one.
+        spanning: The part of `loss` that every replica computes of the rows of all;
+            None where each has its own.
     """
 
     loss: tf.Tensor
     reported: dict[str, tf.Tensor]
     weight: tf.Tensor
     counts: dict[str, tf.Tensor]
+    spanning: tf.Tensor | None = None
+
+    def share_of(self, rows: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
+        """What these rows add to the loss of a step.
+
+        Optimizers sum gradients over the replicas, and so are several parts of a
+        batch: summed like that, LogLosses are means over all rows of the step.
+
+        Args:
+            rows: int32 scalar: rows that the terms are of.
+            total: int32 scalar: rows of the step, on all replicas.
+        """
+        own = tf.cast(rows / total, tf.float32)
+        if self.spanning is None:
+            return own * self.loss
+        part = tf.cast(sum_over_replicas(rows) / total, tf.float32)
+        return own * (self.loss - self.spanning) + part * self.spanning / num_replicas()
 
 
 class Objective(NamedTuple):
@@ -148,6 +168,7 @@ class Objective(NamedTuple):
         weight, per_weight = mean_weight(labels, weights)
         reported = {"log_loss": log_loss * per_weight}
         counts: dict[str, tf.Tensor] = {}
+        spanning = None
         loss = log_loss + regularization
         shown = reported["log_loss"] + regularization
         if codes is not None:
@@ -178,4 +199,6 @@ class Objective(NamedTuple):
             reported["ranking_loss"] = ranking
             reported["occupancy"] = output.occupancy[-1]
             counts["occupancy"] = weight if codes is None else codes.gate(weight)
-        return ObjectiveTerms(loss, {"loss": shown, **reported}, weight, counts)
+            spanning = ranking if self.ranking_loss.global_batch else None
+        reported = {"loss": shown, **reported}
+        return ObjectiveTerms(loss, reported, weight, counts, spanning)

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, Mean, update_compiled_metrics
+from hgr_tf.distribute import refuse_several_workers_on_keras_3
 from hgr_tf.metrics import GroupAUC
 
 TRAINING_TERMS = ("ranking_loss", "occupancy")
@@ -71,7 +72,9 @@ class ReportingModel(tf.keras.Model):
             ValueError: One of these is given, `metrics` is a dict, or the strategy
                 is one that Keras 3 cannot train under.
         """
-        _refuse_what_keras_3_cannot(self.distribute_strategy)
+        workers = tf.distribute.MultiWorkerMirroredStrategy
+        if isinstance(self.distribute_strategy, workers):
+            refuse_several_workers_on_keras_3()
         for name, reason in _NOT_COMPILED.items():
             if kwargs.pop(name, None) not in (None, []):
                 raise ValueError(f"`{name}` must not be given: {reason}")
@@ -228,13 +231,3 @@ def warn_of_undefined(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             stacklevel=3,
         )
     return results
-
-
-def _refuse_what_keras_3_cannot(strategy: tf.distribute.Strategy) -> None:
-    workers = tf.distribute.MultiWorkerMirroredStrategy
-    if KERAS_3 and isinstance(strategy, workers):
-        raise ValueError(
-            "`strategy` must not be MultiWorkerMirroredStrategy on Keras 3, whose own "
-            "`fit` fails under it: set TF_USE_LEGACY_KERAS=1 and install tf-keras, or "
-            "use Python 3.10 or 3.11 with TensorFlow 2.15"
-        )

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
-
-from hgr_tf.compat import KERAS_3
 
 Structure: TypeAlias = Any
 """Tensors or arrays in lists, tuples and dicts, as `tf.nest` takes them."""
@@ -34,18 +31,6 @@ def cast_floats(inputs: Structure, dtype: str) -> Structure:
     return tf.nest.map_structure(
         lambda x: tf.cast(x, dtype) if x.dtype.is_floating else x, inputs
     )
-
-
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Sets Keras's global dtype policy, such as "mixed_float16", for a while."""
-    module = tf.keras.config if KERAS_3 else tf.keras.mixed_precision
-    set_policy = module.set_dtype_policy if KERAS_3 else module.set_global_policy
-    set_policy(name)
-    try:
-        yield
-    finally:
-        set_policy("float32")
 
 
 def check_same(actual: Structure, expected: Structure, tolerance: float = 1e-5) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from hgr_tf.compat import dtype_policy
 from hgr_tf.testing import checks
 from hgr_tf.testing.replicas import copies, run_on_halves, two_replicas
 
@@ -38,7 +39,7 @@ def check_layer_precision(
     precision: str,
 ) -> None:
     """Half-precision inputs under a mixed policy; variables stay float32."""
-    with checks.dtype_policy(f"mixed_{precision}"):
+    with dtype_policy(f"mixed_{precision}"):
         layer = make()
         inputs = checks.cast_floats(inputs, precision)
         call = functools.partial(layer, **kwargs)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from hgr_tf.distribute import mirrored_strategy
 from hgr_tf.testing.checks import Structure
 
 
@@ -24,14 +24,9 @@ def two_cpu_devices() -> None:
         )
 
 
-@functools.cache
 def two_replicas() -> tf.distribute.MirroredStrategy:
-    """The process's `MirroredStrategy` over the devices of `two_cpu_devices`.
-
-    There is but one: each strategy counts its collective operations from the
-    same number, and those of a second one would meet the first's.
-    """
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    """The process's `MirroredStrategy` over the devices of `two_cpu_devices`."""
+    return mirrored_strategy(("CPU:0", "CPU:1"))
 
 
 def run_on_halves(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from hgr_tf.compat import dtype_policy
 from hgr_tf.testing import checks, layer_checks, metric_checks, model_checks
 from hgr_tf.testing.layer_checks import PRECISIONS, MakeLayer
 from hgr_tf.testing.metric_checks import MakeMetric
@@ -111,7 +112,7 @@ class TestCase(unittest.TestCase):
         checks.check_model_with_metric(metric)
         metric_checks.check_metric_in_graph(make, inputs, expected, jit_compile)
         for precision in PRECISIONS:
-            with checks.dtype_policy(f"mixed_{precision}"):
+            with dtype_policy(f"mixed_{precision}"):
                 metric = make()
                 metric.update_state(**inputs)
                 checks.check_same(metric.result(), expected)
@@ -142,6 +143,6 @@ class TestCase(unittest.TestCase):
         if jit_compile:
             model_checks.check_training(make, inputs, labels, jit_compile=True)
         for precision in PRECISIONS:
-            with checks.dtype_policy(f"mixed_{precision}"):
+            with dtype_policy(f"mixed_{precision}"):
                 model_checks.check_training(make, inputs, labels)
         model_checks.check_model_replicas(make, inputs, labels)

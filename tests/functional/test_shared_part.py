@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hgr_tf.compat import dtype_policy
 from hgr_tf.functional.graph import input_values
 from hgr_tf.functional.shared_part import SharedPart
-from hgr_tf.testing.checks import dtype_policy
 
 keras = tf.keras
 RANDOM = np.random.default_rng(3)
