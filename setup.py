@@ -92,6 +92,7 @@ EXTRAS = {
         "gcp-storage-emulator>=2026.7",
         "hypothesis>=6.100",
         "import-linter>=2.5,<3",
+        "kubernetes-validate>=1.30",
         "moto[server]>=5",
         "mypy>=1.13,<3",
         "ovmsclient>=2023.1",

@@ -73,11 +73,10 @@ def gradients_of(
 
 def optimizer_state(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
     """The variables that an optimizer goes on from, a loss scale's included."""
-    # On Keras 3 an optimizer that scales losses has these among its own.
-    scale = None if KERAS_3 else getattr(optimizer, "_loss_scale", None)
-    dynamic = hasattr(scale, "current_loss_scale")
-    own = [scale.current_loss_scale, scale.counter] if dynamic else []
-    return [*optimizer.variables, *own]
+    if KERAS_3 or not hasattr(optimizer, "_loss_scale"):
+        return list(optimizer.variables)
+    scale = optimizer._loss_scale
+    return [*optimizer.variables, scale.current_loss_scale, scale.counter]
 
 
 def unscaled(

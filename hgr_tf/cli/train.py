@@ -30,6 +30,10 @@ def train(
     epochs: Epochs = None,
     seed: RunSeed = None,
     overwrite: Overwrite = False,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Write a trace of some steps for TensorBoard."),
+    ] = False,
 ) -> None:
     """Train a ranker on prepared data.
 
@@ -50,7 +54,9 @@ def train(
     settings = settings.beginning_with(init_from)
     output = output or Path("runs") / config.stem
     was_finished = training.RunFolder(output).is_finished and not overwrite
-    run = training.train(settings, output, overwrite=overwrite, verbose=2)
+    run = training.train(
+        settings, output, overwrite=overwrite, verbose=2, profile=profile
+    )
     if was_finished:
         typer.echo(f"{output}: finished before; --overwrite trains it anew")
     split = settings.data.validation

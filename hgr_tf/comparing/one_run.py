@@ -55,6 +55,7 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     from hgr_tf.data import PreparedData
     from hgr_tf.training import RunFolder, train
 
+    config.distribution.check_one_process("a comparison")
     start = time.process_time()
     run = train(config, folder, verbose=0)
     seconds = time.process_time() - start

@@ -122,8 +122,8 @@ def _fit(
         reader,
         settings,
         steps=batches.steps,
-        batches=lambda epochs, done: batches.shuffled(epochs, done, config.seed),
-        validation=held_out.in_order,
+        batches=lambda epochs, done, _: batches.shuffled(epochs, done, config.seed),
+        validation=lambda _: held_out.in_order(),
         verbose=verbose,
     )
     fit.run(trained, folder, checkpoints, faulty_batch=_flat, log_every=20)

@@ -14,11 +14,15 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "permutables",
             "permutation_importance",
         ],
+        "interrupted": [
+            "INTERRUPTED",
+            "TrainingInterruptedError",
+            "WorkerLostError",
+        ],
         "method": ["MethodConfig"],
         "build_and_evaluate": ["evaluate"],
         "run": ["Run", "load_run"],
         "run_folder": ["RunError", "RunFolder"],
-        "step_end": ["INTERRUPTED", "TrainingInterruptedError"],
         "trainer": ["train"],
     },
 )

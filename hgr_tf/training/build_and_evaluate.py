@@ -24,7 +24,9 @@ def build_model(
     tf.keras.utils.set_random_seed(config.seed)
     config = config.for_spec(encoding.spec)
     ranker = config.ranker.build(encoding)
-    model = config.method.wrap(ranker, steps_per_epoch, config.seed)
+    model = config.method.wrap(
+        ranker, steps_per_epoch, config.seed, config.compute.gradient_accumulation
+    )
     model(_blank_row(encoding))
     return model
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
+from hgr_tf.compat import KERAS_3, optimizer_state
 from hgr_tf.metrics import GroupAUC
 
 
@@ -20,9 +20,9 @@ class NotFiniteError(ValueError):
 class Checkpoints:
     """The last checkpoints of an unfinished run, numbered by its steps.
 
-    The state is the model's weights, the optimizer's variables (its step
-    included), and the running means of the epoch, so that a resumed epoch logs
-    what an uninterrupted one logs. The number of a checkpoint is the number of
+    The state is the model's weights, the optimizer's variables (its step and a
+    loss scale included), and the running means of the epoch, so that a resumed epoch
+    logs what an uninterrupted one logs. The number of a checkpoint is the number of
     steps that were trained, from which epoch and place in the data follow.
 
     Args:
@@ -40,7 +40,7 @@ class Checkpoints:
         keep: int = 3,
     ):
         self._model = model
-        state = _variables([*model.weights, *model.optimizer.variables])
+        state = _variables([*model.weights, *optimizer_state(model.optimizer)])
         self._means = _variables(_running_means(model, metrics))
         self._checkpoint = tf.train.Checkpoint(state=state, means=self._means)
         self._manager = tf.train.CheckpointManager(

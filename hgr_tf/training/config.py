@@ -10,6 +10,8 @@ from typing_extensions import Self
 
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import Strict
+from hgr_tf.training.compute_config import ComputeConfig
+from hgr_tf.training.distribution_config import DistributionConfig
 from hgr_tf.training.imported import Imported
 from hgr_tf.training.method import MethodConfig
 from hgr_tf.training.rankers import AnyRanker, DcnV2Config, DlrmConfig, MlpConfig
@@ -18,9 +20,11 @@ from hgr_tf.training.yaml_config import ConfigError, YamlConfig
 
 __all__ = [
     "CheckpointsConfig",
+    "ComputeConfig",
     "ConfigError",
     "DataConfig",
     "DcnV2Config",
+    "DistributionConfig",
     "DlrmConfig",
     "EarlyStopping",
     "MlpConfig",
@@ -164,6 +168,8 @@ class RunConfig(YamlConfig):
         ranker: One of `hgr_tf.rankers`, or of a module of one's own.
         method: What is trained beside the LogLoss.
         training: How.
+        compute: In which precision, by XLA or not, and in how many parts.
+        distribution: On which devices and machines.
         init_from: An earlier run to begin with; its path, or an `InitFrom`.
         metrics: Metrics beside those of every run: "package.module:name" of Keras
             metric classes that need no arguments, or of functions that make them.
@@ -185,6 +191,8 @@ class RunConfig(YamlConfig):
     ranker: AnyRanker = MlpConfig()
     method: MethodConfig = MethodConfig()
     training: TrainingConfig = TrainingConfig()
+    compute: ComputeConfig = ComputeConfig()
+    distribution: DistributionConfig = DistributionConfig()
     init_from: Annotated[InitFrom | None, BeforeValidator(_as_init_from)] = None
     metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)

@@ -49,6 +49,7 @@ def train_days(
     names = [path.resolve().name for path in paths]
     if len(set(names)) < len(names):
         raise ValueError(f"days must have folders of different names, got {names}")
+    config.distribution.check_one_process("a chain of days")
     goes_on = config.init_from is not None and config.init_from.optimizer
     if goes_on and not config.training.keep_optimizer:
         raise ValueError(

@@ -47,7 +47,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
     Args:
         dataset: Batches of (inputs, labels[, sample_weight]) as in training, of
             the same size: occupancy depends on it. Under a strategy, a replica's
-            share of a batch is looked at, unless lists span the global batch.
+            share of a batch is looked at, unless lists span the global batch; of a
+            batch that is computed in parts, a part.
         num_batches: How many of them to look at.
 
     Example:
@@ -97,12 +98,14 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
     def _batches(self) -> Iterable[tuple[Inputs, ...]]:
         """Batches of the size that lists are made of."""
         batches = self.dataset.take(self.num_batches)
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        if replicas == 1 or getattr(self.model.ranking_loss, "global_batch", False):
+        parts = self.model.gradient_accumulation
+        if not getattr(self.model.ranking_loss, "global_batch", False):
+            parts *= tf.distribute.get_strategy().num_replicas_in_sync
+        if parts == 1:
             return batches
         return batches.map(
             lambda *batch: tf.nest.map_structure(
-                lambda rows: rows[: -(-tf.shape(rows)[0] // replicas)], batch
+                lambda rows: rows[: -(-tf.shape(rows)[0] // parts)], batch
             )
         )
 

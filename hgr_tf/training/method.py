@@ -176,7 +176,11 @@ class MethodConfig(BaseModel):
         )
 
     def wrap(
-        self, ranker: tf.keras.Model, steps_per_epoch: int, seed: int = 0
+        self,
+        ranker: tf.keras.Model,
+        steps_per_epoch: int,
+        seed: int = 0,
+        gradient_accumulation: int = 1,
     ) -> HierarchicalGroupwiseRanker:
         """Returns a `HierarchicalGroupwiseRanker` that trains `ranker` so.
 
@@ -184,6 +188,7 @@ class MethodConfig(BaseModel):
             ranker: A Keras model, as `HierarchicalGroupwiseRanker` takes them.
             steps_per_epoch: Training steps in an epoch.
             seed: Seed of k-means and of replaced codewords.
+            gradient_accumulation: Parts that a batch is computed in.
 
         Raises:
             ValueError: A loss, or the layer of the user embedding, is unknown.
@@ -193,16 +198,17 @@ class MethodConfig(BaseModel):
         return HierarchicalGroupwiseRanker(
             ranker,
             user_embedding=self.user_embedding,
-            quantizer=self._quantizer(steps_per_epoch, seed),
+            quantizer=self._quantizer(gradient_accumulation * steps_per_epoch, seed),
             ranking_loss=self._ranking_loss(),
             quantized_loss_weight=self.quantized_loss_weight,
             quantization_dropout=self.quantization_dropout,
             from_logits=self.from_logits,
             unique_users=self.unique_users,
+            gradient_accumulation=gradient_accumulation,
         )
 
     def _quantizer(
-        self, steps_per_epoch: int, seed: int
+        self, calls_per_epoch: int, seed: int
     ) -> ResidualVectorQuantizer | None:
         if not self.has_codes:
             return None
@@ -214,7 +220,7 @@ class MethodConfig(BaseModel):
             distance=self.distance,
             learning=self.learning,
             initializer=self.initializer,
-            start_step=max(1, round(self.start_epochs * steps_per_epoch)),
+            start_step=max(1, round(self.start_epochs * calls_per_epoch)),
             start_buffer=self.start_buffer,
             decay=self.decay,
             expiry_threshold=self.expiry_threshold,

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
+from hgr_tf.compat import KERAS_3, unscaled
 from hgr_tf.layers import RowEmbedding
 from hgr_tf.optimizers import LazyAdam, RowwiseAdagrad
 from hgr_tf.training.config import TrainingConfig
@@ -115,12 +115,13 @@ def averaged_weights(model: tf.keras.Model) -> Iterator[None]:
 
     Does nothing where the optimizer keeps none.
     """
-    if not getattr(model.optimizer, "use_ema", False):
+    optimizer = unscaled(model.optimizer)
+    if not getattr(optimizer, "use_ema", False):
         yield
         return
     weights = model.trainable_variables
     # Keras offers the averages only to overwrite the weights for good.
-    averages = model.optimizer._model_variables_moving_average
+    averages = optimizer._model_variables_moving_average
     trained = [tf.convert_to_tensor(weight) for weight in weights]
     for weight, average in zip(weights, averages, strict=True):
         weight.assign(average)

@@ -14,15 +14,8 @@ import tensorflow as tf
 
 from hgr_tf.result_files import write_arrays
 from hgr_tf.training.checkpoints import Checkpoints, NotFiniteError
-
-INTERRUPTED = 75
-"""Exit code of `hgr-tf train` after SIGTERM; "try again", as in sysexits.h."""
-
-
-class TrainingInterruptedError(ValueError):
-    """Training was told to stop by SIGTERM, and its state is saved."""
-
-    exit_code = INTERRUPTED
+from hgr_tf.training.interrupted import TrainingInterruptedError
+from hgr_tf.training.workers import Workers
 
 
 class StepEnd(tf.keras.callbacks.Callback):
@@ -38,6 +31,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         batch_of: The batch of a step, counted from 0, to be written down when the
             loss stops being finite.
         faulty_batch: The file that such a batch is written to.
+        workers: Who trains; several stop together, where they save or an epoch ends.
     """
 
     def __init__(
@@ -48,6 +42,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         every: int | None,
         batch_of: Callable[[int], Any],
         faulty_batch: Path,
+        workers: Workers,
     ):
         super().__init__()
         self._checkpoints = checkpoints
@@ -56,6 +51,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         self._every = every
         self._batch_of = batch_of
         self._faulty_batch = faulty_batch
+        self._workers = workers
         self._told_to_stop = threading.Event()
         self._handler: Any = None
 
@@ -92,10 +88,11 @@ class StepEnd(tf.keras.callbacks.Callback):
             self._refuse(f"the loss is {loss}")
         if self.steps % self._steps_per_epoch == 0:
             return
-        told = self._told_to_stop.is_set()
-        if told or (self._every and self.steps % self._every == 0):
+        is_due = self._every is not None and self.steps % self._every == 0
+        if is_due:
             self.save()
-        self.stop_if_told()
+        if is_due or not self._workers.are_several:
+            self.stop_if_told()
 
     def save(self) -> None:
         """Writes a checkpoint of the steps so far.
@@ -114,12 +111,13 @@ class StepEnd(tf.keras.callbacks.Callback):
             self._checkpoints.restore_means()
 
     def stop_if_told(self) -> None:
-        """Ends training if SIGTERM came; the state of this step must be saved.
+        """Saves the state and ends training if SIGTERM came to any worker.
 
         Raises:
             TrainingInterruptedError: SIGTERM came.
         """
-        if self._told_to_stop.is_set():
+        if self._workers.any(self._told_to_stop.is_set()):
+            self.save()
             raise TrainingInterruptedError(
                 f"stopped by SIGTERM after step {self.steps}, which is saved: the same "
                 "command goes on from there"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.compat import dtype_policy
 from hgr_tf.data import PreparedData
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
@@ -18,6 +20,7 @@ from hgr_tf.training.build_and_evaluate import (
 )
 from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import EarlyStopping, InitFrom, RunConfig
+from hgr_tf.training.determinism import deterministic_ops
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
 from hgr_tf.training.early_stopping import check_defined, should_stop
 from hgr_tf.training.optimizer import (
@@ -27,10 +30,12 @@ from hgr_tf.training.optimizer import (
 )
 from hgr_tf.training.resumable_fit import ResumableFit
 from hgr_tf.training.run import Run, load_run
-from hgr_tf.training.run_folder import RunFolder
+from hgr_tf.training.run_folder import RunError, RunFolder
 from hgr_tf.training.run_metrics import RUN_METRICS, run_metrics
+from hgr_tf.training.strategies import make_strategy
 from hgr_tf.training.unseen_users import warn_of_unseen_users
 from hgr_tf.training.warm_start import WarmStart, save_slots
+from hgr_tf.training.workers import Share, Workers
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,7 @@ def train(
     *,
     overwrite: bool = False,
     verbose: int | None = None,
+    profile: bool = False,
 ) -> Run:
     """Trains a ranker by the config's method, into a run folder.
 
@@ -54,6 +60,7 @@ def train(
         overwrite: Remove a run that is there.
         verbose: As in Keras's `fit`; by default a progress bar on a terminal,
             and elsewhere a line per epoch.
+        profile: Write a trace of some steps beside TensorBoard's logs.
 
     Returns:
         The finished run.
@@ -63,12 +70,15 @@ def train(
             labels outside of [0, 1] and an early stopping by a metric that the
             validation split leaves undefined; or the loss stopped being finite.
             The message says why.
-        TrainingInterruptedError: SIGTERM came; the same call goes on from there.
+        TrainingInterruptedError: SIGTERM came, or another worker was lost; the same
+            call goes on from there.
     """
     if config.data.path is None:
         raise ValueError("`data.path` must be a folder that `hgr-tf prepare` wrote")
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
+    # Several workers must find each other before the first operation.
+    workers = Workers(make_strategy(config.distribution))
     source = config.data
     log.info("checking the data in %s", source.path)
     data = PreparedData.load(
@@ -82,23 +92,30 @@ def train(
     check_targets(data.encoding.spec)
     config = config.for_spec(data.encoding.spec)
     folder = RunFolder(output)
-    if not folder.is_finished or overwrite:
+    is_needed = overwrite or not folder.is_finished
+    start = None
+    if is_needed:
         validation = data.dataset(config.data.validation, EVALUATION_BATCH)
         stopping = config.training.early_stopping
         check_defined(stopping, validation, config.data.validation)
         warn_of_unseen_users(data.encoding, validation, config.data.validation)
-    start = None
-    if config.init_from is not None and (overwrite or not folder.is_finished):
         # Before anything of an earlier run is removed.
         start = _begin(config.init_from, data, folder)
-    folder.open(config, overwrite)
-    if not folder.is_finished:
-        folder.keep_encoding(data)
-        _train(config, data, folder, start, verbose)
+    with workers.errors():
+        if workers.is_chief:
+            folder.open(config, overwrite)
+        if is_needed:
+            with workers.folder(folder) as own:
+                own.keep_encoding(data)
+                _Training(config, data, own, start, workers, verbose, profile).run()
     return load_run(folder.path)
 
 
-def _begin(config: InitFrom, data: PreparedData, folder: RunFolder) -> WarmStart:
+def _begin(
+    config: InitFrom | None, data: PreparedData, folder: RunFolder
+) -> WarmStart | None:
+    if config is None:
+        return None
     if config.run and Path(config.run).resolve() == folder.path.resolve():
         raise ValueError(
             "`init_from.run` must be another folder than that of the run, got "
@@ -108,46 +125,134 @@ def _begin(config: InitFrom, data: PreparedData, folder: RunFolder) -> WarmStart
     return WarmStart(config, data.encoding)
 
 
-def _train(
-    config: RunConfig,
-    data: PreparedData,
-    folder: RunFolder,
-    start: WarmStart | None,
-    verbose: int,
-) -> None:
-    settings, splits = config.training, config.data
-    steps = data.steps(splits.train, settings.batch_size)
-    log.info("building the model")
-    model = build_model(config, data.encoding, steps)
-    check_tables(model, settings)
-    if start:
-        start.init_model(model)
-    first_step = start.steps if start else 0
-    optimizer = build_optimizer(settings, steps * settings.epochs, first_step)
-    optimizer.build(model.trainable_variables)
-    if start:
-        start.init_optimizer(optimizer, model.trainable_variables)
-    metrics = run_metrics(config.metrics)
-    _check_stopping(settings.early_stopping, metrics)
-    model.compile(optimizer=optimizer, metrics=metrics)
+@dataclass(frozen=True)
+class _Training:
+    """What training an opened folder's run needs."""
 
-    saving = settings.checkpoints
-    checkpoints = Checkpoints(folder.checkpoints, model, metrics, saving.keep)
-    trained = checkpoints.restore()
-    epochs_done = trained // steps
-    history = folder.history()[:epochs_done]
-    if epochs_done < settings.epochs and not should_stop(
-        history, settings.early_stopping
-    ):
-        _fit(config, data, folder, model, checkpoints, trained, verbose)
-    if settings.keep_optimizer:
-        save_slots(optimizer, folder)
-    if not settings.early_stopping:
-        with averaged_weights(model):
-            folder.save_weights(model)
-    model.load_weights(str(folder.weights))
-    log.info("evaluating on %r", splits.validation)
-    folder.finish(evaluate(model, data, splits.validation))
+    config: RunConfig
+    data: PreparedData
+    folder: RunFolder
+    start: WarmStart | None
+    workers: Workers
+    verbose: int
+    profile: bool
+
+    def run(self) -> None:
+        """Trains the model from where the folder's run is, and finishes the run."""
+        settings = self.config.training
+        with deterministic_ops(self.config.compute.deterministic):
+            log.info("building the model")
+            with self.workers.strategy.scope():
+                model, optimizer, metrics = self._compiled()
+            saving = settings.checkpoints
+            checkpoints = Checkpoints(
+                self.folder.checkpoints, model, metrics, saving.keep
+            )
+            trained = checkpoints.restore()
+            self._check_alike(trained)
+            epochs_done = trained // self._steps
+            history = self.folder.history()[:epochs_done]
+            if epochs_done < settings.epochs and not should_stop(
+                history, settings.early_stopping
+            ):
+                self._fit(model, checkpoints, trained)
+            if settings.keep_optimizer:
+                save_slots(optimizer, self.folder)
+            if not settings.early_stopping:
+                with averaged_weights(model):
+                    self.folder.save_weights(model)
+        if self.workers.is_chief:
+            self._finish(model)
+
+    @property
+    def _steps(self) -> int:
+        """Steps of an epoch."""
+        return self.data.steps(self.config.data.train, self.config.training.batch_size)
+
+    def _compiled(
+        self,
+    ) -> tuple[
+        tf.keras.Model, tf.keras.optimizers.Optimizer, list[tf.keras.metrics.Metric]
+    ]:
+        """The model, its optimizer and metrics, with all their variables."""
+        config, settings, start = self.config, self.config.training, self.start
+        with dtype_policy(config.compute.precision):
+            model = build_model(config, self.data.encoding, self._steps)
+        check_tables(model, settings)
+        if start:
+            start.init_model(model)
+        first_step = start.steps if start else 0
+        steps = self._steps * settings.epochs
+        optimizer = build_optimizer(settings, steps, first_step)
+        metrics = run_metrics(config.metrics)
+        _check_stopping(settings.early_stopping, metrics)
+        jit = config.compute.jit_compile
+        by_xla = {} if jit is None else {"jit_compile": jit}
+        model.compile(optimizer=optimizer, metrics=metrics, **by_xla)
+        model.optimizer.build(model.trainable_variables)
+        if start:
+            start.init_optimizer(optimizer, model.trainable_variables)
+        return model, optimizer, metrics
+
+    def _check_alike(self, trained: int) -> None:
+        if self.workers.mean(trained) != trained:
+            raise RunError(
+                f"{self.folder.path}: workers found checkpoints of different steps: "
+                "`--output` must be in a file system that all workers share"
+            )
+
+    def _fit(
+        self, model: tf.keras.Model, checkpoints: Checkpoints, trained: int
+    ) -> None:
+        config, data = self.config, self.data
+        settings, splits = config.training, config.data
+
+        def batches(epochs: range, done: int, share: Share) -> tf.data.Dataset:
+            return data.dataset(
+                splits.train,
+                settings.batch_size,
+                shuffle=True,
+                seed=config.seed,
+                epochs=epochs,
+                first_step=done,
+                shuffle_buffer=splits.shuffle_buffer,
+                worker=share,
+            )
+
+        def validation(share: Share) -> tf.data.Dataset:
+            return data.dataset(splits.validation, EVALUATION_BATCH, worker=share)
+
+        steps = data.steps(splits.validation, EVALUATION_BATCH)
+        fit = ResumableFit(
+            model,
+            settings,
+            steps=self._steps,
+            batches=batches,
+            validation=validation,
+            validation_steps=steps if self.workers.are_several else None,
+            verbose=self.verbose,
+            workers=self.workers,
+        )
+        looked_at = data.dataset(splits.train, settings.batch_size)
+        with data.errors():
+            fit.run(
+                trained,
+                self.folder,
+                checkpoints,
+                diagnostics=[QuantizerDiagnostics(looked_at)],
+                profile=self.profile and self.workers.is_chief,
+            )
+
+    def _finish(self, model: tf.keras.Model) -> None:
+        """Evaluates the weights to use, in float32 and on one device, and ends."""
+        config, data = self.config, self.data
+        one_device = config.distribution.strategy == "none"
+        if config.compute.precision != "float32" or not one_device:
+            model = build_model(config, data.encoding)
+            model.compile(metrics=run_metrics(config.metrics))
+        model.load_weights(str(self.folder.weights))
+        log.info("evaluating on %r", config.data.validation)
+        self.folder.finish(evaluate(model, data, config.data.validation))
 
 
 def _check_stopping(
@@ -158,41 +263,4 @@ def _check_stopping(
         raise ValueError(
             "`training.early_stopping.metric` must be one of "
             f"{sorted(names)}, got {stopping.metric!r}"
-        )
-
-
-def _fit(
-    config: RunConfig,
-    data: PreparedData,
-    folder: RunFolder,
-    model: tf.keras.Model,
-    checkpoints: Checkpoints,
-    trained: int,
-    verbose: int,
-) -> None:
-    settings, splits = config.training, config.data
-
-    def batches(epochs: range, done: int) -> tf.data.Dataset:
-        return data.dataset(
-            splits.train,
-            settings.batch_size,
-            shuffle=True,
-            seed=config.seed,
-            epochs=epochs,
-            first_step=done,
-            shuffle_buffer=splits.shuffle_buffer,
-        )
-
-    fit = ResumableFit(
-        model,
-        settings,
-        steps=data.steps(splits.train, settings.batch_size),
-        batches=batches,
-        validation=lambda: data.dataset(splits.validation, EVALUATION_BATCH),
-        verbose=verbose,
-    )
-    looked_at = data.dataset(splits.train, settings.batch_size)
-    with data.errors():
-        fit.run(
-            trained, folder, checkpoints, diagnostics=[QuantizerDiagnostics(looked_at)]
         )

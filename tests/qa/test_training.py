@@ -103,7 +103,8 @@ def test_generate_train_evaluate_predict(run, trained, place):
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, place, monkeypatch):
-    from hgr_tf.training.step_end import StepEnd, TrainingInterruptedError
+    from hgr_tf.training import TrainingInterruptedError
+    from hgr_tf.training.step_end import StepEnd
 
     config = QAConfig.load("qa.yaml")
     count = 0

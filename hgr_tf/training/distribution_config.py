@@ -1,0 +1,64 @@
+"""DistributionConfig: on which devices and machines a run is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import field_validator, model_validator
+
+from hgr_tf.features.strict_model import Strict
+
+
+class DistributionConfig(Strict):
+    """On which devices and machines a run is trained.
+
+    Every device, or machine without accelerators, trains a copy of the model on its
+    share of each batch; gradients are summed, so that what is trained, logged and kept
+    is what one process would have with the whole batch.
+
+    Attributes:
+        strategy: "none" for one device; "mirrored" for several devices of this
+            machine; "multi_worker" for the processes that TF_CONFIG lists, each of
+            which runs the same command.
+        devices: The devices of "mirrored", such as ["GPU:0", "GPU:1"]; None for all
+            GPUs.
+        communication: How the workers of "multi_worker" sum: "ring" over gRPC, "nccl"
+            between GPUs, or "auto".
+    """
+
+    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
+    devices: tuple[str, ...] | None = None
+    communication: Literal["auto", "ring", "nccl"] = "auto"
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _refuse_parameter_servers(cls, value: Any) -> Any:
+        if value == "parameter_server":
+            raise ValueError(
+                "'parameter_server' is not offered: its workers run graphs without "
+                "Python, which reads the rows here, and asynchronous updates lose some "
+                "of those of the codebooks; take 'multi_worker'"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _check_options(self) -> DistributionConfig:
+        if self.devices is not None and self.strategy != "mirrored":
+            raise ValueError(
+                "`devices` must be left out unless `strategy` is 'mirrored', got "
+                f"{list(self.devices)} with {self.strategy!r}"
+            )
+        if self.communication != "auto" and self.strategy != "multi_worker":
+            raise ValueError(
+                "`communication` must be left out unless `strategy` is 'multi_worker', "
+                f"got {self.communication!r} with {self.strategy!r}"
+            )
+        return self
+
+    def check_one_process(self, what: str) -> None:
+        """Raises `ValueError` where several processes would do what one must."""
+        if self.strategy == "multi_worker":
+            raise ValueError(
+                "`distribution.strategy` must be 'none' or 'mirrored' for "
+                f"{what}, got 'multi_worker'"
+            )

@@ -1,0 +1,73 @@
+"""What docs/distributed.md says to schedulers is what they, and TF_CONFIG, take."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from hgr_tf.training import RunConfig
+from hgr_tf.training.strategies import _check_tf_config
+
+PAGE = Path(__file__).parents[2] / "docs" / "distributed.md"
+BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def service_and_job():
+    (text,) = (block for block in BLOCKS if "kind: Job" in block)
+    return list(yaml.safe_load_all(text))
+
+
+def test_kubernetes_takes_the_manifest(service_and_job):
+    for resource in service_and_job:
+        kubernetes_validate.validate(resource, "1.30", strict=True)
+
+
+def test_a_wrong_manifest_would_be_refused(service_and_job):
+    wrong = json.loads(json.dumps(service_and_job[1]))
+    wrong["spec"]["template"]["spec"]["containers"][0]["comand"] = ["sh"]
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, "1.30", strict=True)
+
+
+def test_each_pod_knows_the_workers_and_which_it_is(service_and_job):
+    service, job = service_and_job
+    pods = job["spec"]["template"]["spec"]
+    (container,) = pods["containers"]
+    (script,) = container["args"]
+    env = {one["name"]: one["value"] for one in container["env"]}
+    assert int(env["WORKERS"]) == job["spec"]["completions"]
+    for index in range(job["spec"]["completions"]):
+        told = subprocess.run(
+            [*container["command"], script.replace("exec hgr-tf", "echo $TF_CONFIG #")],
+            env={**os.environ, **env, "JOB_COMPLETION_INDEX": str(index)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        _check_tf_config(told)
+        config = json.loads(told)
+        assert config["task"] == {"type": "worker", "index": index}
+        name = job["metadata"]["name"]
+        assert pods["subdomain"] == service["metadata"]["name"]
+        (port,) = (one["port"] for one in service["spec"]["ports"])
+        assert config["cluster"]["worker"][index] == (
+            f"{name}-{index}.{pods['subdomain']}:{port}"
+        )
+
+
+def test_the_config_of_the_page_is_one():
+    (text,) = (block for block in BLOCKS if block.startswith("distribution:"))
+    assert RunConfig.from_yaml(text) == RunConfig()
+
+
+def test_vertex_runs_one_command_in_both_pools():
+    (text,) = (block for block in BLOCKS if "workerPoolSpecs" in block)
+    chief, workers = yaml.safe_load(text)["workerPoolSpecs"]
+    assert chief["replicaCount"] == 1
+    assert chief["containerSpec"] == workers["containerSpec"]
