@@ -77,7 +77,9 @@ class Checkpoints:
             # Read before a variable is touched: no restored model is half of one.
             if (fault := _fault(path)) is None:
                 self._checkpoint.restore(path).assert_consumed()
-                self._restored_means = [np.array(mean) for mean in self._means]
+                self._restored_means = [
+                    tf.convert_to_tensor(mean).numpy() for mean in self._means
+                ]
                 for mean in self._means:  # Keras 2 resets only metrics in use
                     mean.assign(tf.zeros_like(mean))
                 return _number(path)

@@ -50,8 +50,12 @@ class Workers:
         """The mean of the workers' numbers; waits until all of them have called."""
         if not self.are_several:
             return number
-        values = self.strategy.run(lambda: tf.constant(number, tf.float64))
-        return float(self.strategy.reduce("MEAN", values, axis=None))
+
+        @tf.function
+        def of_replicas() -> Any:
+            return self.strategy.run(lambda: tf.constant(number, tf.float64))
+
+        return float(self.strategy.reduce("MEAN", of_replicas(), axis=None))
 
     def wait(self) -> None:
         """Waits until all workers have come here."""

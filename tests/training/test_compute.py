@@ -105,7 +105,7 @@ def test_xla_compiles_the_step_if_asked(folder, tmp_path, monkeypatch):  # noqa:
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(HierarchicalGroupwiseRanker, "compile", compile_)
-    by_xla = config(folder, "default", epochs=1)
+    by_xla = config(folder, epochs=1)
     by_xla = by_xla.override(compute={"jit_compile": True})
     run = train(by_xla, tmp_path / "run", verbose=0)
     assert asked[0] is True

@@ -76,7 +76,9 @@ def test_two_devices_resume_to_equal_weights(mirrored, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             train(mirrored.config, tmp_path, verbose=0)
     assert_equal_weights(mirrored, train(mirrored.config, tmp_path, verbose=0))
-    assert history(tmp_path) == history(mirrored.path)
+    # Sums that were saved as one are dealt to the replicas: they round otherwise.
+    for one, two in zip(history(tmp_path), history(mirrored.path), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
 
 
 def test_replicas_of_a_worker_get_its_rows_in_order():

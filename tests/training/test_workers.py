@@ -116,7 +116,8 @@ def test_run_goes_on_after_a_lost_worker(folder, tmp_path, lost):  # noqa: F811
         assert [worker.end()[0] for worker in workers] == [0, 0]
     whole, resumed = load_run(tmp_path / "whole"), load_run(tmp_path / "lost")
     assert_equal_weights(whole, resumed)
-    assert history(whole.path) == history(resumed.path)
+    for one, two in zip(history(whole.path), history(resumed.path), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
 
 
 def test_sigterm_to_one_worker_saves_and_stops_all(folder, tmp_path):  # noqa: F811
