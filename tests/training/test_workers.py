@@ -68,6 +68,9 @@ def of_two(folder, **training):  # noqa: F811
     return several.override(**training)
 
 
+LONG = {"epochs": 8, "early_stopping": {"metric": "gauc", "patience": 8}}
+
+
 @pytest.fixture(scope="module")
 def together(folder, tmp_path_factory):  # noqa: F811
     """A run of two workers, their exit codes and errors, and scratch folders."""
@@ -102,7 +105,7 @@ def test_only_the_chief_leaves_files(together):
 @pytest.mark.parametrize("lost", [0, 1])
 def test_run_goes_on_after_a_lost_worker(folder, tmp_path, lost):  # noqa: F811
     config = tmp_path / "two.yaml"
-    config.write_text(of_two(folder, epochs=12, early_stopping=None).to_yaml())
+    config.write_text(of_two(folder, **LONG).to_yaml())
     for name in ("whole", "lost"):
         workers = two_workers(config, tmp_path / name)
         if name == "lost":
@@ -122,7 +125,7 @@ def test_run_goes_on_after_a_lost_worker(folder, tmp_path, lost):  # noqa: F811
 
 def test_sigterm_to_one_worker_saves_and_stops_all(folder, tmp_path):  # noqa: F811
     config = tmp_path / "two.yaml"
-    config.write_text(of_two(folder, epochs=12, early_stopping=None).to_yaml())
+    config.write_text(of_two(folder, **LONG).to_yaml())
     workers = two_workers(config, tmp_path / "run")
     wait_for(tmp_path / "run" / "checkpoint" / "ckpt-10.index")
     workers[1].process.send_signal(signal.SIGTERM)
