@@ -77,6 +77,8 @@ class StepEnd(tf.keras.callbacks.Callback):
     ) -> None:
         """Checks the loss, and writes a checkpoint when it is time.
 
+        Several workers stop at a checkpoint or an epoch's end, where all come to.
+
         Raises:
             NotFiniteError: The loss or a weight is not finite; checkpoints from
                 before stay, and the batch is written down.
