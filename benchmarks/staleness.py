@@ -35,6 +35,7 @@ import yaml
 from benchmarks.pipeline import ROOT, SHARED
 from hgr_tf.features import FeatureSpec
 from hgr_tf.features.durations import in_units
+from hgr_tf.features.splits import TRAIN
 
 FIGURES = ("log_loss", "auc", "gauc")
 RANKER = "ranker: {type: mlp}\ntraining: {batch_size: 1024, epochs: 2}\n"
@@ -68,8 +69,22 @@ def aged(spec: FeatureSpec, age: str, as_of: str) -> FeatureSpec:
     unit = spec.time_unit
     for section in (*sections["history"].values(), *sections["counters"].values()):
         section["delay"] = in_units(section["delay"], unit) + in_units(age, unit)
-        section["as_of"] = {"val": as_of}
+        given = section.get("as_of") or {}
+        given = {TRAIN: given} if isinstance(given, str) else given
+        section["as_of"] = {**given, "val": as_of}
     return FeatureSpec.model_validate(sections)
+
+
+def given(path: Path, inputs: list[str], tables: dict[str, Path | None]) -> Log:
+    """A spec of the user's, whose tables lie where it says unless they are given."""
+    spec = FeatureSpec.load(path)
+    if spec.split is None or "val" not in spec.split.names:
+        raise typer.BadParameter(f"{path}: `split` must have a part 'val'")
+    for owner, table in spec.tables.items():
+        if tables[owner] is None and table.path:
+            tables[owner] = path.parent / table.path
+    named = {f"{owner}_table": table for owner, table in tables.items() if table}
+    return Log(spec, inputs, named)
 
 
 def kuairand(data: Path) -> Log:
@@ -155,7 +170,9 @@ def main(
     as_of: Annotated[str, typer.Option(help="Of val: row, day or split.")] = "row",
     seeds: Annotated[int, typer.Option(min=1, help="Rankers of each kind.")] = 1,
     config: Annotated[Path | None, typer.Option(help="Config of the ranker.")] = None,
-    spec: Annotated[Path | None, typer.Option(help="Split by time.")] = None,
+    spec: Annotated[
+        Path | None, typer.Option(help="Its split, by time, must have a part val.")
+    ] = None,
     input_: Annotated[list[str] | None, typer.Option("--input")] = None,
     user_table: Annotated[Path | None, typer.Option()] = None,
     item_table: Annotated[Path | None, typer.Option()] = None,
@@ -167,8 +184,8 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if spec:
-            tables = {"user_table": user_table, "item_table": item_table}
-            log = Log(FeatureSpec.load(spec), input_ or [], tables)
+            tables = {"user": user_table, "item": item_table}
+            log = given(spec, input_ or [], tables)
         else:
             log = kuairand(data) if data.exists() else generated(folder / "log", rows)
         ages = ["0s", *(age or ["1h", "1d", "7d"])]

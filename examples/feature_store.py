@@ -65,8 +65,9 @@ class FeatureStore:
     as in the pipeline. The number of the last event before a moment is the count up
     to it, so a window is the difference of two numbers, and old events can go.
 
-    Rows come in the order of time, and no question is older than the last row. A past
-    that ends at the row in training ends at the request here: nothing after it.
+    Features must have the names of their columns. Rows come in the order of time, and
+    no question is older than the last row. A past that ends at the row in training ends
+    at the request here: nothing after it.
 
     Args:
         path: The file; ":memory:" for none.
@@ -245,7 +246,7 @@ def rank_inputs(
         for item in items
     ]
     inputs = {}
-    for feature in spec.features():
+    for feature in spec.request_features():
         of_item = feature.owner == "item"
         values = [row[feature.name] for row in (items if of_item else [request])]
         raw = feature.transform.to_raw(pa.array(values), spec.missing_values)

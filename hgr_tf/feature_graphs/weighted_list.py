@@ -12,6 +12,7 @@ from hgr_tf.feature_graphs.graph import FeatureGraph
 from hgr_tf.feature_graphs.ids import padded, present_tokens
 from hgr_tf.features.embedding_options import Pooling
 from hgr_tf.features.kind import Kind
+from hgr_tf.features.weighted_list import NUMBER
 from hgr_tf.layers.weighted_pooling import WeightedPooling
 
 
@@ -31,8 +32,10 @@ class WeightedListGraph(FeatureGraph):
         ids = tf.where(values == "", tf.constant(0, tf.int64), self.ids_of(values))
         weighted = tf.strings.regex_full_match(flat, kind.pattern)
         texts = tf.strings.regex_replace(flat, kind.pattern, r"\2")
-        weights = tf.strings.to_number(tf.where(weighted, texts, "1"))
-        # Training sees finite weights alone.
+        texts = tf.where(weighted, texts, "1")
+        # Training rejects rows with a weight that is no finite number.
+        is_number = tf.strings.regex_full_match(texts, NUMBER)
+        weights = tf.strings.to_number(tf.where(is_number, texts, "0"))
         weights = tf.where(tf.math.is_finite(weights), weights, 0.0)
         encoded = (tokens.with_flat_values(each) for each in (ids, weights))
         return tuple(padded(each, kind.max_length) for each in encoded)

@@ -10,14 +10,16 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
+from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from hgr_tf.features.column_summary import ColumnSummary, value_lengths
 from hgr_tf.features.ids import as_lists
 from hgr_tf.features.kind import Arrays, Form, Learned
 from hgr_tf.features.text_list import TextList
 
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+"""RE2 pattern of a weight."""
 
 
 class WeightedList(TextList):
@@ -37,6 +39,15 @@ class WeightedList(TextList):
 
     dtype: Literal["string"] = "string"
     weight_delimiter: str = Field(":", min_length=1)
+
+    @model_validator(mode="after")
+    def _check_delimiters(self) -> Self:
+        if self.delimiter in self.weight_delimiter:
+            raise ValueError(
+                "weight_delimiter must not hold the delimiter of the values, "
+                f"{self.delimiter!r}, got {self.weight_delimiter!r}"
+            )
+        return self
 
     @property
     def forms(self) -> tuple[Form, ...]:
@@ -98,7 +109,7 @@ class WeightedList(TextList):
         weighted = pc.match_substring_regex(tokens, self.pattern)
         texts = pc.replace_substring_regex(tokens, self.pattern, r"\2")
         texts = pc.if_else(weighted, texts, "1")
-        texts = pc.if_else(pc.match_substring_regex(texts, _NUMBER), texts, "nan")
+        texts = pc.if_else(pc.match_substring_regex(texts, NUMBER), texts, "nan")
         texts = pc.replace_substring_regex(texts, r"^\+", "")
         numbers = texts.cast(pa.float64()).to_numpy(False)
         with np.errstate(over="ignore"):

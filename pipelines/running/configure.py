@@ -21,7 +21,7 @@ from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import File, data_files, exists, read_bytes
 from hgr_tf.pipelines.files.files import join as join_path
-from hgr_tf.pipelines.files.stores import is_stored
+from hgr_tf.pipelines.files.stores import STORES, is_stored
 from hgr_tf.pipelines.running import preconditions
 from hgr_tf.pipelines.running.output_folder import TEMPORARY
 from hgr_tf.pipelines.settings import (
@@ -32,7 +32,7 @@ from hgr_tf.pipelines.settings import (
     Layout,
     Settings,
 )
-from hgr_tf.pipelines.sources.base import named_snapshot
+from hgr_tf.pipelines.sources.base import named_snapshot, table_of
 from hgr_tf.pipelines.sources.bigquery import is_bigquery, table_reference
 from hgr_tf.pipelines.sources.formats import check_no_table, is_table, pinned
 from hgr_tf.pipelines.sources.pruning import prune
@@ -150,11 +150,10 @@ def _input_files(
     seen: dict[str, str] = {}
     for index, (split, patterns) in enumerate(by_split.items()):
         for file in _files(patterns, spec.format):
-            if file.path in seen:
-                raise PrepareError(
-                    f"{file.path}: given for {seen[file.path]!r} and for {split!r}"
-                )
-            seen[file.path] = split
+            log = _log_of(file, spec.format)
+            if log in seen:
+                raise PrepareError(f"{log}: given for {seen[log]!r} and for {split!r}")
+            seen[log] = split
             files.append(file._replace(split=index))
     return tuple(files), tuple(by_split)
 
@@ -199,7 +198,15 @@ def _files(
                 "names do not start with '_' or '.'"
             )
         files.update({file.path: InputFile(*file) for file in found})
+    logs = [_log_of(file, format_) for file in files.values()]
+    if twice := [log for log in logs if logs.count(log) > 1]:
+        raise PrepareError(f"{twice[0]}: given as two snapshots, which share rows")
     return tuple(files[path] for path in sorted(files))
+
+
+def _log_of(file: InputFile, format_: Format) -> str:
+    """What holds the rows of an input: a file, or a table in any of its snapshots."""
+    return table_of(file.path) if is_table(format_) else file.path
 
 
 def _held(
@@ -257,14 +264,17 @@ def _earlier_files(
         )
     patterns = [p for source in sources for p in _logs_of(str(source), spec.format)]
     found = _files(patterns, spec.format)
-    seen = {file.path for file in files}
-    if twice := [file.path for file in found if file.path in seen]:
+    seen = {_log_of(file, spec.format) for file in files}
+    logs = [_log_of(file, spec.format) for file in found]
+    if twice := [log for log in logs if log in seen]:
         raise PrepareError(f"{twice[0]}: given as an input and for --history-from")
     return found
 
 
 def _logs_of(source: str, format_: Format) -> list[str]:
     """A path or glob itself; of a prepared folder what it was made from."""
+    if is_stored(source) and source.partition("://")[0] not in STORES:
+        return [source]  # a table, which Beam's file systems know nothing of
     folder = _absolute(source).rstrip("/")
     if exists(join_path(folder, FILE_NAME)):
         text = read_bytes(join_path(folder, FILE_NAME))

@@ -98,7 +98,8 @@ def _locked_store(output: str) -> Iterator[None]:
 
     def renew() -> None:
         while not done.wait(BEAT_SECONDS):
-            with contextlib.suppress(OSError):  # the next time may go better
+            # Clients of stores raise errors of their own; the next time may go better.
+            with contextlib.suppress(Exception):
                 write_bytes(own, _holder())
 
     beat = threading.Thread(target=renew, daemon=True)

@@ -13,6 +13,7 @@ from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import exists, join, local_copy, read_bytes
 from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.sources.base import table_of
 
 
 def check(settings: Settings, spec_path: str | None) -> None:
@@ -44,7 +45,7 @@ def _check_output(settings: Settings, spec_path: str | None) -> None:
     files = [*settings.log_files, *tables, settings.code_table]
     read = [spec_path, settings.encoding_from, *(file.path for file in files if file)]
     folder = settings.output.rstrip("/") + "/"
-    inside = [path for path in read if path and f"{path}/".startswith(folder)]
+    inside = [p for p in read if p and f"{table_of(p)}/".startswith(folder)]
     if inside:  # a run removes what an earlier one left there
         raise PrepareError(
             f"{settings.output}: holds {inside[0]}, which the run reads; "

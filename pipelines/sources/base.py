@@ -153,6 +153,19 @@ def named_snapshot(path: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (path, None)
 
 
+def table_of(path: str) -> str:
+    """The table that a path is a snapshot of, which other snapshots share.
+
+    Example:
+        >>> table_of("lake/events@12")
+        'lake/events'
+        >>> table_of("file:///lake/clicks/metadata/00003-a.metadata.json@7")
+        '/lake/clicks'
+    """
+    table = named_snapshot(path)[0].removeprefix("file://")
+    return re.sub(r"/metadata/[^/]+\.json$", "", table)
+
+
 def arrow_batches(
     batches: Iterable[pa.RecordBatch], columns: list[str]
 ) -> Iterator[RawBatch]:

@@ -103,9 +103,9 @@ def test_a_pair_has_an_id_of_its_own_and_none_without_both_values(features):
 
 def test_weights_go_with_their_values(features):
     likes = graph_of(SPEC.feature("terms"), ENCODING, None)(
-        tf.constant(["a=>0.5|b|c=>-2", ":|x=>inf|"])
+        tf.constant(["a=>0.5|b|c=>-2", ":|x=>inf|", "a=>|b=>x|c=> 2|d=>+3"])
     )
     np.testing.assert_array_equal(
-        likes["terms_weight"][:, :4], [[0.5, 1, -2, 0], [1, 0, 0, 0]]
+        likes["terms_weight"][:, :4], [[0.5, 1, -2, 0], [1, 0, 0, 0], [0, 0, 0, 3]]
     )
-    assert (likes["terms"].numpy() > 0).sum(axis=1).tolist() == [3, 2]
+    assert (likes["terms"].numpy() > 0).sum(axis=1).tolist() == [3, 2, 4]

@@ -115,6 +115,10 @@ def test_a_pair_has_no_column():
             "depends on the item, so it must be in the section 'item', got 'context'",
         ),
         (
+            "context: {x: {type: weighted_hashed, num_buckets: 3, delimiter: ':'}}",
+            "weight_delimiter must not hold the delimiter of the values, ':', got ':'",
+        ),
+        (
             "context: {x: {type: cross, of: [user], num_buckets: 3}}",
             "context.x.cross.of",
         ),

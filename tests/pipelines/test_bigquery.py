@@ -8,10 +8,11 @@ import apache_beam as beam
 import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from hgr_tf.features import FeatureSpec
+from hgr_tf.features import FeatureSpec, Format
 from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.run import launch
+from hgr_tf.pipelines.running.configure import _logs_of
 from tests.pipelines.conftest import dead_letters, examples
 from tests.pipelines.test_dataflow import OPTIONS
 
@@ -105,6 +106,10 @@ def test_rows_are_checked_and_encoded_as_those_of_files(
 def test_a_path_that_names_no_table_is_refused(run, spec, path):
     with pytest.raises(PrepareError, match=r"expected bigquery://project\.dataset"):
         run(spec, [path])
+
+
+def test_earlier_rows_may_be_of_a_table():
+    assert _logs_of(TABLE, Format()) == [TABLE]
 
 
 def test_a_table_beside_the_log_is_refused(run, spec, tmp_path):

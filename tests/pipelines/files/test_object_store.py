@@ -220,7 +220,15 @@ def test_the_lock_of_a_killed_run_no_longer_counts(bucket, monkeypatch):
 def test_a_lock_is_renewed_while_its_run_lives(bucket, monkeypatch):
     monkeypatch.setattr(locking, "BEAT_SECONDS", 0.05)
     folder = f"{bucket}/renewed"
+    failures = iter([AttributeError("a client's own error")])
+
+    def failing_once(path, data):
+        for error in failures:
+            raise error
+        write_bytes(path, data)
+
     with locked(folder):
+        monkeypatch.setattr(locking, "write_bytes", failing_once)
         (path,) = contents(folder)
         write_bytes(f"{folder}/{path}", b"overwritten")
         deadline = time.monotonic() + 5

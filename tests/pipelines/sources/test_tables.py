@@ -10,8 +10,9 @@ import pytest
 from hgr_tf.data.manifest import Manifest
 from hgr_tf.features import FeatureSpec, Format
 from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.run import prepare
 from hgr_tf.pipelines.sources import plan_units, read_unit
-from hgr_tf.pipelines.sources.base import BATCH_ROWS
+from hgr_tf.pipelines.sources.base import BATCH_ROWS, table_of
 from hgr_tf.pipelines.sources.formats import pinned
 from tests.pipelines.conftest import dead_letters
 
@@ -197,6 +198,30 @@ def test_a_run_records_the_snapshot_and_explains_bad_rows(run, table, tmp_path):
     assert json.loads(letter["raw"]) == {"user": None, "item": "k", "click": 1}
     assert letter["file"].endswith(f"@{number}")
     assert manifest.splits["train"].rows == 2
+
+
+def test_two_snapshots_of_a_table_are_no_two_logs(run, table, tmp_path):
+    clicks = {"user": ["u"], "item": ["i"], "click": [1]}
+    number = table.append(pa.table(clicks))
+    first = f"{table.path}@{number}"
+    table.append(pa.table(clicks))
+    spec = FeatureSpec.from_yaml(SPEC + "time: at\ncounters: {seen: {by: user}}\n")
+    spec = spec.model_copy(update={"format": Format(type=table.type)})
+    with pytest.raises(PrepareError, match="given as two snapshots"):
+        run(spec, [table.path, first])
+    with pytest.raises(PrepareError, match="given for 'train' and for 'val'"):
+        run(spec, [f"train={first}", f"val={table.path}"])
+    with pytest.raises(PrepareError, match="given as an input and for --history-from"):
+        run(spec, [table.path], history_from=[first])
+
+
+def test_a_tables_own_folder_is_no_output(table, tmp_path):
+    table.append(pa.table({"user": ["u"], "item": ["i"], "click": [1]}))
+    spec = FeatureSpec.from_yaml(SPEC)
+    spec = spec.model_copy(update={"format": Format(type=table.type)})
+    output = table_of(pinned(table.path, spec.format).path)
+    with pytest.raises(PrepareError, match="which the run reads"):
+        prepare(spec, [table.path], output)
 
 
 def test_a_table_beside_the_log_may_be_one_too(run, table, tmp_path):
