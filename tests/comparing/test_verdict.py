@@ -92,9 +92,8 @@ def test_p_values_grow_with_the_number_of_methods():
 
 
 @pytest.mark.parametrize("comparisons", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_false_alarms_are_rare(comparisons, monkeypatch):
+def test_false_alarms_are_rare(comparisons):
     """Comparisons of a baseline with itself, other noise each."""
-    monkeypatch.setattr("hgr_tf.comparing.differences.RESAMPLES", 100)
     rng = np.random.default_rng(0)
 
     def one():
