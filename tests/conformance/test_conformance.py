@@ -48,7 +48,20 @@ MODELS = {*hgr_tf.models.__all__, *hgr_tf.rankers.__all__} - {
 }
 
 
-@pytest.mark.parametrize("name", case_names(cases.MODELS, MODELS))
+# Variants that take a minute; the model itself has a case that takes less.
+SLOW = {
+    "HierarchicalGroupwiseRanker: gradient codebooks",
+    "HierarchicalGroupwiseRanker: a ranker of one's own",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in case_names(cases.MODELS, MODELS)
+    ],
+)
 def test_model(name):
     ConformanceTestCase().run_model_test(**cases.MODELS[name])
 

@@ -163,7 +163,10 @@ def test_longer_histories_lose_their_oldest_and_shorter_ones_are_padded(shop):
     assert with_lists(liked, seen[-1:]) == with_lists(liked, [b"", b"", seen[-1]])
 
 
-@pytest.mark.parametrize("pooling", ["mean", "attention", "transformer"])
+@pytest.mark.parametrize(
+    "pooling",
+    ["mean", "attention", pytest.param("transformer", marks=pytest.mark.slow)],
+)
 def test_rank_takes_a_history_once_and_scores_as_row_by_row(shop, pooling, tmp_path):
     folder, encoding, *_ = shop
     model = folder / "model"

@@ -158,6 +158,7 @@ def test_unknown_versions_are_named(tmp_path):
         version_path(tmp_path, 3)
 
 
+@pytest.mark.slow
 def test_a_poller_never_sees_a_part_of_200_published_versions(tmp_path):
     publish_next(tmp_path)
     done, partial, looks = threading.Event(), [], 0

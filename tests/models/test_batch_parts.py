@@ -30,7 +30,7 @@ def make_model(parts, optimizer):
 
 
 @pytest.mark.parametrize("optimizer", [lambda: keras.optimizers.SGD(0.5), LazyAdam])
-@pytest.mark.parametrize("parts", [2, 3, 64])
+@pytest.mark.parametrize("parts", [2, 3, pytest.param(64, marks=pytest.mark.slow)])
 def test_parts_train_as_the_whole(optimizer, parts):
     data = tf.data.Dataset.from_tensor_slices((INPUTS, LABELS, WEIGHTS)).batch(25)
     logged, trained = [], []

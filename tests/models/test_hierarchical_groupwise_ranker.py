@@ -62,8 +62,15 @@ def compiled(model, **kwargs):
     return model
 
 
-@pytest.mark.parametrize("method", ["plain", "default", "paper"])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    ("method", "jit_compile"),
+    [
+        *((method, False) for method in ("plain", "default", "paper")),
+        ("plain", True),
+        pytest.param("default", True, marks=pytest.mark.slow),
+        pytest.param("paper", True, marks=pytest.mark.slow),
+    ],
+)
 def test_fit_learns_and_evaluate_is_exact(method, jit_compile):
     model = compiled(wrap(method=method), jit_compile=jit_compile)
     history = model.fit(
@@ -135,7 +142,9 @@ def test_loss_is_the_sum_of_its_terms():
     np.testing.assert_allclose(terms.loss, total, rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["plain", "default", "paper"])
+@pytest.mark.parametrize(
+    "method", ["plain", "default", pytest.param("paper", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     "file", ["model.keras", pytest.param("saved_model", marks=ONLY_KERAS_2)]
 )
@@ -155,6 +164,7 @@ def test_saving_and_reloading_goes_on_training(method, file, tmp_path):
     again.fit(dataset(), epochs=1, verbose=0)
 
 
+@pytest.mark.slow
 def test_files_load_under_a_strategy(tmp_path):
     model = wrap(method="paper")
     model.compile("adam", metrics=[GroupAUC()])

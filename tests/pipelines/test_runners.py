@@ -193,6 +193,7 @@ def test_killed_job_leaves_nothing_finished_and_a_rerun_succeeds(
     assert not (folder / ".unfinished").exists()
 
 
+@pytest.mark.slow
 def test_killed_worker_fails_the_job_in_one_line_and_a_rerun_succeeds(
     log, tmp_path, expected
 ):

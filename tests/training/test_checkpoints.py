@@ -59,7 +59,9 @@ def numbers(run_folder):
     return sorted(int(path.stem.split("-")[1]) for path in found)
 
 
-@pytest.mark.parametrize("step", [7, STEPS_PER_EPOCH + 12])
+@pytest.mark.parametrize(
+    "step", [7, pytest.param(STEPS_PER_EPOCH + 12, marks=pytest.mark.slow)]
+)
 def test_run_killed_in_an_epoch_goes_on_to_equal_weights_and_history(
     whole, tmp_path, monkeypatch, step
 ):
@@ -101,7 +103,10 @@ def test_sigterm_in_the_last_step_of_an_epoch_saves_the_epoch(
     assert history(tmp_path) == history(whole.path)
 
 
-@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+@pytest.mark.parametrize(
+    "damage",
+    ["flip", *(pytest.param(d, marks=pytest.mark.slow) for d in ("cut", "remove"))],
+)
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     whole, tmp_path, monkeypatch, damage
 ):

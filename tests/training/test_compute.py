@@ -44,6 +44,7 @@ def test_half_precision_trains_and_leaves_a_run_in_float32(
     assert trained_in_half.metrics["gauc"] > 0.6
 
 
+@pytest.mark.slow
 def test_half_precision_resumes_to_equal_weights(
     trained_in_half, tmp_path, monkeypatch
 ):

@@ -61,6 +61,7 @@ def mirrored(folder, tmp_path_factory):
     return train(two, output, verbose=0)
 
 
+@pytest.mark.slow
 def test_two_devices_log_stop_and_end_as_one(alone, mirrored):
     assert len(history(alone.path)) == len(history(mirrored.path))
     for one, two in zip(history(alone.path), history(mirrored.path), strict=True):
@@ -70,6 +71,7 @@ def test_two_devices_log_stop_and_end_as_one(alone, mirrored):
         np.testing.assert_allclose(two, one, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_devices_resume_to_equal_weights(mirrored, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         at_step(patch, 17, die)

@@ -188,7 +188,13 @@ def test_folder_that_is_no_run_is_never_touched(folder, tmp_path, overwrite):
 
 @pytest.mark.parametrize(
     "method",
-    ["default", "paper", "softmax_ce_batch", "list_ce_user", {"ranking_loss": "jrc"}],
+    [
+        "default",
+        "softmax_ce_batch",
+        {"ranking_loss": "jrc"},
+        pytest.param("paper", marks=pytest.mark.slow),
+        pytest.param("list_ce_user", marks=pytest.mark.slow),
+    ],
 )
 def test_methods_train_and_reload(folder, tmp_path, method):
     run = train(config(folder, method, epochs=1), tmp_path / "run", verbose=0)
@@ -237,6 +243,7 @@ def test_weight_average_is_what_is_validated_and_kept(averaged, plain):
     assert averaged.metrics["log_loss"] == pytest.approx(last, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_interrupted_average_resumes_to_the_same_weights(
     averaged, folder, tmp_path, monkeypatch
 ):

@@ -220,6 +220,7 @@ def test_days_are_evaluated_before_they_are_trained_on_and_go_on(
     assert "of each day, before it was trained on" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_days_after_one_that_was_trained_anew_are_refused(day_one, tmp_path):
     folder, _ = day_one
     config = RunConfig.from_yaml(CONFIG % "unused")

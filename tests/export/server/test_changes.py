@@ -98,6 +98,7 @@ def assert_every_version_loads(server):
     assert not failed_versions(server)
 
 
+@pytest.mark.slow
 def test_200_publishes_with_rollbacks_refuse_no_request(built, tmp_path):
     publish_copy(built, tmp_path)
     as_fast_as_it_can = ("--poll-seconds", "0.001")
