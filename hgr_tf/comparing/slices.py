@@ -242,13 +242,12 @@ def slice_of(
 
 def _user_feature(encoding: FeatureEncoding, argument: str) -> str:
     """The feature made of the user's id, which has a vocabulary."""
-    feature = encoding.spec.id_feature("user")
-    if feature is None or feature.name not in encoding.vocabularies:
+    if encoding.known_users is None:
         raise ValueError(
             f"{argument} {USER_IN_TRAINING!r} needs a feature of the user's id with a "
             "vocabulary of its own, and the spec has none"
         )
-    return feature.name
+    return encoding.known_users
 
 
 def _activity(users: np.ndarray) -> np.ndarray:

@@ -98,6 +98,17 @@ class FeatureEncoding:
             raise ValueError(f"feature {name!r} is {kind.type} and has no vocabulary")
         return kind.first_vocabulary_id
 
+    @property
+    def known_users(self) -> str | None:
+        """The feature whose vocabulary holds the ids of the users of training.
+
+        None where no feature with a vocabulary of its own is made of the user's id.
+        """
+        feature = self.spec.id_feature("user")
+        if feature is None or feature.name not in self.vocabularies:
+            return None
+        return feature.name
+
     def value_of(self, name: str, number: int) -> str | None:
         """The raw value that an id of a feature stands for, as text.
 

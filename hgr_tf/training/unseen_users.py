@@ -34,13 +34,13 @@ def warn_of_unseen_users(
         The share of the users looked at that are unknown, or None where no feature
         with a vocabulary is made of the user's id.
     """
-    feature = encoding.spec.id_feature("user")
-    if feature is None or feature.name not in encoding.vocabularies:
+    feature = encoding.known_users
+    if feature is None:
         return None
-    first_known = encoding.first_vocabulary_id(feature.name)
+    first_known = encoding.first_vocabulary_id(feature)
     known: dict[int, bool] = {}
     for _, (inputs, *_rest) in zip(range(_BATCHES), batches, strict=False):
-        ids = np.asarray(inputs[feature.name]).reshape(-1)
+        ids = np.asarray(inputs[feature]).reshape(-1)
         users = np.asarray(inputs[USER]).reshape(-1)
         known.update(zip(users.tolist(), (ids >= first_known).tolist(), strict=True))
     if not known:
@@ -53,6 +53,6 @@ def warn_of_unseen_users(
             "split by time or at random instead of by user, or lower `min_count` of %r",
             100 * unseen,
             split,
-            feature.name,
+            feature,
         )
     return unseen

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File
+from hgr_tf.pipelines.kernels.extension_types import why_refused
 
 BATCH_ROWS = 65_536
 """Rows that are processed at once, at most."""
@@ -164,6 +165,15 @@ def table_of(path: str) -> str:
     """
     table = named_snapshot(path)[0].removeprefix("file://")
     return re.sub(r"/metadata/[^/]+\.json$", "", table)
+
+
+def arrow_plan(
+    file: File, file_index: int, format_: Format, schema: pa.Schema, parts: int
+) -> tuple[list[Unit], Header]:
+    """The plan of a file whose columns Arrow knows: a unit for each of its parts."""
+    refused = {column.name: why for column in schema if (why := why_refused(column))}
+    units = [Unit(file.path, format_, file_index, i, i, i + 1) for i in range(parts)]
+    return units, Header(schema.names, refused)
 
 
 def arrow_batches(

@@ -17,13 +17,13 @@ import pyarrow.dataset as ds
 from hgr_tf.features import Format
 from hgr_tf.pipelines.errors import need_extra
 from hgr_tf.pipelines.files.files import File
-from hgr_tf.pipelines.kernels.extension_types import why_refused
 from hgr_tf.pipelines.sources.base import (
     BATCH_ROWS,
     Header,
     RawBatch,
     Unit,
     arrow_batches,
+    arrow_plan,
     named_snapshot,
 )
 
@@ -52,11 +52,7 @@ def pin(path: str) -> File:
 def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Header]:
     """Returns one unit for each data file, and the columns of the table."""
     schema, files = _version(file.path)
-    refused = {field.name: why for field in schema if (why := why_refused(field))}
-    units = [
-        Unit(file.path, format_, file_index, i, i, i + 1) for i in range(len(files))
-    ]
-    return units, Header(schema.names, refused)
+    return arrow_plan(file, file_index, format_, schema, len(files))
 
 
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:

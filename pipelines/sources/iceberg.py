@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from hgr_tf.features import Format
 from hgr_tf.pipelines.errors import need_extra
 from hgr_tf.pipelines.files.files import File
-from hgr_tf.pipelines.kernels.extension_types import why_refused
 from hgr_tf.pipelines.sources.base import (
     Header,
     RawBatch,
     Unit,
     arrow_batches,
+    arrow_plan,
     named_snapshot,
 )
 
@@ -66,11 +66,7 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Head
 
     scan, files = _snapshot(file.path)
     schema = schema_to_pyarrow(scan.projection())
-    refused = {field.name: why for field in schema if (why := why_refused(field))}
-    units = [
-        Unit(file.path, format_, file_index, i, i, i + 1) for i in range(len(files))
-    ]
-    return units, Header(schema.names, refused)
+    return arrow_plan(file, file_index, format_, schema, len(files))
 
 
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:

@@ -12,8 +12,13 @@ from pyarrow import orc
 
 from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File, open_read
-from hgr_tf.pipelines.kernels.extension_types import why_refused
-from hgr_tf.pipelines.sources.base import Header, RawBatch, Unit, arrow_batches
+from hgr_tf.pipelines.sources.base import (
+    Header,
+    RawBatch,
+    Unit,
+    arrow_batches,
+    arrow_plan,
+)
 
 SUFFIXES = (".orc",)
 
@@ -23,9 +28,7 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Head
     with open_read(file.path) as source:
         footer = orc.ORCFile(source)
         stripes, schema = footer.nstripes, footer.schema
-    refused = {field.name: why for field in schema if (why := why_refused(field))}
-    units = [Unit(file.path, format_, file_index, i, i, i + 1) for i in range(stripes)]
-    return units, Header(schema.names, refused)
+    return arrow_plan(file, file_index, format_, schema, stripes)
 
 
 def read(unit: Unit, columns: list[str]) -> Iterator[RawBatch]:

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from hgr_tf.features import Format
 from hgr_tf.pipelines.files.files import File, open_read
-from hgr_tf.pipelines.kernels.extension_types import why_refused
 from hgr_tf.pipelines.kernels.value_texts import PER_SECOND
 from hgr_tf.pipelines.sources.base import (
     BATCH_ROWS,
@@ -23,6 +22,7 @@ from hgr_tf.pipelines.sources.base import (
     RawBatch,
     Unit,
     arrow_batches,
+    arrow_plan,
 )
 
 _OPAQUE = {"INTERVAL", "BSON", "GEOMETRY", "GEOGRAPHY", "VARIANT"}
@@ -39,10 +39,9 @@ def plan(file: File, file_index: int, format_: Format) -> tuple[list[Unit], Head
     with open_read(file.path) as source:
         footer = pq.ParquetFile(source)
         groups, schema = footer.num_row_groups, footer.schema_arrow
-        refused = {field.name: why for field in schema if (why := why_refused(field))}
-        refused |= _opaque(footer.schema)
-    units = [Unit(file.path, format_, file_index, i, i, i + 1) for i in range(groups)]
-    return units, Header(schema.names, refused)
+        opaque = _opaque(footer.schema)
+    units, header = arrow_plan(file, file_index, format_, schema, groups)
+    return units, header._replace(refused={**header.refused, **opaque})
 
 
 def _opaque(schema: pq.ParquetSchema) -> dict[str, str]:

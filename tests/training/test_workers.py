@@ -8,14 +8,13 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 from hgr_tf.compat import KERAS_3
 from hgr_tf.training import INTERRUPTED, load_run, train
 from tests.training.test_checkpoints import history
-from tests.training.test_distribution import folder, settings  # noqa: F401
-from tests.training.test_trainer import assert_equal_weights, weights
+from tests.training.test_distribution import assert_ends_as, folder, settings  # noqa: F401
+from tests.training.test_trainer import assert_equal_weights
 
 pytestmark = [
     pytest.mark.slow,
@@ -85,12 +84,7 @@ def together(folder, tmp_path_factory):  # noqa: F811
 def test_two_workers_log_stop_and_end_as_one_process(folder, together, tmp_path):  # noqa: F811
     alone = train(settings(folder), tmp_path / "alone", verbose=0)
     run, _ = together
-    assert len(history(alone.path)) == len(history(run.path))
-    for one, two in zip(history(alone.path), history(run.path), strict=True):
-        assert two == pytest.approx(one, rel=5e-3)
-    assert run.metrics == pytest.approx(alone.metrics, rel=2e-3)
-    for one, two in zip(weights(alone), weights(run), strict=True):
-        np.testing.assert_allclose(two, one, rtol=1e-2, atol=1e-3)
+    assert_ends_as(alone, run)
 
 
 def test_only_the_chief_leaves_files(together):
