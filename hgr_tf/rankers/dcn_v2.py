@@ -1,6 +1,6 @@
 """DCN-v2: learned feature crosses beside a deep network."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
@@ -24,6 +24,7 @@ def dcn_v2_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
     cross_layers: int = 2,
     projection_dim: int | None = None,
 ) -> tf.keras.Model:
@@ -41,15 +42,17 @@ def dcn_v2_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
         cross_layers: Number of cross layers.
         projection_dim: Rank of the cross matrices; None for full ones.
 
     Returns:
         A functional model from {feature: [batch] or [batch, max_length]} to
-        logits [batch, 1], its user id embedded by the layer "user_embedding".
+        logits [batch, 1], its user id embedded by the layer "user_embedding" if it
+        sees one.
 
     Raises:
-        ValueError: The spec has no user id feature, or a size is not positive.
+        ValueError: A size is not positive, or an option of a feature is wrong.
 
     References:
         R. Wang et al., "DCN V2: Improved Deep & Cross Network and Practical
@@ -58,7 +61,9 @@ def dcn_v2_ranker(
     """
     if cross_layers < 1:
         raise ValueError(f"`cross_layers` must be at least 1, got {cross_layers}")
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     base = crossed = embedded.concatenated("features")
     for index in range(1, cross_layers + 1):
         crossed = cross(base, crossed, projection_dim, name=f"cross_{index}")

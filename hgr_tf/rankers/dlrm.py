@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
@@ -30,6 +30,7 @@ def dlrm_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
     bottom_units: Sequence[int] = (32,),
 ) -> tf.keras.Model:
     """Builds a DLRM ranker.
@@ -47,20 +48,24 @@ def dlrm_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
         bottom_units: Units of the bottom network before its last layer.
 
     Returns:
         A functional model from {feature: [batch] or [batch, max_length]} to
-        logits [batch, 1], its user id embedded by the layer "user_embedding".
+        logits [batch, 1], its user id embedded by the layer "user_embedding" if it
+        sees one.
 
     Raises:
-        ValueError: The spec has no user id feature, or a size is not positive.
+        ValueError: A size is not positive, or an option of a feature is wrong.
 
     References:
         M. Naumov et al., "Deep Learning Recommendation Model for
         Personalization and Recommendation Systems", 2019, arXiv:1906.00091.
     """
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     vectors = [
         _of_width(embedding_dim, vector, f"width_{index}")
         for index, vector in enumerate(embedded.vectors)

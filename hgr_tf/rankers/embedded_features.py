@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.features.spec import Owner
 from hgr_tf.layers.row_embedding import RowEmbedding
 from hgr_tf.rankers.history_events import HistoryEvents
+from hgr_tf.rankers.seen_features import seen_features
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -61,6 +62,7 @@ def embed_features(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
 ) -> EmbeddedFeatures:
     """Creates one input per feature and embeds the categorical ones.
 
@@ -78,21 +80,17 @@ def embed_features(
             row's item go beside the tower. Empty: no tower.
         features: Options of some features by name.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
 
     Raises:
-        ValueError: `embedding_dim` is not positive, the spec has no categorical
-            feature of the user id, or an option is wrong.
+        ValueError: `embedding_dim` is not positive, or an option is wrong.
     """
     if embedding_dim < 1:
         raise ValueError(f"`embedding_dim` must be at least 1, got {embedding_dim}")
-    if encoding.spec.id_feature("user") is None:
-        raise ValueError(
-            "the spec must have a categorical or hashed user feature of the column "
-            f"{encoding.spec.user_id!r}: its embedding is what groups users"
-        )
+    seen = seen_features(encoding.spec, without)
     history = HistoryOptions.model_validate(history or {})
-    options = _checked(features or {}, encoding, history)
-    embedder = _Embedder(encoding, embedding_dim, options)
+    options = _checked(features or {}, seen, history)
+    embedder = _Embedder(encoding, embedding_dim, options, seen)
     by_item = history.pooling == "attention"
     lists_alone = history.pooling == "mean" or (by_item and bool(user_tower))
     user = embedder.embed("user", lists_alone)
@@ -144,12 +142,17 @@ class _Embedder:
     """
 
     def __init__(
-        self, encoding: FeatureEncoding, embedding_dim: int, options: Options
+        self,
+        encoding: FeatureEncoding,
+        embedding_dim: int,
+        options: Options,
+        seen: Sequence[Feature],
     ) -> None:
         self.vectors: dict[str, KerasTensor] = {}
         self._encoding = encoding
         self._dim = embedding_dim
         self._options = options
+        self._seen = seen
         self._inputs: dict[str, list[KerasTensor]] = {}
         self._tables: dict[str, tf.keras.layers.Layer] = {}
 
@@ -161,7 +164,9 @@ class _Embedder:
             lists_alone: Whether each list of a history is pooled to a vector.
         """
         embedded = EmbeddedFeatures()
-        for feature in self._encoding.spec.features(owner):
+        for feature in self._seen:
+            if feature.owner != owner:
+                continue
             inputs = {
                 name: tf.keras.Input(form.shape, name=name, dtype=form.dtype)
                 for name, form in feature.inputs.items()
@@ -178,7 +183,7 @@ class _Embedder:
 
     def attended_lists(self) -> EmbeddedFeatures:
         """Makes the vectors of lists that are pooled by what other vectors say."""
-        attended = filter(self._is_attended, self._encoding.spec.features())
+        attended = filter(self._is_attended, self._seen)
         return EmbeddedFeatures(
             vectors=[self._dropped(f, self._vector(f)) for f in attended]
         )
@@ -190,10 +195,12 @@ class _Embedder:
             lists = {}
             for of in history.listed:
                 feature = spec.feature(f"{name}_{of}")
-                if isinstance(feature.transform, HistoryList):
-                    (ids,) = self._inputs[feature.name]
+                inputs = self._inputs.get(feature.name)
+                if inputs and isinstance(feature.transform, HistoryList):
+                    (ids,) = inputs
                     lists[of] = (feature.transform, ids, self._table(feature)(ids))
-            yield HistoryEvents(name, history, lists)
+            if lists:
+                yield HistoryEvents(name, history, lists)
 
     def _vector(self, feature: Feature) -> KerasTensor:
         kind, options = feature.transform, self._options_of(feature.name)
@@ -242,15 +249,15 @@ class _Embedder:
 
 
 def _checked(
-    features: Options, encoding: FeatureEncoding, history: HistoryOptions
+    features: Options, seen: Sequence[Feature], history: HistoryOptions
 ) -> Options:
-    known = {f.name: f.transform for f in encoding.spec.features()}
+    known = {feature.name: feature.transform for feature in seen}
     checked = {}
     for name, given in features.items():
         if name not in known:
             raise ValueError(
-                f"`features` must name features of the spec, {sorted(known)}; "
-                f"got {name!r}"
+                "`features` must name features that the ranker sees, "
+                f"{sorted(known)}; got {name!r}"
             )
         if not known[name].is_categorical:
             raise ValueError(f"`features`: {name!r} has no ids to embed")
@@ -260,7 +267,7 @@ def _checked(
                 f"`history.pooling` is 'mean', got {history.pooling!r}"
             )
         checked[name] = EmbeddingOptions.model_validate(given)
-        shares = known[name].id_source and known[name].forms[0].size
+        shares = known[name].id_source in known and known[name].forms[0].size
         if checked[name].pooling == "attention" and not shares:
             raise ValueError(
                 f"`features`: `pooling` of {name!r} must not be 'attention', which is "

@@ -22,11 +22,12 @@ class HistoryEvents:
         name: Name of the history.
         history: Its section of the spec.
         lists: The kind, ids [batch, length * width] and embeddings
-            [batch, length * width, dim] of each listed feature, by its name.
+            [batch, length * width, dim] of each listed feature that the ranker
+            sees, by its name.
 
     Raises:
-        ValueError: The feature that the history is `of` holds lists, so that a 0 does
-            not say where an event is missing.
+        ValueError: The ranker does not see what the history is `of`, or that holds
+            lists, so that a 0 does not say where an event is missing.
     """
 
     def __init__(
@@ -35,6 +36,12 @@ class HistoryEvents:
         history: History,
         lists: Mapping[str, tuple[HistoryList, Any, Any]],
     ) -> None:
+        if history.of not in lists:
+            raise ValueError(
+                f"`without` must not hold {name}_{history.of!s} alone of the history "
+                f"{name!r} unless `ranker.history.pooling` is 'mean': it says where an "
+                f"event is missing; leave out {name!r}"
+            )
         kind, self._ids, _ = lists[history.of]
         if kind.width > 1:
             raise ValueError(
@@ -44,7 +51,8 @@ class HistoryEvents:
             )
         self._name = name
         self._history = history
-        events = [_of_events(f"{name}_{of}", *lists[of]) for of in history.listed]
+        self._listed = [of for of in history.listed if of in lists]
+        events = [_of_events(f"{name}_{of}", *lists[of]) for of in self._listed]
         self._events = _side_by_side(f"events_{name}", events)
 
     def attended(self, vectors: Mapping[str, Any], options: HistoryOptions) -> Any:
@@ -53,8 +61,19 @@ class HistoryEvents:
         Args:
             vectors: [batch, dim] of each feature of the row, by name.
             options: Units of the scoring network.
+
+        Raises:
+            ValueError: The ranker does not see what the row's events are compared
+                with.
         """
-        listed = [vectors[name] for name in self._history.listed]
+        unseen = [name for name in self._listed if name not in vectors]
+        if unseen:
+            raise ValueError(
+                f"`without` must not hold {unseen[0]!r} while events of the history "
+                f"{self._name!r} are compared with it; leave out "
+                f"'{self._name}_{unseen[0]}' too"
+            )
+        listed = [vectors[name] for name in self._listed]
         target = _side_by_side(f"target_{self._name}", listed)
         attention = TargetAttention(
             options.hidden_units, name=f"attention_{self._name}"

@@ -1,6 +1,6 @@
 """A multi-layer perceptron over all embedded features."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
@@ -23,6 +23,7 @@ def mlp_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
 ) -> tf.keras.Model:
     """Builds a ranker: dense ReLU layers over the concatenated embeddings.
 
@@ -35,19 +36,23 @@ def mlp_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
 
     Returns:
         A functional model from {feature: [batch] or [batch, max_length]} to
-        logits [batch, 1], its user id embedded by the layer "user_embedding".
+        logits [batch, 1], its user id embedded by the layer "user_embedding" if it
+        sees one.
 
     Raises:
-        ValueError: The spec has no user id feature, or a size is not positive.
+        ValueError: A size is not positive, or an option of a feature is wrong.
 
     Example:
         >>> data = PreparedData.load("prepared/kuairand_pure")
         >>> ranker = mlp_ranker(data.encoding, hidden_units=(64, 32))
     """
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     x = embedded.concatenated("features")
     x = dense_layers(x, hidden_units, "deep", dropout)
     return logits_model(embedded.inputs, x, name="mlp")

@@ -211,6 +211,9 @@ class RunConfig(YamlConfig):
         """
         if self.method.user_embedding is not None:
             return self
-        has_tower = bool(spec.history) and bool(getattr(self.ranker, "user_tower", ()))
-        layer = "user_tower" if has_tower else "user_embedding"
+        has_tower = bool(getattr(self.ranker, "user_tower", ()))
+        user = spec.id_feature("user")
+        is_seen = user and user.name not in getattr(self.ranker, "without", ())
+        by_tower = bool(spec.history) or not is_seen
+        layer = "user_tower" if has_tower and by_tower else "user_embedding"
         return self.override(method__user_embedding=layer)

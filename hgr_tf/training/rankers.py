@@ -37,6 +37,7 @@ class _RankerConfig(Strict):
     user_tower: Units = ()
     features: dict[str, EmbeddingOptions] = Field({})
     history: HistoryOptions = HistoryOptions()
+    without: tuple[str, ...] = ()
 
     def build(self, encoding: FeatureEncoding) -> tf.keras.Model:
         """Returns the ranker for data of this encoding."""

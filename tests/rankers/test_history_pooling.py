@@ -220,3 +220,54 @@ def test_one_list_attends_to_the_item_that_it_shares_ids_with():
 def test_a_feature_with_ids_of_its_own_has_nothing_to_attend_to(name):
     with pytest.raises(ValueError, match=f"{name!r} must not be 'attention'"):
         mlp_ranker(ENCODING, features={name: {"pooling": "attention"}})
+
+
+def test_a_ranker_goes_without_features_and_histories():
+    ranker = mlp_ranker(
+        ENCODING, embedding_dim=4, user_tower=(8,), without=["user", "tags"]
+    )
+    assert set(ranker.input) == {"item", "price", "watched_item", "watched_tags"}
+    assert set(mlp_ranker(ENCODING, without=["watched"]).input) == {
+        "user",
+        "item",
+        "tags",
+        "price",
+    }
+
+
+def test_what_is_left_out_may_be_part_of_a_pooled_history():
+    ranker = mlp_ranker(
+        ENCODING,
+        embedding_dim=4,
+        history={"pooling": "attention"},
+        without=["tags", "watched_tags"],
+    )
+    assert set(ranker.input) == {"user", "item", "price", "watched_item"}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "without", "error"),
+    [
+        ("mean", ["wached"], r"histories or counters.*\['wached'\]"),
+        ("mean", ["user", "item", "tags", "price", "watched"], "got all of them"),
+        ("attention", ["watched_item"], "leave out 'watched'"),
+        ("attention", ["tags"], "leave out 'watched_tags' too"),
+    ],
+)
+def test_what_cannot_be_left_out_is_named(pooling, without, error):
+    with pytest.raises(ValueError, match=error):
+        mlp_ranker(ENCODING, history={"pooling": pooling}, without=without)
+
+
+def test_groups_of_users_need_their_id_or_a_tower():
+    config = RunConfig.from_yaml("ranker: {without: [user]}\nmethod: default")
+    with pytest.raises(ValueError, match="must name a layer of the ranker"):
+        build_model(config, ENCODING)
+
+
+def test_the_tower_groups_users_where_their_id_is_left_out():
+    config = RunConfig.from_yaml(
+        "ranker: {type: mlp, user_tower: [8], without: [user]}\nmethod: default"
+    )
+    spec = FeatureSpec.from_yaml(SPEC)
+    assert config.for_spec(spec).method.user_embedding == "user_tower"

@@ -123,7 +123,7 @@ def test_highest_id_of_every_feature_is_in_range(build, batch):
 
 
 @every_ranker
-def test_spec_without_a_user_id_feature_is_refused(build):
+def test_spec_may_lack_a_feature_of_the_user_id(build):
     spec = FeatureSpec.from_yaml("""
 name: no user id feature
 user_id: user
@@ -132,8 +132,11 @@ label: click
 user: {age: {type: bucketized, boundaries: [1]}}
 item: {item: {type: hashed, num_buckets: 5}}
 """)
-    with pytest.raises(ValueError, match="feature of the column 'user'"):
-        build(FeatureEncoding(spec, boundaries={"age": (1.0,)}))
+    encoding = FeatureEncoding(spec, boundaries={"age": (1.0,)})
+    assert set(build(encoding).input) == {"age", "item"}
+    ranker = build(encoding, user_tower=(4,))
+    assert set(ranker.input) == {"age", "item"}
+    assert ranker.get_layer("user_tower").output.shape[-1] == 16
 
 
 @every_ranker
