@@ -24,7 +24,7 @@ PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 # Every public class, and what cuts models in two.
 CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
 
-.PHONY: env env-modern demo test test-slow test-keras-3 test-tf-keras test-all conformance engines test-engines lint rooms clean
+.PHONY: env env-modern demo test test-slow test-faults test-keras-3 test-tf-keras test-all conformance engines test-engines lint rooms clean
 
 env: $(STAMP)
 
@@ -49,6 +49,10 @@ test: env
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow
+
+# The fault suite; its table goes to docs/reliability.md.
+test-faults: env
+	$(BIN)/python -m pytest -p tests.faults -m fault --reliability docs/reliability.md
 
 test-keras-3: env-modern
 	$(MODERN) $(PYTEST)

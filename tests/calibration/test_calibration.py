@@ -62,6 +62,11 @@ def test_the_file_reads_back_as_it_was(function, tmp_path):
     assert Calibration.load_if_there(tmp_path / "none.json") is None
 
 
+@pytest.mark.fault(
+    "export",
+    "a calibration file is damaged",
+    "one line names it",
+)
 def test_a_damaged_file_is_one_line_with_its_name(tmp_path):
     path = tmp_path / "calibration.json"
     path.write_text('{"function": {"method": "plat"}}')

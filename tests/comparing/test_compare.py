@@ -72,6 +72,11 @@ def test_the_report_is_one_page_with_every_plot(compared):
     assert "groups" in page
 
 
+@pytest.mark.fault(
+    "comparing",
+    "a comparison is interrupted",
+    "finished runs are not repeated",
+)
 def test_a_finished_run_is_not_repeated(compared, data):
     output, results, _ = compared
     kept = run_folder(output, "log_loss", 1) / "model.weights.h5"

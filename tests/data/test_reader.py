@@ -232,6 +232,11 @@ def test_too_little_memory_for_a_row_group_is_refused(columns):
         data.dataset("train", 10)
 
 
+@pytest.mark.fault(
+    "data",
+    "a shard is damaged while a run reads it",
+    "the run ends; the error names the shard and says what to do",
+)
 @pytest.mark.parametrize("cache", ["memory", "none"])
 @pytest.mark.parametrize("damage", ["missing", "altered"])
 @pytest.mark.parametrize("output_format", ["parquet", "tfrecord"])
@@ -271,6 +276,7 @@ def test_weights_come_third(tmp_path, output_format):
     np.testing.assert_array_equal(weight, [row[WEIGHT][0] for row in weighted])
 
 
+@pytest.mark.fault("data", "the prepared folder is unfinished", "refused")
 def test_unfinished_folder_is_refused(tmp_path):
     with pytest.raises(ManifestError, match="not a finished output"):
         PreparedData.load(tmp_path)
@@ -282,6 +288,11 @@ def test_other_spec_is_refused(folder):
         PreparedData.load(folder, spec=other)
 
 
+@pytest.mark.fault(
+    "data",
+    "a vocabulary is not the one that rows were encoded with",
+    "refused",
+)
 def test_other_vocabulary_is_refused(data):
     data.check_encoding(ENCODING)
     fewer = {**ENCODING.vocabularies, "item": ("1", "0")}
@@ -302,6 +313,11 @@ def test_empty_split_is_refused(tmp_path):
         PreparedData.load(folder).dataset("val", 10)
 
 
+@pytest.mark.fault(
+    "data",
+    "a shard is damaged before a run",
+    "refused before the first step; the error names the shard",
+)
 @pytest.mark.parametrize("damage", ["missing", "altered"])
 def test_damaged_shard_is_refused(tmp_path, damage):
     folder = write_prepared(tmp_path, {"train": TRAIN})

@@ -239,6 +239,11 @@ def test_inputs_of_unequal_sizes_are_refused(session):
         session.call("rank", raw)
 
 
+@pytest.mark.fault(
+    "export",
+    "a version's files are damaged",
+    "its verification fails",
+)
 def test_a_corrupt_version_fails_the_replay(exported, tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"not a model")
     with pytest.raises(ReplayError, match="does not run in a fresh process"):
@@ -246,6 +251,11 @@ def test_a_corrupt_version_fails_the_replay(exported, tmp_path):
     assert replay(exported) == 30
 
 
+@pytest.mark.fault(
+    "export",
+    "a version turns out wrong as it is verified",
+    "it is not published; the one before is served",
+)
 @pytest.mark.parametrize(
     ("file", "refusal"),
     [("keras_metadata.pb", VerificationError), (FILE, ReplayError)],
@@ -304,6 +314,11 @@ def one_embedding(start):
     return tf.keras.Model({"user": user}, table(user))
 
 
+@pytest.mark.fault(
+    "export",
+    "weights are NaN, or all answers equal",
+    "it is not published",
+)
 @pytest.mark.parametrize(
     ("weight", "message"),
     [

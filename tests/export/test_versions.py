@@ -140,6 +140,11 @@ def test_roll_back_withdraws_the_newest_and_numbers_go_on(tmp_path):
         publish(stage(tmp_path), tmp_path, 2)
 
 
+@pytest.mark.fault(
+    "export",
+    "an export was killed and left files",
+    "they are no version, and are removed a day later",
+)
 def test_what_a_killed_export_left_is_removed_a_day_later(tmp_path):
     publish_next(tmp_path)
     recent, stale = stage(tmp_path), stage(tmp_path)
@@ -192,6 +197,11 @@ def test_a_poller_never_sees_a_part_of_200_published_versions(tmp_path):
     assert looks > 50
 
 
+@pytest.mark.fault(
+    "export",
+    "killed at the last fsync, or at the rename",
+    "the version before is served; no part of the new one is",
+)
 @pytest.mark.parametrize(
     "call", ["fsync", pytest.param("rename", marks=pytest.mark.slow)]
 )
@@ -226,6 +236,11 @@ def test_an_export_killed_as_it_publishes_leaves_the_served_version(call, tmp_pa
     np.testing.assert_allclose(scores, trained_scores(ranker, raw), atol=1e-6)
 
 
+@pytest.mark.fault(
+    "export",
+    "killed in the middle of publishing",
+    "the version before is served",
+)
 @pytest.mark.slow
 def test_kill_9_in_the_middle_of_a_publish_leaves_the_version_before(tmp_path):
     publish_next(tmp_path)

@@ -226,6 +226,11 @@ def test_manifest_tells_sizes_and_hashes(run, tabled):
         Manifest.load(folder)
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "a vocabulary of an earlier output was altered",
+    "refused; the error names the file",
+)
 @pytest.mark.parametrize(
     "name", ["spec.yaml", "encoding.json", "vocabularies/city.txt"]
 )
@@ -282,6 +287,11 @@ def test_a_run_that_fails_leaves_the_finished_output_it_would_replace(
     assert len(list(folder.glob("*.parquet"))) == 6
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "two runs into one output",
+    "the second is refused and names the first; nothing of the first is touched",
+)
 def test_one_run_at_a_time_works_in_an_output(run, tabled, tmp_path):
     folder = tmp_path / "out"
     with locked(str(folder)):
@@ -297,6 +307,11 @@ def test_one_run_at_a_time_works_in_an_output(run, tabled, tmp_path):
     assert not list(folder.glob(".*"))
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "a run dies that holds the lock of an output",
+    "the next run takes the lock",
+)
 def test_a_lock_ends_with_its_process(tmp_path):
     code = (
         "import os\nfrom hgr_tf.pipelines.running.locking import locked\n"
@@ -309,6 +324,11 @@ def test_a_lock_ends_with_its_process(tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "shards vanish before the manifest is written",
+    "no manifest; the error names the shard",
+)
 def test_shards_that_are_gone_finish_no_run(tmp_path):
     shards = [Shard(file=f"{i}.gz", rows=1, bytes=3, sha256="") for i in range(2)]
     (tmp_path / "0.gz").write_bytes(b"abc")
@@ -318,6 +338,11 @@ def test_shards_that_are_gone_finish_no_run(tmp_path):
     check_written(shards, str(tmp_path))
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "rows that break the spec",
+    "a dead letter with the reason of each; counted in the manifest",
+)
 def test_bad_rows_are_explained_and_counted(run, tmp_path, spec):
     log = tmp_path / "log.csv"
     log.write_bytes(

@@ -180,6 +180,11 @@ def child_of(process, program):
     return found
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "the whole job is killed (SIGKILL)",
+    "no manifest; the same command succeeds with the same bytes",
+)
 def test_killed_job_leaves_nothing_finished_and_a_rerun_succeeds(
     log, tmp_path, expected
 ):
@@ -193,6 +198,11 @@ def test_killed_job_leaves_nothing_finished_and_a_rerun_succeeds(
     assert not (folder / ".unfinished").exists()
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "a worker process is killed, as for want of memory",
+    "one line says so; no manifest; the same command succeeds",
+)
 @pytest.mark.slow
 def test_killed_worker_fails_the_job_in_one_line_and_a_rerun_succeeds(
     log, tmp_path, expected
@@ -209,6 +219,11 @@ def test_killed_worker_fails_the_job_in_one_line_and_a_rerun_succeeds(
     assert run_on(log, folder) == expected
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "the engine dies (Prism)",
+    "one line says so; no manifest; the same command succeeds",
+)
 @pytest.mark.slow
 def test_killed_prism_fails_the_job_in_one_line_and_a_rerun_succeeds(
     log, tmp_path, expected
@@ -225,6 +240,11 @@ def test_killed_prism_fails_the_job_in_one_line_and_a_rerun_succeeds(
     assert run_on(log, folder) == expected
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "Ctrl-C (SIGINT)",
+    "exit code 130; nothing is left behind",
+)
 def test_interrupt_leaves_no_trace(log, tmp_path):
     folder = tmp_path / "out"
     process = start(log, folder)

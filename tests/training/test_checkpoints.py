@@ -1,6 +1,8 @@
+import itertools
 import json
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -59,6 +61,11 @@ def numbers(run_folder):
     return sorted(int(path.stem.split("-")[1]) for path in found)
 
 
+@pytest.mark.fault(
+    "training",
+    "killed in the middle of an epoch",
+    "the same command goes on to the same bits",
+)
 @pytest.mark.parametrize(
     "step", [7, pytest.param(STEPS_PER_EPOCH + 12, marks=pytest.mark.slow)]
 )
@@ -78,6 +85,11 @@ def test_run_killed_in_an_epoch_goes_on_to_equal_weights_and_history(
     assert resumed.metrics == whole.metrics
 
 
+@pytest.mark.fault(
+    "training",
+    "SIGTERM (preemption)",
+    "the step is saved, exit code 75; the same command goes on to the same bits",
+)
 def test_sigterm_saves_the_step_and_the_same_call_goes_on(whole, tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
@@ -89,6 +101,11 @@ def test_sigterm_saves_the_step_and_the_same_call_goes_on(whole, tmp_path, monke
     assert_equal_weights(whole, train(whole.config, tmp_path, verbose=0))
 
 
+@pytest.mark.fault(
+    "training",
+    "SIGTERM in the last step of an epoch",
+    "the epoch is saved with its metrics; the same command goes on to the same bits",
+)
 def test_sigterm_in_the_last_step_of_an_epoch_saves_the_epoch(
     whole, tmp_path, monkeypatch
 ):
@@ -103,6 +120,11 @@ def test_sigterm_in_the_last_step_of_an_epoch_saves_the_epoch(
     assert history(tmp_path) == history(whole.path)
 
 
+@pytest.mark.fault(
+    "training",
+    "the newest checkpoint is damaged, cut or gone",
+    "a warning; the run goes on from the one before to the same bits",
+)
 @pytest.mark.parametrize(
     "damage",
     ["flip", *(pytest.param(d, marks=pytest.mark.slow) for d in ("cut", "remove"))],
@@ -129,6 +151,11 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert_equal_weights(whole, resumed)
 
 
+@pytest.mark.fault(
+    "training",
+    "weights become NaN",
+    "the run ends at that step; checkpoints before it stay; the batch is kept",
+)
 def test_weights_that_are_not_finite_are_never_saved(folder, tmp_path, monkeypatch):  # noqa: F811
     def poison(model):
         weight = model.trainable_weights[0]
@@ -143,6 +170,11 @@ def test_weights_that_are_not_finite_are_never_saved(folder, tmp_path, monkeypat
         assert batch["step_3/labels"].shape == (128,)
 
 
+@pytest.mark.fault(
+    "training",
+    "the loss becomes NaN or infinite",
+    "the run ends at that step; the batch is kept",
+)
 def test_a_faulty_loss_writes_its_batch_and_the_one_before(folder, tmp_path):  # noqa: F811
     diverging = saving(folder, every=None, optimizer="sgd", learning_rate=1e38)
     with pytest.raises(ValueError, match=r"the loss is (nan|inf) in step 2 of the run"):
@@ -150,3 +182,16 @@ def test_a_faulty_loss_writes_its_batch_and_the_one_before(folder, tmp_path):  #
     with np.load(tmp_path / "run" / "faulty_batch.npz") as batch:
         assert {name.split("/")[0] for name in batch} == {"step_1", "step_2"}
         assert (batch["step_1/user"] != batch["step_2/user"]).any()
+
+
+@pytest.mark.slow
+@pytest.mark.fault(
+    "training", "the clock jumps back and forth", "the same bits and metrics"
+)
+def test_a_clock_that_jumps_changes_nothing(whole, tmp_path, monkeypatch):
+    real, jumps = time.time, itertools.cycle([0.0, 86_400.0, -86_400.0])
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    again = train(whole.config, tmp_path, verbose=0)
+    assert_equal_weights(whole, again)
+    assert history(tmp_path) == history(whole.path)
+    assert again.metrics == whole.metrics

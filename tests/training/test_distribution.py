@@ -137,6 +137,11 @@ def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
         pass
 
 
+@pytest.mark.fault(
+    "training",
+    "an error of a lost worker",
+    "one line says so, exit code 75",
+)
 def test_a_lost_worker_is_told_of():
     with (
         pytest.raises(WorkerLostError, match=r"training goes on .*gone") as error,

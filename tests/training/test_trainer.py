@@ -127,6 +127,11 @@ def test_equal_seeds_give_equal_runs(plain, folder, tmp_path):
     assert (weights(plain)[0] != weights(third)[0]).any()
 
 
+@pytest.mark.fault(
+    "training",
+    "killed between epochs",
+    "the same command goes on to the same bits",
+)
 def test_interrupted_run_resumes_to_the_same_weights(
     plain, folder, tmp_path, monkeypatch
 ):
@@ -142,6 +147,11 @@ def test_interrupted_run_resumes_to_the_same_weights(
     assert history == json.loads((plain.path / "history.json").read_text())
 
 
+@pytest.mark.fault(
+    "training",
+    "the data changes under an unfinished run",
+    "the run is not resumed; the error says why",
+)
 def test_run_is_not_resumed_on_data_prepared_anew(tmp_path, monkeypatch):
     data = tmp_path / "data"
     write_prepared(data, {"train": rows(300, seed=0), "val": VAL})
@@ -254,6 +264,11 @@ def test_interrupted_average_resumes_to_the_same_weights(
     assert_equal_weights(averaged, train(averaged.config, tmp_path, verbose=0))
 
 
+@pytest.mark.fault(
+    "training",
+    "killed after the last epoch",
+    "the same command finishes it with the same metrics",
+)
 def test_run_killed_after_its_last_epoch_is_finished_alike(
     averaged, folder, tmp_path, monkeypatch
 ):

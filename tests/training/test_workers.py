@@ -96,6 +96,11 @@ def test_only_the_chief_leaves_files(together):
     }
 
 
+@pytest.mark.fault(
+    "training",
+    "a worker of two is killed",
+    "both end with exit code 75; the same commands go on",
+)
 @pytest.mark.parametrize("lost", [0, 1])
 def test_run_goes_on_after_a_lost_worker(folder, tmp_path, lost):  # noqa: F811
     config = tmp_path / "two.yaml"
@@ -117,6 +122,11 @@ def test_run_goes_on_after_a_lost_worker(folder, tmp_path, lost):  # noqa: F811
         assert one == pytest.approx(two, rel=1e-5)
 
 
+@pytest.mark.fault(
+    "training",
+    "SIGTERM to a worker of two",
+    "both save and stop; the same commands go on",
+)
 def test_sigterm_to_one_worker_saves_and_stops_all(folder, tmp_path):  # noqa: F811
     config = tmp_path / "two.yaml"
     config.write_text(of_two(folder, **LONG).to_yaml())

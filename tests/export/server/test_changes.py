@@ -98,6 +98,11 @@ def assert_every_version_loads(server):
     assert not failed_versions(server)
 
 
+@pytest.mark.fault(
+    "serving",
+    "200 versions and rollbacks under load",
+    "no request is refused",
+)
 @pytest.mark.slow
 def test_200_publishes_with_rollbacks_refuse_no_request(built, tmp_path):
     publish_copy(built, tmp_path)
@@ -129,6 +134,11 @@ def test_rollback_serves_the_version_before(built, tmp_path):
         wait_until_served(server.grpc, 1)
 
 
+@pytest.mark.fault(
+    "serving",
+    "a version is withdrawn while it loads",
+    "it is not served",
+)
 def test_a_version_withdrawn_while_it_loads_is_not_served(built, tmp_path, monkeypatch):
     def withdraw(session, folder):
         if folder.name == "2":
@@ -147,6 +157,11 @@ def test_a_version_withdrawn_while_it_loads_is_not_served(built, tmp_path, monke
 UNPARSABLE_RECORD = (1).to_bytes(8, "little") + bytes(4) + b"\xff" + bytes(4)
 
 
+@pytest.mark.fault(
+    "serving",
+    "a new version cannot be loaded",
+    "the one before goes on answering",
+)
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -171,6 +186,11 @@ def test_a_broken_version_leaves_the_one_before_serving(built, tmp_path, file, c
     assert not load.errors
 
 
+@pytest.mark.fault(
+    "serving",
+    "an export is killed beside a running server",
+    "the version before goes on answering",
+)
 def test_kill_9_in_the_middle_of_a_publish_leaves_the_version_before(built, tmp_path):
     publish_copy(built, tmp_path)
     code = f"""

@@ -117,6 +117,11 @@ def test_any_number_of_signals_ends_a_server(base_path):
             assert running.process.wait(10) == 0
 
 
+@pytest.mark.fault(
+    "serving",
+    "SIGTERM with idle connections",
+    "the server ends",
+)
 def test_sigterm_ends_a_server_full_of_idle_connections(base_path):
     with local_server(base_path) as running:
         host, port = running.rest.split(":")

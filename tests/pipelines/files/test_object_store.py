@@ -113,6 +113,11 @@ def test_a_finished_run_in_a_bucket_is_replaced_only_when_told(bucket, output):
     assert contents(output) == before
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "a run into a bucket fails",
+    "nothing looks finished; the next run succeeds",
+)
 @MORE_RUNS
 def test_a_failed_run_leaves_nothing_that_looks_finished(bucket, logs):
     with pytest.raises(PrepareError, match="bad"):
@@ -190,6 +195,11 @@ def test_a_file_without_bytes(bucket):
     assert contents(f"{bucket}/empty") == {"file": b""}
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "two runs into one folder of a bucket",
+    "the second is refused and names the first",
+)
 def test_one_run_at_a_time_works_in_a_bucket(bucket):
     folder = f"{bucket}/locked"
     with (
@@ -203,6 +213,11 @@ def test_one_run_at_a_time_works_in_a_bucket(bucket):
     assert contents(folder) == {}
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "a run into a bucket is killed",
+    "its lock no longer counts after a time",
+)
 def test_the_lock_of_a_killed_run_no_longer_counts(bucket, monkeypatch):
     folder = f"{bucket}/killed"
     write_bytes(f"{folder}/.lock-of-another", b"process 1 on a machine")

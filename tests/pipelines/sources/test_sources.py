@@ -192,6 +192,11 @@ class TestCsv:
         path = csv_file(tmp_path, b"".join(parts), f"log.csv.{suffix}")
         assert read_all(path) == ([(0, b"1", b"2"), (1, b"3", b"4")], [])
 
+    @pytest.mark.fault(
+        "pipeline",
+        "a compressed log is cut short",
+        "the error names the file",
+    )
     @pytest.mark.parametrize("suffix", COMPRESSORS)
     @pytest.mark.parametrize("cut", [5_000, -1])
     def test_compressed_and_truncated_is_an_error_that_names_the_file(
@@ -202,6 +207,11 @@ class TestCsv:
         with pytest.raises(PrepareError, match=rf"log\.csv\.{suffix}: cannot be read"):
             read_all(path)
 
+    @pytest.mark.fault(
+        "pipeline",
+        "a compressed log is damaged",
+        "the error names the file",
+    )
     @pytest.mark.parametrize("suffix", COMPRESSORS)
     def test_compressed_and_damaged_is_an_error_that_names_the_file(
         self, tmp_path, suffix
@@ -454,6 +464,11 @@ class TestAvro:
             with pytest.raises(PrepareError, match=r"log\.avro: cannot be read"):
                 read_all(path)
 
+    @pytest.mark.fault(
+        "pipeline",
+        "bytes of a log are damaged",
+        "rows, dead letters, or an error that names the file",
+    )
     @fuzz
     @given(data=st.data())
     def test_damaged_bytes_give_rows_or_an_error_that_names_the_file(

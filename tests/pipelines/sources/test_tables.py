@@ -143,6 +143,11 @@ def test_what_is_lacking_is_named(table):
         rows_of(table, "/nowhere")
 
 
+@pytest.mark.fault(
+    "pipeline",
+    "a file of a Delta or Iceberg table is damaged",
+    "the error names the table",
+)
 def test_a_damaged_file_is_an_error_that_names_the_table(table, tmp_path):
     table.append(pa.table({"a": [1]}))
     (file,) = tmp_path.glob("**/*.parquet")
