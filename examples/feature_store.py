@@ -1,12 +1,16 @@
 """A small feature store: histories and counters of a served ranker stay fresh.
 
-Trains and exports a ranker on generated logs, fills an SQLite file from the stream of
-events, and ranks for one user before and after new events, with the exported model.
-In production the file would be a service of yours; what it has to do is the same.
+Trains and exports a ranker on generated logs, serves it, fills an SQLite file from the
+stream of events, and asks the server to rank for one user before and after new events.
+In production the file would be a service of yours, and the server TensorFlow Serving;
+what they have to do is the same.
 """
 
+import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from hgr_tf.export.client import Client
 from hgr_tf.features import Counter, FeatureSpec, History
 from hgr_tf.features.durations import in_units
 from hgr_tf.features.histories import DAY, LABEL_KEY
@@ -281,7 +286,7 @@ def generate(requests: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def train_and_export(folder: Path, rows: list[dict[str, Any]]) -> Path:
-    """What `hgr-tf prepare`, `train` and `export` do; returns the exported version."""
+    """What `hgr-tf prepare`, `train` and `export` do; the folder of versions."""
     from hgr_tf.export import export_for_serving
     from hgr_tf.pipelines.run import prepare
     from hgr_tf.training import RunConfig, train
@@ -297,17 +302,29 @@ def train_and_export(folder: Path, rows: list[dict[str, Any]]) -> Path:
         }
     )
     run = train(config, folder / "run", overwrite=True, verbose=2)
-    return export_for_serving(run.model, folder / "models", encoding=run.encoding)
+    return export_for_serving(run.model, folder / "feed", encoding=run.encoding).parent
+
+
+@contextlib.contextmanager
+def served(models: Path) -> Iterator[Client]:
+    """A client of `hgr-tf serve`, which ends with it."""
+    command = ["hgr_tf.export.server", "--model", str(models), "--name", models.name]
+    command = [sys.executable, "-m", *command, "--port", "0", "--rest-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        ready = process.stdout.readline()  # "serving feed: grpc ADDRESS, rest ADDRESS"
+        address = ready.split("grpc ")[1].split(",")[0]
+        with Client(address, models.name) as client:
+            yield client
+        process.terminate()
 
 
 def main(folder: str = "feature_store", requests: int = 4_000) -> dict[str, list[str]]:
     """Ranks for a user before and after new likes; returns topics, the best first."""
-    from hgr_tf.export.runtime.session import ServingSession
-
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     spec, log, items = FeatureSpec.from_yaml(SPEC), generate(requests), catalogue()
-    model = ServingSession(train_and_export(out, log))
+    models = train_and_export(out, log)
     file = out / "store.sqlite"
     for old in out.glob("store.sqlite*"):
         old.unlink()
@@ -316,17 +333,18 @@ def main(folder: str = "feature_store", requests: int = 4_000) -> dict[str, list
         store.add(row)
     print(f"{file}: {len(log):,} rows of the log, {file.stat().st_size:,} bytes")
 
-    def ranked_topics(now: int) -> list[str]:
+    def ranked_topics(client: Client, now: int) -> list[str]:
         inputs = rank_inputs(store, spec, {"user": 7}, items, now)
-        scores = model.call("rank", inputs)["probabilities"][0]
+        scores = client.predict(inputs, "rank")["probabilities"][0]
         return [items[place]["topic"] for place in np.argsort(-scores)]
 
     now = START + 5 * DAY_SECONDS
-    before = ranked_topics(now)
-    liked = [item for item in items if item["topic"] == before[-1]]
-    for seconds, item in enumerate(liked):
-        store.add({"user": 7, "time": now + seconds, **item, "liked": 1})
-    after = ranked_topics(now + 600)
+    with served(models) as client:
+        before = ranked_topics(client, now)
+        liked = [item for item in items if item["topic"] == before[-1]]
+        for seconds, item in enumerate(liked):
+            store.add({"user": 7, "time": now + seconds, **item, "liked": 1})
+        after = ranked_topics(client, now + 600)
     print(f"the first of {len(items)} items, by topic: {before[:5]}")
     print(f"after {len(liked)} likes of {before[-1]}:     {after[:5]}")
     return {"before": before, "after": after}
