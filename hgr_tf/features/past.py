@@ -134,7 +134,7 @@ def _check_history(place: str, history: History, spec: FeatureSpec) -> None:
                 f"{transform.type!r}"
             )
     for name in history.where:
-        if name != LABEL_KEY:
+        if spec.named_label(name) is None:
             transform = _feature(f"{place}.where", name, spec).transform
             if transform.is_multivalued:
                 raise ValueError(f"{place}.where: {name!r} must not hold lists")
@@ -144,6 +144,11 @@ def _check_counter(place: str, counter: Counter, spec: FeatureSpec) -> None:
     for key in counter.by:
         if key not in (spec.user_id, spec.item_id):
             _feature(f"{place}.by", key, spec)
+    if spec.named_label(counter.of) is None:
+        raise ValueError(
+            f"{place}.of must be a label, among {[LABEL_KEY, *spec.labels]}, got "
+            f"{counter.of!r}"
+        )
     if is_of_user(counter, spec):
         return
     if spec.order:
