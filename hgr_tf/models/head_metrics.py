@@ -7,16 +7,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.metrics import GroupAUC
+from hgr_tf.metrics.group_metric import GroupMetric
 from hgr_tf.models.heads import of_head
 
 
 class HeadMetrics:
     """Metrics that a model updates itself: what Keras would not update as it must.
 
-    For a single output that is `GroupAUC`, which needs user ids. For several heads it
-    is every metric, a copy for each head. Keras does not find them in this object, so
-    it neither saves them nor keeps those of an earlier `compile`.
+    For a single output these are metrics by user, which need user ids. For several
+    heads it is every metric, a copy for each head. Keras does not find them in this
+    object, so it neither saves them nor keeps those of an earlier `compile`.
 
     Args:
         by_head: Head -> its metrics.
@@ -51,7 +51,7 @@ class HeadMetrics:
     @property
     def need_users(self) -> bool:
         """Whether one needs user ids."""
-        return any(isinstance(metric, GroupAUC) for metric in self.all)
+        return any(isinstance(metric, GroupMetric) for metric in self.all)
 
     def update(
         self,
@@ -62,7 +62,7 @@ class HeadMetrics:
     ) -> None:
         """Adds the (labels, probabilities, weights) of a head's batch."""
         for metric in self._by_head[head]:
-            if not isinstance(metric, GroupAUC):
+            if not isinstance(metric, GroupMetric):
                 metric.update_state(*columns)
             elif not training:
                 metric.update_state(*columns, groups=user_ids)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, Mean, update_compiled_metrics
 from hgr_tf.distribute import refuse_several_workers_on_keras_3
-from hgr_tf.metrics import GroupAUC
+from hgr_tf.metrics.group_metric import GroupMetric
 from hgr_tf.models.head_metrics import HeadMetrics
 from hgr_tf.models.head_objective import TRAINING_TERMS, Term
 from hgr_tf.models.heads import ONE_OUTPUT, ByHead, by_head, of_head
@@ -31,8 +31,8 @@ class ReportingModel(tf.keras.Model):
     """A Keras model that reports means of terms, and metrics.
 
     A subclass calls `add_trackers` in its constructor, and `track` and
-    `update_metrics` in its steps. Metrics are weighted and get probabilities; a
-    `GroupAUC` among them gets the user ids too, in evaluation alone. With several
+    `update_metrics` in its steps. Metrics are weighted and get probabilities; those by
+    user, such as `GroupAUC`, get the user ids too, in evaluation alone. With several
     heads each has its own copy of every metric, called "click/auc".
     """
 
@@ -72,9 +72,9 @@ class ReportingModel(tf.keras.Model):
         Args:
             optimizer: A Keras optimizer or its name.
             metrics: Keras metrics of (labels, probabilities, sample_weight), or
-                names of some; one or a list. A `GroupAUC` is given the user ids
-                too, in evaluation only. Several heads take no names of metrics, and
-                each gets a copy of all of them.
+                names of some; one or a list. Those by user, such as `GroupAUC`, are
+                given the user ids too, in evaluation only. Several heads take no
+                names of metrics, and each gets a copy of all of them.
             **kwargs: As of `tf.keras.Model.compile`, without `loss` and
                 `loss_weights`: the losses are the constructor's; and without
                 `weighted_metrics`: all `metrics` are.
@@ -96,9 +96,9 @@ class ReportingModel(tf.keras.Model):
         if not isinstance(metrics, list | tuple):
             metrics = [metrics] if metrics else []
         if self.heads == ONE_OUTPUT:
-            own = [m for m in metrics if isinstance(m, GroupAUC)]
+            own = [m for m in metrics if isinstance(m, GroupMetric)]
             self._own_metrics = HeadMetrics({ONE_OUTPUT[0]: own}, own)
-            others = [m for m in metrics if not isinstance(m, GroupAUC)]
+            others = [m for m in metrics if not isinstance(m, GroupMetric)]
         else:
             with self.distribute_strategy.scope():
                 self._own_metrics = HeadMetrics.copied(self.heads, metrics)
@@ -112,8 +112,8 @@ class ReportingModel(tf.keras.Model):
         def place(metric: tf.keras.metrics.Metric) -> tuple[bool, bool]:
             return _is_of_training(metric), metric.name != "loss"
 
-        # A SavedModel brings the `GroupAUC` it was saved with, beside the compiled one.
-        others = [m for m in super().metrics if not isinstance(m, GroupAUC)]
+        # An older SavedModel brings the `GroupAUC` it was saved with.
+        others = [m for m in super().metrics if not isinstance(m, GroupMetric)]
         return sorted([*others, *self._own_metrics.all], key=place)
 
     def track(self, terms: Mapping[str, Term]) -> None:
@@ -136,7 +136,7 @@ class ReportingModel(tf.keras.Model):
     ) -> dict[str, tf.Tensor]:
         """Updates the metrics with a batch and returns what to show of all.
 
-        A `GroupAUC` shows its running value; `fit` and `evaluate` report its result.
+        Those by user show running values; `fit` and `evaluate` report their results.
 
         Args:
             labels: [batch] or [batch, 1]; with several heads, a dict with one for
@@ -144,7 +144,7 @@ class ReportingModel(tf.keras.Model):
             logits: [batch].
             weights: [batch] or [batch, 1], or None.
             training: Whether the step is of training.
-            user_ids: int [batch], for `GroupAUC`.
+            user_ids: int [batch], for metrics by user.
         """
         of_labels, of_weights = by_head(labels), by_head(weights)
         for head, scores in by_head(logits).items():
@@ -152,7 +152,7 @@ class ReportingModel(tf.keras.Model):
             if self.heads == ONE_OUTPUT:
                 update_compiled_metrics(self, *columns)
             self._own_metrics.update(head, columns, training, user_ids)
-        return self._results(training, GroupAUC.running_result)
+        return self._results(training, GroupMetric.running_result)
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
         """What Keras reports at the end of an epoch or evaluation: exact results."""
@@ -160,12 +160,12 @@ class ReportingModel(tf.keras.Model):
         return warn_of_undefined(results) if self._evaluating else results
 
     def _results(
-        self, training: bool, result_of_group_metric: Callable[[GroupAUC], tf.Tensor]
+        self, training: bool, result_of_group_metric: Callable[[GroupMetric], tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Name -> value of each metric that training or evaluation reports."""
         results: dict[str, tf.Tensor] = {}
         for metric in self.metrics:
-            if isinstance(metric, GroupAUC):
+            if isinstance(metric, GroupMetric):
                 if not training:
                     results[metric.name] = result_of_group_metric(metric)
             elif training or not _is_of_training(metric):
@@ -179,7 +179,7 @@ class ReportingModel(tf.keras.Model):
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows.
+        """As Keras's; not under XLA with metrics by user, which grow with the rows.
 
         Warns of metrics that are undefined, NaN, such as an AUC without positives.
         """
