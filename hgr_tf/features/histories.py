@@ -15,7 +15,7 @@ ROW, DAY, SPLIT = "row", "day", "split"
 """Moments that a row's past may end at; any other name is a column of requests."""
 
 LABEL_KEY = "label"
-"""Stands for the target in `where`."""
+"""Stands for the target in `where`: that of the first label, if there are several."""
 
 Value = str | int | float | bool
 """A value that `where` allows."""
@@ -76,8 +76,8 @@ class History(AsOf):
     Attributes:
         of: Feature whose values are listed, the item's id as a rule.
         with_: More features of the events, listed beside; `with` in YAML.
-        where: Values that a feature must have in an event; "label" is the target.
-            A list of values allows each of them.
+        where: Values that a feature must have in an event; "label" is the target, as
+            is the name of one of several labels. A list of values allows each of them.
         by: Column of the user id.
         length: Events kept, the newest ones.
         newest_first: Whether lists start at the newest event. Padding always lies
@@ -117,7 +117,7 @@ class Counter(AsOf):
 
     Attributes:
         by: Feature, or user or item id, that rows must share; or a pair of them.
-        of: What is counted: the label.
+        of: What is counted: the label, or one of several by its name.
         windows: "all", or how far back from the end of the past rows count.
         statistics: Which of the three become features.
         prior: The rate of a key without exposures; best about that of the log.
@@ -127,7 +127,7 @@ class Counter(AsOf):
     by: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(
         min_length=1, max_length=2
     )
-    of: Literal["label"] = "label"
+    of: str = LABEL_KEY
     windows: tuple[Literal["all"] | Duration, ...] = Field(("all",), min_length=1)
     statistics: tuple[Statistic, ...] = Field(("exposures", "rate"), min_length=1)
     prior: FiniteFloat = Field(0.0, ge=0, le=1)

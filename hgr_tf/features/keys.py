@@ -4,7 +4,7 @@ Feature names may not start with two underscores, so these never collide.
 """
 
 LABEL = "__label__"
-"""float: the label after the spec's threshold."""
+"""float: the label after the spec's threshold; of a spec with one label."""
 
 WEIGHT = "__weight__"
 """float: the sample weight; written only when the spec or sampling gives one."""
@@ -19,3 +19,13 @@ ITEM = "__item__"
 """int64: the item, in the same form as the user."""
 
 RESERVED = (LABEL, WEIGHT, TIME, USER, ITEM)
+
+
+def label_key(name: str) -> str:
+    """Key of one label of several: float, after its threshold."""
+    return f"__label_{name}__"
+
+
+def weight_key(name: str) -> str:
+    """Key of the weight of one label of several, where the spec gives it one."""
+    return f"__weight_{name}__"

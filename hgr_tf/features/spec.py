@@ -11,16 +11,23 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
-from hgr_tf.features.histories import Counter, History
+from hgr_tf.features.histories import LABEL_KEY, Counter, History
 from hgr_tf.features.history_list import HistoryList
+from hgr_tf.features.keys import LABEL, WEIGHT, label_key, weight_key
 from hgr_tf.features.kind import Form
-from hgr_tf.features.labels import Label, NegativeSampling
+from hgr_tf.features.labels import NAME, Label, NegativeSampling, check_labels
 from hgr_tf.features.log_files import Format, Table
 from hgr_tf.features.parts import check_parts
 from hgr_tf.features.past import check_past, past_features, request_columns
@@ -28,8 +35,6 @@ from hgr_tf.features.shared_ids import check_shared_ids
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
 from hgr_tf.features.transform import Transform
-
-_NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 Owner = Literal["user", "item", "context"]
 
@@ -70,7 +75,8 @@ class FeatureSpec(Strict):
         name: A name for people.
         user_id: Column of the log that identifies the user.
         item_id: Column of the log that identifies the item.
-        label: Column name, or a `Label`.
+        label: Column name, or a `Label`. With `labels`, the first of them.
+        labels: Several labels by name, in place of `label`.
         weight: Column of sample weights, if any.
         time: Column of event times, if any.
         user: User features by name.
@@ -110,6 +116,7 @@ class FeatureSpec(Strict):
     user_id: str
     item_id: str
     label: Label
+    labels: dict[str, Label] = Field(default_factory=dict)
     weight: str | None = None
     time: str | None = None
     user: dict[str, Transform] = Field(min_length=1)
@@ -129,13 +136,32 @@ class FeatureSpec(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _label_from_column(cls, data: object) -> object:
-        if isinstance(data, dict) and isinstance(data.get("label"), str):
-            data = {**data, "label": {"column": data["label"]}}
-        return data
+    def _one_or_several_labels(cls, data: object) -> object:
+        if not isinstance(data, dict) or "labels" not in data:
+            return data
+        if "label" in data:
+            raise ValueError("give either `label` or `labels`, got both")
+        if not data["labels"]:
+            raise ValueError(
+                f"`labels` must name a label at least, got {data['labels']!r}"
+            )
+        # Stands for the first of the labels until these are checked.
+        return {**data, "label": Label(column="")}
+
+    @model_validator(mode="after")
+    def _first_label(self) -> Self:
+        if self.labels:
+            self.__dict__["label"] = next(iter(self.labels.values()))
+        return self
+
+    @model_serializer(mode="wrap")
+    def _label_or_labels(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        absent = "label" if self.labels else "labels"
+        return {name: value for name, value in dump(self).items() if name != absent}
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
+        check_labels(self)
         check_past(self)
         check_shared_ids(self)
         check_parts(self)
@@ -143,7 +169,7 @@ class FeatureSpec(Strict):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"feature names must differ, seen twice: {twice}")
-        bad = [n for n in names if not re.fullmatch(_NAME, n)]
+        bad = [n for n in names if not re.fullmatch(NAME, n)]
         if bad:
             raise ValueError(
                 "a feature's name must be letters, digits and '_', from a letter on, "
@@ -231,10 +257,40 @@ class FeatureSpec(Strict):
                 return "int64" if feature.transform.dtype == "int64" else "string"
         return "string"
 
+    @property
+    def all_labels(self) -> dict[str, Label]:
+        """The labels by name; the only one of a spec with `label` is "label"."""
+        return self.labels or {LABEL_KEY: self.label}
+
+    def label_name(self, name: str) -> str | None:
+        """The name in `all_labels`, where "label" stands for the first; None if none."""
+        if name in self.all_labels:
+            return name
+        return next(iter(self.labels)) if name == LABEL_KEY else None
+
+    def label_keys(self) -> dict[str, Label]:
+        """The labels by their keys in an example, in the order of the spec."""
+        if not self.labels:
+            return {LABEL: self.label}
+        return {label_key(name): label for name, label in self.labels.items()}
+
+    def weight_keys(self) -> dict[str, str | None]:
+        """Columns of the weights by their keys in an example: the row's, then labels'.
+
+        None stands for weights that come from the sampling of negatives alone.
+        """
+        of_row = {WEIGHT: self.weight} if self.weight or self.negatives else {}
+        return of_row | {
+            weight_key(name): label.weight
+            for name, label in self.labels.items()
+            if label.weight
+        }
+
     def log_columns(self) -> list[str]:
         """Columns the log must have, each once."""
-        columns = [self.user_id, self.item_id, self.label.column]
-        columns += [c for c in (self.weight, self.time) if c]
+        columns = [self.user_id, self.item_id]
+        columns += [label.column for label in self.label_keys().values()]
+        columns += [c for c in (*self.weight_keys().values(), self.time) if c]
         columns += [f.column for f in self.given_features() if not f.from_table]
         columns += request_columns(self)
         return list(dict.fromkeys(columns))
@@ -250,7 +306,10 @@ class FeatureSpec(Strict):
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON form; equal for equal specs."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        data = self.model_dump(mode="json", by_alias=True)
+        if self.labels:  # which of them is the first matters
+            data["labels"] = list(data["labels"].items())
+        text = json.dumps(data, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod

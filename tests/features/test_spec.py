@@ -136,6 +136,78 @@ def test_errors_name_the_field(extra, message):
     assert message in str(error.value) and "my.yaml" in str(error.value)
 
 
+SEVERAL = """
+labels:
+  click: clicked
+  cart: {column: carted, given: click}
+  purchase: {column: bought, positive_at_least: 2, max: 9, given: cart, weight: w_buy}
+"""
+
+
+def parse_several(labels=SEVERAL, extra=""):
+    return FeatureSpec.from_yaml(MINIMAL.replace("label: click", labels) + extra)
+
+
+def test_one_label_leaves_the_spec_what_it_was():
+    dumped = parse("weight: w").model_dump()
+    assert "labels" not in dumped
+    assert list(dumped["label"]) == ["column", "positive_at_least", "min", "max"]
+    assert not parse().labels and list(parse().label_keys()) == ["__label__"]
+
+
+def test_several_labels_come_back_from_yaml_in_order():
+    spec = parse_several(extra="weight: w")
+    assert FeatureSpec.from_yaml(spec.to_yaml()) == spec
+    assert FeatureSpec.model_validate(spec.model_dump()) == spec
+    assert spec.label is spec.labels["click"]
+    assert list(spec.labels) == ["click", "cart", "purchase"]
+    assert spec.log_columns()[2:7] == ["clicked", "carted", "bought", "w", "w_buy"]
+    assert spec.weight_keys() == {"__weight__": "w", "__weight_purchase__": "w_buy"}
+
+
+def test_which_label_is_the_first_is_part_of_the_digest():
+    first, second = "click: clicked", "like: liked"
+    one = parse_several(f"labels: {{{first}, {second}}}")
+    other = parse_several(f"labels: {{{second}, {first}}}")
+    assert one.digest() != other.digest()
+
+
+def test_counters_and_histories_may_name_a_label():
+    extra = (
+        "time: t\n"
+        "counters: {bought: {by: user, of: purchase}}\n"
+        "history: {bought: {of: item, where: {purchase: 1}}}\n"
+    )
+    assert parse_several(extra=extra).counters["bought"].of == "purchase"
+    with pytest.raises(SpecError, match=r"counters.seen.of must be a label, .*'like'"):
+        parse_several(extra="time: t\ncounters: {seen: {by: user, of: like}}")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("label: click\nlabels: {click: c}", "either `label` or `labels`, got both"),
+        ("labels: {}", "`labels` must name a label at least, got {}"),
+        ("labels: {click: {colum: c}}", "labels.click.colum: unknown field; did you"),
+        ("labels: {a-b: c}", "a label's name must be letters, digits and '_'"),
+        ("labels: {price: c}", "must not have the names of features, got ['price']"),
+        (
+            "labels: {buy: {column: b, given: click}, click: c}",
+            "labels.buy.given must be an earlier label, among [], got 'click'",
+        ),
+        (
+            "label: {column: c, given: click}",
+            "label.given is for `labels`, got 'click'",
+        ),
+        ("label: {column: c, weight: w}", "label.weight is for `labels`, got 'w'"),
+    ],
+)
+def test_wrong_labels_are_named(labels, message):
+    with pytest.raises(SpecError) as error:
+        parse_several(labels)
+    assert message in str(error.value)
+
+
 @pytest.mark.parametrize("start", ["2022-05-01", "2022-05-01T00:00:00Z"])
 def test_dates_need_no_quotes(start):
     split = "split: {by: time, starts: {val: " + start + "}}"
