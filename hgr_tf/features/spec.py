@@ -275,7 +275,7 @@ class FeatureSpec(Strict):
         return {label_key(name): label for name, label in self.labels.items()}
 
     def weight_keys(self) -> dict[str, str | None]:
-        """Columns of the weights by their keys in an example: the row's, then labels'.
+        """Columns of the weights by their keys in an example, the row's first.
 
         None stands for weights that come from the sampling of negatives alone.
         """
