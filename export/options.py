@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
-from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration, load_calibration
 from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureSpec
 from hgr_tf.registry import Registry
@@ -41,7 +41,7 @@ class ExportOptions:
     with_logits: bool = False
     table_dtype: TableDtype | None = None
     from_logits: bool = True
-    calibration: Calibration | None = None
+    calibration: AnyCalibration | None = None
 
     def __post_init__(self) -> None:
         known = SIGNATURES.names()
@@ -74,14 +74,19 @@ class ExportOptions:
             return cls()
         options = json.loads(path.read_text(encoding="utf-8"))
         options["signatures"] = tuple(options["signatures"])
-        calibration = Calibration.load_if_there(Path(folder) / CALIBRATION_FILE)
+        calibration = load_calibration(Path(folder) / CALIBRATION_FILE)
         return cls(**options, calibration=calibration)
 
 
 def save_spec(spec: FeatureSpec, names: Collection[str], folder: str | Path) -> None:
-    """Writes the part of a spec that a model takes into its assets.extra."""
+    """Writes the part of a spec that a model takes into its assets.extra.
+
+    Features that only training knows stay in it, as labels do: they say which columns
+    of a log no request needs.
+    """
+    kept = {*names, *spec.training_only}
     sections = {
-        owner: {k: v for k, v in getattr(spec, owner).items() if k in names}
+        owner: {k: v for k, v in getattr(spec, owner).items() if k in kept}
         for owner in ("user", "item", "context")
     }
     text = spec.model_copy(update=sections).to_yaml()

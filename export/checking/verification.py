@@ -27,6 +27,7 @@ RESERVED_NAMES = (
     "residual_vector_quantizer",
     "codewords",
     "codebook",
+    "side_tower",
 )
 """Scope names of the training-only parts, whatever the model at hand."""
 
@@ -43,8 +44,8 @@ def verify(
     """Looks for training-only parts in a SavedModel.
 
     values      No tensor of the checkpoint and no constant of the graph
-                equals a weight of the model outside its ranker, but for one
-                that equals the ranker's own, such as a fresh moving average.
+                equals a weight of the model outside its ranker, or of its side
+                towers, but for one that equals the ranker's own, such as a fresh moving average.
     reads       Some signature reads every variable.
     names       No name of a training-only layer in a graph file, a checkpoint
                 key or the checkpoint's description.

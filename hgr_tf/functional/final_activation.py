@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from hgr_tf.functional.graph import is_functional, layer_of, parents
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 _RESHAPING = (tf.keras.layers.Reshape, tf.keras.layers.Flatten)
 
 
 def ends_in_sigmoid(ranker: tf.keras.Model) -> bool:
-    """Whether a ranker's output is a sigmoid's, so that it gives probabilities.
+    """Whether an output of a ranker is a sigmoid's, so that it gives probabilities.
 
     Seen through nested models, reshapes and linear activations. False for a
     ranker that is not functional, whose graph is unknown.
     """
-    if not is_functional(ranker):
-        return False
-    output = ranker.outputs[0]
+    return is_functional(ranker) and any(map(_is_sigmoid, ranker.outputs))
+
+
+def _is_sigmoid(output: KerasTensor) -> bool:
     layer = layer_of(output)
     while True:
         name = _activation(layer)

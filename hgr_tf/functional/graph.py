@@ -29,6 +29,30 @@ def is_functional(model: tf.keras.Model) -> bool:
     return bool(getattr(model, "inputs", None))
 
 
+def input_tensors(model: tf.keras.Model) -> dict[str, KerasTensor]:
+    """The symbolic inputs of a functional model, by name."""
+    if isinstance(model.input, Mapping):
+        return dict(model.input)
+    return dict(zip(model.input_names, model.inputs, strict=True))
+
+
+def output_of(model: tf.keras.Model) -> KerasTensor | dict[str, KerasTensor]:
+    """A functional model's output: a symbolic tensor, or a dict of several by name."""
+    output = _functional(model).output
+    return dict(output) if isinstance(output, dict) else model.outputs[0]
+
+
+def run_output(
+    output: KerasTensor | dict[str, KerasTensor],
+    known: Mapping[int, tf.Tensor],
+    training: bool = False,
+    instead: Instead | None = None,
+) -> tf.Tensor | dict[str, tf.Tensor]:
+    """`run_graph` of what `output_of` returned; gives a value, or a dict of them."""
+    values = run_graph(tf.nest.flatten(output), known, training, instead)
+    return tf.nest.pack_sequence_as(output, values)
+
+
 def run_graph(
     outputs: Iterable[KerasTensor],
     known: Mapping[int, tf.Tensor],
@@ -118,8 +142,8 @@ def _input_names(model: tf.keras.Model) -> list[str]:
     return [tensor.name for tensor in model.inputs] if KERAS_3 else model.input_names
 
 
-def tensors_of(output: KerasTensor) -> list[KerasTensor]:
-    """The symbolic tensors that one is computed from, and itself, parents first."""
+def tensors_of(*outputs: KerasTensor) -> list[KerasTensor]:
+    """The symbolic tensors that some are computed from, and these, parents first."""
     found: dict[int, KerasTensor] = {}
 
     def visit(tensor: KerasTensor) -> None:
@@ -128,7 +152,8 @@ def tensors_of(output: KerasTensor) -> list[KerasTensor]:
                 visit(parent)
             found[id(tensor)] = tensor
 
-    visit(output)
+    for output in outputs:
+        visit(output)
     return list(found.values())
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from hgr_tf.functional.graph import parents, run_graph, tensors_of
+from hgr_tf.functional.graph import parents, run_graph, run_output, tensors_of
 from hgr_tf.functional.split_dense import SplitDense, split_dense
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class SharedPart:
     see `SplitDense`.
 
     Args:
-        output: A symbolic tensor of the model.
+        output: A symbolic tensor of the model, or a dict of them.
         inside: Symbolic tensors that the part is made of.
         outside: Symbolic tensors that are not in it whatever they are made of;
             inputs that are not `inside` need not be named.
@@ -31,7 +31,7 @@ class SharedPart:
 
     def __init__(
         self,
-        output: KerasTensor,
+        output: KerasTensor | dict[str, KerasTensor],
         inside: Iterable[KerasTensor],
         outside: Iterable[KerasTensor] = (),
     ):
@@ -41,7 +41,8 @@ class SharedPart:
         boundary: dict[int, KerasTensor] = {}
         self._splits: list[SplitDense] = []
         fixed = set(is_shared)
-        for tensor in tensors_of(output):
+        outputs = tf.nest.flatten(output)
+        for tensor in tensors_of(*outputs):
             if id(tensor) in fixed:
                 continue
             made_of = parents(tensor)
@@ -51,8 +52,7 @@ class SharedPart:
                 boundary.update((id(parent), parent) for parent in shared)
                 if split := split_dense(tensor, is_shared, fixed):
                     self._splits.append(split)
-        if is_shared[id(output)]:
-            boundary[id(output)] = output
+        boundary.update((id(each), each) for each in outputs if is_shared[id(each)])
         self._boundary = list(boundary.values())
 
     def run(
@@ -73,8 +73,8 @@ class SharedPart:
         shared: Sequence[tf.Tensor],
         known: Mapping[int, tf.Tensor],
         training: bool = False,
-    ) -> tf.Tensor:
-        """The output.
+    ) -> tf.Tensor | dict[str, tf.Tensor]:
+        """The output, a value or a dict of them.
 
         Args:
             shared: What `run` returned; its rows may have been repeated.
@@ -87,4 +87,4 @@ class SharedPart:
             id(split.output): (split.others, functools.partial(split.run_others, sum_))
             for split, sum_ in zip(self._splits, sums, strict=True)
         }
-        return run_graph([self._output], known, training, instead)[0]
+        return run_output(self._output, known, training, instead)

@@ -1,4 +1,4 @@
-"""Keras layers: the quantizer, embeddings and histories, weighting of losses."""
+"""Keras layers: the quantizer, embeddings and histories, side towers, weighting of losses."""
 
 from hgr_tf.layers.history_encoder import HistoryEncoder
 from hgr_tf.layers.residual_vector_quantizer import (
@@ -6,6 +6,7 @@ from hgr_tf.layers.residual_vector_quantizer import (
     ResidualVectorQuantizer,
 )
 from hgr_tf.layers.row_embedding import RowEmbedding
+from hgr_tf.layers.side_tower import SideTower
 from hgr_tf.layers.target_attention import TargetAttention
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
 
@@ -14,6 +15,7 @@ __all__ = [
     "QuantizerOutput",
     "ResidualVectorQuantizer",
     "RowEmbedding",
+    "SideTower",
     "TargetAttention",
     "UncertaintyWeighting",
 ]
