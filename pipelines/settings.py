@@ -115,8 +115,3 @@ class Settings:
         # A batch goes to each of them: past a limit they grow, not their number.
         partitions = sum(file.size for file in self.log_files) // _PARTITION_BYTES
         return min(max(_FEWEST_PARTITIONS, partitions), _MOST_PARTITIONS)
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether examples carry weights."""
-        return bool(self.spec.weight or self.spec.negatives)

@@ -124,10 +124,10 @@ def _of_requests(spec: FeatureSpec, file: File) -> Format:
     if not names or format_.header or resolve(file.path, format_).type != "csv":
         return format_
     features = {feature.column for feature in spec.served_features()}
-    labels = {label.column for label in spec.label_keys().values()} - features
+    labels = [label.column for label in spec.all_labels.values()]
     others = {spec.feature(name).column for name in spec.training_only}
-    only_logged = labels | ({*spec.weight_keys().values(), spec.time, *others} - features)
-    without_label = tuple(n for n in names if n not in labels)
+    only_logged = {*labels, *spec.weight_keys().values(), spec.time, *others} - features
+    without_label = tuple(n for n in names if n not in only_logged.intersection(labels))
     bare = tuple(n for n in names if n not in only_logged)
     width = first_row_width(file, format_)
     for columns in (names, without_label, bare):
@@ -135,9 +135,8 @@ def _of_requests(spec: FeatureSpec, file: File) -> Format:
             return format_.model_copy(update={"columns": columns})
     raise ValueError(
         f"{file.path}: without a header, a row must have the {len(names)} values "
-        f"{list(names)}, or these without the label "
-        f"{' and '.join(map(repr, sorted(labels)))}, or without "
-        f"{sorted(set(names) - set(bare))}; got {width}"
+        f"{list(names)}, or these without the label {', '.join(map(repr, labels))}, or "
+        f"without {sorted(set(names) - set(bare))}; got {width}"
     )
 
 

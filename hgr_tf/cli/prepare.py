@@ -15,6 +15,8 @@ from hgr_tf.registry import Registry
 JoinMode = Literal["auto", "side", "shuffle"]
 Layout = Literal["shuffled", "user", "code"]
 if TYPE_CHECKING:
+    from hgr_tf.data.manifest import Split
+
     OutputFormat = str
 else:
     # Every format there is, listed without loading the pipeline.
@@ -191,12 +193,25 @@ def prepare(
         if count:
             typer.echo(f"{name}: {count:,}")
     for name, split in manifest.splits.items():
-        rate = split.positives / split.rows if split.rows else 0
         typer.echo(
-            f"{name}: {counted(split.rows, 'row')}, {rate:.1%} positive, "
+            f"{name}: {counted(split.rows, 'row')}, {_rates(split)}, "
             f"{counted(len(split.shards), 'shard')}"
         )
     typer.echo(f"{output}: finished")
+
+
+def _rates(split: Split) -> str:
+    """Shares of positives, each label's among the rows where it is defined."""
+    if not split.labels:
+        return f"{_share(split.positives, split.rows)} positive"
+    return ", ".join(
+        f"{label} {_share(counts.positives, counts.rows)} of {counts.rows:,}"
+        for label, counts in split.labels.items()
+    )
+
+
+def _share(positives: int, rows: int) -> str:
+    return f"{positives / rows if rows else 0:.1%}"
 
 
 def _silence_beam() -> None:

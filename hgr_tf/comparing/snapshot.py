@@ -23,7 +23,8 @@ class Snapshot(NamedTuple):
     Attributes:
         source: Where it is from, for people.
         features: By feature, what statistics.json has of it.
-        label_rates: Label rate of each split; None where a split has no rows.
+        label_rates: Label rate of each split, by "split/label" where there are several
+            labels; None where a split has no rows.
         values: By feature, its distinct values and how often each came, 0 where that
             is not known: of prepared data those of the vocabulary, of requests all.
             Features without are left out.
@@ -45,7 +46,7 @@ def load_snapshot(path: str | Path) -> Snapshot:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         features = {name: dict(one) for name, one in told["features"].items()}
-        rates = {name: one["positive_rate"] for name, one in told["splits"].items()}
+        rates = _label_rates(told["splits"])
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -103,6 +104,16 @@ def snapshot_of_requests(
         if name in summaries and summaries[name].counts is not None
     }
     return Snapshot(str(path), told, {}, values), trained
+
+
+def _label_rates(splits: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
+    rates = {}
+    for split, told in splits.items():
+        labels = told.get("labels", {})
+        several = {f"{split}/{label}": of for label, of in labels.items()}
+        for name, of in (several or {split: told}).items():
+            rates[name] = of["positive_rate"]
+    return rates
 
 
 def _counted(folder: Path, name: str) -> dict[str, int]:

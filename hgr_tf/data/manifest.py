@@ -10,7 +10,14 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.features.strict_model import describe
@@ -51,13 +58,41 @@ class Shard(BaseModel):
     sha256: str
 
 
+class LabelCounts(BaseModel):
+    """Of the log, before negatives are sampled, for one label of several.
+
+    Attributes:
+        rows: Rows where the label is defined: all, or those that it is `given`.
+        positives: Rows where it is positive.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    rows: int
+    positives: int
+
+
 class Split(BaseModel):
-    """A part of the data: its rows, positives and shards in order."""
+    """A part of the data.
+
+    Attributes:
+        rows: Its rows.
+        positives: Positives of the first label, before negatives are sampled.
+        shards: Its shards, in order.
+        labels: Counts of each of several labels; nothing of a single one.
+    """
 
     model_config = ConfigDict(extra="forbid")
     rows: int
     positives: int
     shards: list[Shard]
+    labels: dict[str, LabelCounts] = {}
+
+    @model_serializer(mode="wrap")
+    def _of_several_alone(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = dump(self)
+        if not self.labels:
+            del dumped["labels"]
+        return dumped
 
 
 class Manifest(BaseModel):

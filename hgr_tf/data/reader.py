@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,6 +19,7 @@ from hgr_tf.data.row_store import RowLayout
 from hgr_tf.data.shards import Shards
 from hgr_tf.data.tfrecord_shards import TFRecordShards
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
+from hgr_tf.features.keys import label_key, weight_key
 
 Reader = Literal["auto", "columns", "tfrecord"]
 Cache = Literal["memory", "none"]
@@ -26,8 +28,12 @@ MEMORY_MB = 2048
 TFRECORD_BUFFER = 1 << 18
 """Rows shuffled together where TFRecords were written in random order."""
 
-_Features = dict[str, tf.Tensor]
-_Element = tuple[_Features, tf.Tensor] | tuple[_Features, tf.Tensor, tf.Tensor]
+_Tensors = dict[str, tf.Tensor]
+_Element = (
+    tuple[_Tensors, tf.Tensor]
+    | tuple[_Tensors, tf.Tensor, tf.Tensor]
+    | tuple[_Tensors, _Tensors, _Tensors]
+)
 
 _FORMATS = {"columns": "parquet", "tfrecord": "tfrecord"}
 
@@ -173,7 +179,10 @@ class PreparedData:
             Elements (features, label) or, where the data has weights,
             (features, label, weight). Features are {input: [B] or [B, size],
             int64 or float32, as `FeatureSpec.inputs` says, short lists padded with 0;
-            "__user__": [B] int64}; label and weight are [B] float32.
+            "__user__": [B] int64}; label and weight are [B] float32. Where the spec
+            has several labels, (features, {name: label}, {name: weight}), in their
+            order: the weight of the row times that of its label, 1 without either;
+            `Label.given` is left to the model.
 
         Raises:
             ManifestError: No such split, or it is empty, or a shard of it is
@@ -257,7 +266,7 @@ class PreparedData:
             tensors = tf.numpy_function(arrays, [index], types)
             for tensor, shape in zip(tensors, shapes, strict=True):
                 tensor.set_shape(shape)
-            return _elements(tensors, layout)
+            return _elements(tensors, layout, self.encoding.spec)
 
         options = tf.data.Options()
         # There are no files to deal to workers: see `worker`.
@@ -272,16 +281,23 @@ class PreparedData:
         )
 
 
-def _elements(tensors: list[tf.Tensor], layout: RowLayout) -> _Element:
+def _elements(
+    tensors: list[tf.Tensor], layout: RowLayout, spec: FeatureSpec
+) -> _Element:
     ids, floats, users, *lists = tensors
     features = dict(zip(layout.ids, tf.unstack(ids), strict=True))
     features |= dict(zip(layout.lists, lists, strict=True))
     features |= dict(zip(layout.floats, tf.unstack(floats), strict=True))
     features[USER] = users
-    label = features.pop(LABEL)
-    if WEIGHT in features:
-        return features, label, features.pop(WEIGHT)
-    return features, label
+    of_row = [features.pop(WEIGHT)] if WEIGHT in features else []
+    if not spec.labels:
+        return (features, features.pop(LABEL), *of_row)
+    labels = {name: features.pop(label_key(name)) for name in spec.labels}
+    weights = {}
+    for name, label in spec.labels.items():
+        own = [features.pop(weight_key(name))] if label.weight else []
+        weights[name] = math.prod([*of_row, *own], start=tf.ones_like(labels[name]))
+    return features, labels, weights
 
 
 def _reader_of(folder: Path, manifest: Manifest, reader: Reader) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding
+from hgr_tf.features import USER, WEIGHT, FeatureEncoding
 from hgr_tf.features.kind import Form
 
 Columns = dict[str, np.ndarray]
@@ -22,7 +22,7 @@ class RowLayout:
 
     Attributes:
         ids: Names of the inputs with one integer per row.
-        floats: Names of the columns with one float per row, label and weight included.
+        floats: Names of the columns with one float per row, labels and weights included.
         lists: Forms of the inputs with a list per row.
         id_type: The narrowest integer type that holds the ids of every feature.
     """
@@ -37,16 +37,19 @@ class RowLayout:
         """The layout of data of this encoding.
 
         Args:
-            encoding: Names and forms of the inputs.
-            has_weight: Whether rows carry a weight.
+            encoding: Names and forms of the inputs, and the labels.
+            has_weight: Whether rows carry a weight of their own.
         """
-        inputs = encoding.spec.inputs()
+        inputs, weights = encoding.spec.inputs(), encoding.spec.weight_keys()
+        of_labels = [key for key in weights if key != WEIGHT]
         single = {name: form for name, form in inputs.items() if form.size is None}
         return cls(
             ids=tuple(n for n, form in single.items() if form.dtype == "int64"),
             floats=(
                 *(n for n, form in single.items() if form.dtype == "float32"),
-                *((LABEL, WEIGHT) if has_weight else (LABEL,)),
+                *encoding.spec.label_keys(),
+                *((WEIGHT,) if has_weight else ()),
+                *of_labels,
             ),
             lists={n: form for n, form in inputs.items() if form.size is not None},
             id_type=_id_type(encoding),

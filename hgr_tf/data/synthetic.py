@@ -2,7 +2,8 @@
 
 Users sit in a tree of clusters: the taste of a user is the sum of a vector of
 each cluster it is in, coarse to fine, and a little of its own. Users of one
-cluster are shown alike items, so the negatives of alike users are hard.
+cluster are shown alike items, so the negatives of alike users are hard. On demand
+some clicks become purchases, and a row's place on its page moves its clicks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SPEC = """\
 name: synthetic
 user_id: user_id
 item_id: item_id
-label: click
+{labels}
 time: time
 time_unit: s
 split: {{by: time, starts: {{val: {last_day}}}}}
@@ -37,15 +38,22 @@ item:
 context:
   device: {{type: categorical}}
   hour: {{type: bucketized, boundaries: [6, 9, 12, 15, 18, 21]}}
-tables:
+{position}tables:
   user: {{key: user_id, path: users.csv}}
   item: {{key: item_id, path: items.csv}}
 """
+
+ONE_LABEL = "label: click"
+SEVERAL_LABELS = (
+    "labels: {click: click, purchase: {column: purchase, given: click}}"
+)
+POSITION = "  position: {type: categorical, dtype: int64}\n"
 
 COUNTRIES = np.array(["BR", "DE", "FR", "IN", "JP", "US"])
 DEVICES = np.array(["phone", "tablet", "desktop"])
 NUM_CATEGORIES = 12
 NUM_TAGS = 40
+NUM_POSITIONS = 10
 TASTE_DIM = 8
 DAY = 86_400
 START = 1_767_225_600  # 2026-01-01 00:00 UTC
@@ -60,11 +68,16 @@ class SyntheticLogs:
         spec: The feature spec. It names the user and item tables beside it,
             and makes the last day the validation split.
         probability: The true click probability of each row, [rows] float64.
+        relevance: The same as if each row had stood at position 1, [rows] float64.
+        purchase: The true probability that a click on the row becomes a purchase,
+            [rows] float64; None without purchases.
     """
 
     log: Path
     spec: Path
     probability: np.ndarray
+    relevance: np.ndarray
+    purchase: np.ndarray | None
 
 
 def write_logs(
@@ -79,13 +92,19 @@ def write_logs(
     taste_strength: float = 1.0,
     shown_by_taste: float = 0.5,
     intercept: float = -2.6,
+    purchase_rate: float = 0.0,
+    position_effect: float = 0.0,
     seed: int = 0,
 ) -> SyntheticLogs:
     """Writes logs.parquet, users.csv, items.csv and spec.yaml.
 
     P(click) = sigmoid(taste_strength * taste(user) . topic(item) + bias(user)
-    + quality(item) + effect(device) + effect(hour) + intercept); about a quarter are
-    clicks by default.
+    + quality(item) + effect(device) + effect(hour) + intercept
+    - position_effect * log(position)); about a quarter are clicks by default.
+
+    P(purchase | click) = sigmoid(taste_strength * taste(user) . topic(item) +
+    bias(user) + value(item) - log(price of the item / median price) + constant), where
+    bias and value are others than those of clicks.
 
     Args:
         folder: Made if needed; files of these names are replaced.
@@ -100,13 +119,21 @@ def write_logs(
             cluster likes such items; the others are shown by popularity. It decides
             how alike what a cluster is shown is, and so how hard its negatives are.
         intercept: Logit of a click before all else; it decides the share of clicks.
+        purchase_rate: Share of the clicks that are purchases, about; at 0 there are
+            none. Otherwise the log has the column `purchase`, and the spec the labels
+            `click` and `purchase`, given a click.
+        position_effect: How much lower places on a page are clicked less. Where it is
+            not 0 the log has the column `position`, 1 to `NUM_POSITIONS`, and so has
+            the spec. Popular items stand higher as a rule: whoever takes clicks for
+            relevance overrates them.
         seed: Equal seeds give equal files.
 
     Returns:
         Paths and the true probabilities.
 
     Raises:
-        ValueError: A size is not positive, or `shown_by_taste` is no share.
+        ValueError: A size is not positive, or `shown_by_taste` or `purchase_rate` is no
+            share.
     """
     sizes = dict(rows=rows, users=users, items=items)
     sizes |= dict(branching=branching, levels=levels)
@@ -117,6 +144,8 @@ def write_logs(
         raise ValueError(f"`days` must be at least 2, got {days}")
     if not 0 <= shown_by_taste <= 1:
         raise ValueError(f"`shown_by_taste` must be in [0, 1], got {shown_by_taste}")
+    if not 0 <= purchase_rate < 1:
+        raise ValueError(f"`purchase_rate` must be in [0, 1), got {purchase_rate}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -135,28 +164,71 @@ def write_logs(
 
     user_bias = rng.normal(0.0, 0.4, users)
     quality = rng.normal(0.0, 0.4, items)
+    interest = taste_strength * np.einsum("rd,rd->r", taste[user], topic[item])
     logit = (
-        taste_strength * np.einsum("rd,rd->r", taste[user], topic[item])
+        interest
         + user_bias[user]
         + quality[item]
         + np.array([0.1, 0.0, -0.2])[device]
         + 0.3 * np.sin((hour - 14) * np.pi / 12)
         + intercept
     )
-    probability = 1.0 / (1.0 + np.exp(-logit))
+    relevance = _sigmoid(logit)
+    # Draws of their own: logs without position and purchases stay what they are.
+    more = np.random.default_rng((seed, 1))
+    position = _positions(more, item)
+    probability = _sigmoid(logit - position_effect * np.log(position))
     click = (rng.random(rows) < probability).astype(np.int8)
+    users_table = _user_table(rng, cluster, activity, branching**levels)
+    items_table = _item_table(rng, category)
 
     log = {"user_id": user, "item_id": item, "time": time, "click": click}
     log |= {"device": DEVICES[device], "hour": hour.astype(np.int32)}
+    if position_effect:
+        log["position"] = position
+    purchase = None
+    if purchase_rate:
+        price = np.log(items_table["price"].to_numpy())
+        value = more.normal(0.0, 0.5, items) - (price - np.median(price))
+        appeal = interest + more.normal(0.0, 0.4, users)[user] + value[item]
+        purchase = _sigmoid(appeal + _constant(appeal[click > 0], purchase_rate))
+        log["purchase"] = click * (more.random(rows) < purchase)
     path = folder / "logs.parquet"
     pa.parquet.write_table(pa.table(log), path, row_group_size=50_000)
-    users_table = _user_table(rng, cluster, activity, branching**levels)
     pa.csv.write_csv(users_table, folder / "users.csv")
-    pa.csv.write_csv(_item_table(rng, category), folder / "items.csv")
+    pa.csv.write_csv(items_table, folder / "items.csv")
     spec = folder / "spec.yaml"
-    last_day = START + (days - 1) * DAY
-    spec.write_text(SPEC.format(last_day=last_day), encoding="utf-8")
-    return SyntheticLogs(path, spec, probability)
+    text = SPEC.format(
+        last_day=START + (days - 1) * DAY,
+        labels=SEVERAL_LABELS if purchase_rate else ONE_LABEL,
+        position=POSITION if position_effect else "",
+    )
+    spec.write_text(text, encoding="utf-8")
+    return SyntheticLogs(path, spec, probability, relevance, purchase)
+
+
+def _sigmoid(logit: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-logit))
+
+
+def _positions(rng: np.random.Generator, item: np.ndarray) -> np.ndarray:
+    """[rows] int64 positions, each in as many rows; popular items stand higher."""
+    popularity = np.log(np.bincount(item)[item])
+    score = popularity + popularity.std() * rng.normal(size=len(item))
+    rank = np.argsort(np.argsort(-score))
+    return 1 + rank * NUM_POSITIONS // len(item)
+
+
+def _constant(logit: np.ndarray, rate: float) -> float:
+    """What must be added to logits for their mean probability to be the rate."""
+    low, high = -50.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _sigmoid(logit + middle).mean() < rate:
+            low = middle
+        else:
+            high = middle
+    return middle
 
 
 def _tastes(

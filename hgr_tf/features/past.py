@@ -69,6 +69,11 @@ def is_of_user(counter: Counter, spec: FeatureSpec) -> bool:
     return spec.user_id in counter.by
 
 
+def sees_labels(history: History, spec: FeatureSpec) -> bool:
+    """Whether it depends on labels which rows a history lists."""
+    return any(spec.label_name(name) for name in history.where)
+
+
 def request_columns(spec: FeatureSpec) -> list[str]:
     """Columns of the log that name requests, each once."""
     found = [m for section in sections(spec).values() for m in section.moments]
@@ -134,7 +139,7 @@ def _check_history(place: str, history: History, spec: FeatureSpec) -> None:
                 f"{transform.type!r}"
             )
     for name in history.where:
-        if spec.named_label(name) is None:
+        if spec.label_name(name) is None:
             transform = _feature(f"{place}.where", name, spec).transform
             if transform.is_multivalued:
                 raise ValueError(f"{place}.where: {name!r} must not hold lists")
@@ -144,7 +149,7 @@ def _check_counter(place: str, counter: Counter, spec: FeatureSpec) -> None:
     for key in counter.by:
         if key not in (spec.user_id, spec.item_id):
             _feature(f"{place}.by", key, spec)
-    if spec.named_label(counter.of) is None:
+    if spec.label_name(counter.of) is None:
         raise ValueError(
             f"{place}.of must be a label, among {[LABEL_KEY, *spec.labels]}, got "
             f"{counter.of!r}"

@@ -268,6 +268,17 @@ class FeatureSpec(Strict):
                 return "int64" if feature.transform.dtype == "int64" else "string"
         return "string"
 
+    @property
+    def all_labels(self) -> dict[str, Label]:
+        """The labels by name; the only one of a spec with `label` is "label"."""
+        return self.labels or {LABEL_KEY: self.label}
+
+    def label_name(self, name: str) -> str | None:
+        """The name in `all_labels`, where "label" stands for the first; None if none."""
+        if name in self.all_labels:
+            return name
+        return next(iter(self.labels)) if name == LABEL_KEY else None
+
     def label_keys(self) -> dict[str, Label]:
         """The labels by their keys in an example, in the order of the spec."""
         if not self.labels:
@@ -285,10 +296,6 @@ class FeatureSpec(Strict):
             for name, label in self.labels.items()
             if label.weight
         }
-
-    def named_label(self, name: str) -> Label | None:
-        """The label called `name`; "label" is also the first of them."""
-        return self.labels.get(name, self.label if name == LABEL_KEY else None)
 
     def log_columns(self) -> list[str]:
         """Columns the log must have, each once."""

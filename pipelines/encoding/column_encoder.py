@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
+from hgr_tf.features import ITEM, TIME, USER, FeatureEncoding
 from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
 from hgr_tf.pipelines.rows.fields import (
     arrow_fields,
@@ -15,7 +15,7 @@ from hgr_tf.pipelines.rows.fields import (
     past_fields,
     time_field,
 )
-from hgr_tf.pipelines.rows.targets import Targets
+from hgr_tf.pipelines.rows.targets import Targets, targets_of
 from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of, values_of
 
 
@@ -24,7 +24,6 @@ class ColumnEncoder:
 
     def __init__(self, encoding: FeatureEncoding):
         self._spec = encoding.spec
-        self._has_weights = bool(encoding.spec.weight or encoding.spec.negatives)
         self._features = [FeatureEncoder(f, encoding) for f in encoding.spec.features()]
         self._side: dict[tuple[str, str], dict[str, pa.Array]] = {}
 
@@ -33,11 +32,10 @@ class ColumnEncoder:
         columns: dict[str, pa.Array] = {}
         for encoder in self._features:
             columns |= self._columns(encoder, joined)
-        columns[LABEL] = pa.array(targets.labels)
+        columns |= _arrays(targets.labels)
         columns[USER] = pa.array(id_numbers(joined.rows, self._spec, "user"))
         columns[ITEM] = pa.array(id_numbers(joined.rows, self._spec, "item"))
-        if targets.weights is not None:
-            columns[WEIGHT] = pa.array(targets.weights)
+        columns |= _arrays(targets.weights)
         if time := time_field(self._spec):
             columns[TIME] = joined.rows[time.name].combine_chunks()
         return pa.table(columns)
@@ -52,9 +50,7 @@ class ColumnEncoder:
                 rows = rows.append_column(field.name, column)
         for past in past_fields(self._spec):
             rows = rows.append_column(past, pa.array([], past.type))
-        none = np.array([], np.float32)
-        weights = none if self._has_weights else None
-        return self.encode(Joined(rows, {}, {}), Targets(none, weights))
+        return self.encode(Joined(rows, {}, {}), targets_of(rows, self._spec))
 
     def _columns(self, encoder: FeatureEncoder, joined: Joined) -> dict[str, pa.Array]:
         home = home_of(encoder.feature, joined)
@@ -66,3 +62,7 @@ class ColumnEncoder:
             self._side[key] = encoder(table.rows[name].combine_chunks())
         at = pa.array(joined.positions[home])
         return {name: array.take(at) for name, array in self._side[key].items()}
+
+
+def _arrays(columns: dict[str, np.ndarray]) -> dict[str, pa.Array]:
+    return {name: pa.array(values) for name, values in columns.items()}

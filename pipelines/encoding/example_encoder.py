@@ -12,7 +12,7 @@ import itertools
 
 import pyarrow as pa
 
-from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
+from hgr_tf.features import ITEM, TIME, USER, FeatureEncoding
 from hgr_tf.pipelines.encoding.feature_encoder import FeatureEncoder
 from hgr_tf.pipelines.kernels.wire import (
     concatenated,
@@ -49,12 +49,11 @@ class ExampleEncoder:
     def reserved(self, rows: pa.Table, targets: Targets) -> dict[str, pa.Array]:
         """Map entries of the reserved keys, one array of `[n]` a key."""
         entries = {
-            LABEL: float_entries(LABEL, targets.labels),
             USER: int64_entries(USER, id_numbers(rows, self._spec, "user")),
             ITEM: int64_entries(ITEM, id_numbers(rows, self._spec, "item")),
         }
-        if targets.weights is not None:
-            entries[WEIGHT] = float_entries(WEIGHT, targets.weights)
+        for key, values in (targets.labels | targets.weights).items():
+            entries[key] = float_entries(key, values)
         if time := time_field(self._spec):
             entries[TIME] = int64_entries(TIME, rows[time.name].to_numpy())
         return entries

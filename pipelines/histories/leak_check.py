@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hgr_tf.features.histories import LABEL_KEY
+from hgr_tf.features.past import sees_labels
 from hgr_tf.features.spec import FeatureSpec
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.histories.past import Columns, Lists, Past
-from hgr_tf.pipelines.histories.timeline import TARGET, where_name
+from hgr_tf.pipelines.histories.timeline import target_name, where_name
 
 Compute = Callable[[Columns], Past]
 
@@ -62,11 +62,14 @@ def _other_labels(
     spec: FeatureSpec,
     generator: np.random.Generator,
 ) -> Columns:
-    changed = {**columns, TARGET: columns[TARGET].copy()}
-    turned = np.where(columns[TARGET] > 0, 0, 1).astype(np.float32)
-    changed[TARGET][later] = generator.permutation(turned[later])
+    changed = dict(columns)
+    for label in spec.all_labels:
+        name = target_name(label, spec)
+        turned = np.where(columns[name] > 0, 0, 1).astype(np.float32)
+        changed[name] = columns[name].copy()
+        changed[name][later] = generator.permutation(turned[later])
     for name, history in spec.history.items():
-        if LABEL_KEY in history.where:
+        if sees_labels(history, spec):
             allowed = columns[where_name(name)].copy()
             allowed[later] = ~allowed[later]
             changed[where_name(name)] = allowed

@@ -8,8 +8,7 @@ import numpy as np
 
 from hgr_tf.features import Counter, FeatureSpec, History
 from hgr_tf.features.durations import in_units
-from hgr_tf.features.histories import LABEL_KEY
-from hgr_tf.features.past import counter_feature, is_of_user
+from hgr_tf.features.past import counter_feature, is_of_user, sees_labels
 from hgr_tf.pipelines.histories.cutoffs import Moments, cutoffs, earlier
 from hgr_tf.pipelines.histories.sequence import (
     Events,
@@ -19,10 +18,10 @@ from hgr_tf.pipelines.histories.sequence import (
 )
 from hgr_tf.pipelines.histories.timeline import (
     ITEM,
-    TARGET,
     TIE,
     USER,
     key_name,
+    target_name,
     where_name,
 )
 from hgr_tf.pipelines.kernels.randomness import mixed
@@ -82,7 +81,8 @@ def past_of_users(
             if len(counter.by) > 1:
                 of_key = by_other_key(by_user, keys, moments.of_row, columns[ITEM])
             ends = cutoffs(counter, columns, moments, spec, splits)
-            numbers = count(of_key, counter, *ends, columns[TARGET] > 0, known, spec)
+            positive = columns[target_name(counter.of, spec)] > 0
+            numbers = count(of_key, counter, *ends, positive, known, spec)
             past.numbers.update(_named(name, numbers))
     return past
 
@@ -99,7 +99,8 @@ def past_of_key(
     keys, known = _keys(counter, columns, spec)
     of_key = sequence(keys, moments.of_row, *runs_and_ties(columns))
     ends = cutoffs(counter, columns, moments, spec, splits)
-    numbers = count(of_key, counter, *ends, columns[TARGET] > 0, known, spec)
+    positive = columns[target_name(counter.of, spec)] > 0
+    numbers = count(of_key, counter, *ends, positive, known, spec)
     return Past(numbers=_named(name, numbers))
 
 
@@ -181,7 +182,7 @@ def _lists(
 ) -> Lists:
     order = by_user.order
     lag = in_units(history.delay, spec.time_unit)
-    if LABEL_KEY in history.where:
+    if sees_labels(history, spec):
         lag += in_units(history.label_delay, spec.time_unit)
     cut = earlier(cut[order], lag)
     events = Events.of(by_user, allowed)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from hgr_tf.features import FeatureSpec
 from hgr_tf.features.fingerprint import text_fingerprints
-from hgr_tf.features.histories import LABEL_KEY, Value
+from hgr_tf.features.histories import Value
 from hgr_tf.features.history_list import texts_of_lists
 from hgr_tf.features.past import request_columns
 from hgr_tf.pipelines.kernels.randomness import mixed
@@ -21,10 +21,10 @@ from hgr_tf.pipelines.rows.fields import (
     moment_field,
     request_field,
 )
-from hgr_tf.pipelines.rows.targets import targets_of
+from hgr_tf.pipelines.rows.targets import target_of
 from hgr_tf.pipelines.tables.joining import LOG, Joined, home_of
 
-USER, ITEM, TIE, MOMENT, TARGET = "user", "item", "tie", "moment", "target"
+USER, ITEM, TIE, MOMENT = "user", "item", "tie", "moment"
 _LOW = np.uint64(0xFFFF_FFFF)
 
 
@@ -33,18 +33,21 @@ def timeline(joined: Joined, spec: FeatureSpec) -> pa.Table:
 
     Returns:
         Columns USER and ITEM, uint64 words; TIE, a uint64 word that sorts rows of
-        one moment; MOMENT, int64, null where an input lacks the order; SPLIT; TARGET;
-        and as far as the spec asks for them `request_name`, `key_name`, `where_name`
-        and `value_name` columns.
+        one moment; MOMENT, int64, null where an input lacks the order; SPLIT; a
+        `target_name` column of each label; and as far as the spec asks for them
+        `request_name`, `key_name`, `where_name` and `value_name` columns.
     """
     rows = joined.rows
-    targets = targets_of(rows, spec)
+    targets = {
+        target_name(name, spec): target_of(rows, label)
+        for name, label in spec.all_labels.items()
+    }
     columns = {
         USER: _words(rows[id_field(spec, "user").name]),
         ITEM: _words(rows[id_field(spec, "item").name]),
         MOMENT: rows[moment_field(spec).name],
         SPLIT: rows[SPLIT],
-        TARGET: targets,
+        **targets,
     }
     for column in request_columns(spec):
         columns[request_name(column)] = _words(rows[request_field(column).name])
@@ -60,6 +63,11 @@ def timeline(joined: Joined, spec: FeatureSpec) -> pa.Table:
                 )
     columns[TIE] = _ties(columns, spec)
     return pa.table(columns)
+
+
+def target_name(label: str, spec: FeatureSpec) -> str:
+    """Column of the targets of a label."""
+    return f"target/{spec.label_name(label)}"
 
 
 def where_name(history: str) -> str:
@@ -105,12 +113,13 @@ def _allowed(
     where: Mapping[str, tuple[Value, ...]],
     joined: Joined,
     spec: FeatureSpec,
-    targets: np.ndarray,
+    targets: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     allowed = np.ones(joined.rows.num_rows, bool)
     for name, wanted in where.items():
-        if name == LABEL_KEY:
-            allowed &= np.isin(targets, np.array(wanted, np.float32))
+        if spec.label_name(name):
+            values = targets[target_name(name, spec)]
+            allowed &= np.isin(values, np.array(wanted, np.float32))
             continue
         values = _values(joined, spec, name)
         value_set = pa.array([_typed(w, values.type) for w in wanted], values.type)
@@ -126,10 +135,17 @@ def _typed(value: Value, kind: pa.DataType) -> Value:
 
 def _ties(columns: dict, spec: FeatureSpec) -> np.ndarray:
     """By item first, then by all that an event may show."""
-    bits = np.asarray(columns[TARGET], np.float32) + np.float32(0)
-    content = mixed(bits.view(np.uint32).astype(np.uint64), 0)
+    first, *others = (columns[target_name(name, spec)] for name in spec.all_labels)
+    content = mixed(_bits(first), 0)
+    for target in others:
+        content = mixed(content ^ _bits(target), 1)
     for feature in spec.given_features():
         name = value_name(feature.name)
         if name in columns and not feature.from_table:
             content = mixed(content ^ _words(columns[name]), 1)
     return (columns[ITEM] & ~_LOW) | (content & _LOW)
+
+
+def _bits(target: np.ndarray) -> np.ndarray:
+    # Adding 0 turns -0.0, which equals 0.0, into it.
+    return (target + np.float32(0)).view(np.uint32).astype(np.uint64)

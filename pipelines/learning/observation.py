@@ -20,8 +20,9 @@ class Observation:
     """What was seen of all rows, and of the features in the training rows.
 
     Attributes:
-        splits: [rows, positives] by index of the split.
-        days: [rows, positives] by index of the split and day since 1970.
+        splits: [labels, 2] by index of the split: rows where a label is defined, and
+            where it is positive. The first label is defined in every row.
+        days: The same by index of the split and day since 1970.
         log: Summaries of the features that come from the log.
         hits: Training rows that each row of a side table was joined to.
     """

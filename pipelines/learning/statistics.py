@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hgr_tf.features import Feature, FeatureEncoding
+from hgr_tf.features import Feature, FeatureEncoding, FeatureSpec
 from hgr_tf.features.column_summary import ColumnSummary, share
 from hgr_tf.pipelines.learning.observation import Observation
 from hgr_tf.pipelines.settings import Settings
@@ -24,14 +24,14 @@ def statistics(
     """Rows and label rate of each split and day; each feature in training."""
     return {
         "splits": {
-            settings.splits[split]: _rate(counts)
+            settings.splits[split]: _rates(counts, settings.spec)
             for split, counts in sorted(observation.splits.items())
         },
         "days": [
             {
                 "day": str(_EPOCH + timedelta(days=day)),
                 "split": settings.splits[split],
-                **_rate(counts),
+                **_rates(counts, settings.spec),
             }
             for (split, day), counts in sorted(observation.days.items())
         ],
@@ -40,6 +40,14 @@ def statistics(
             for f in settings.spec.features()
         },
     }
+
+
+def _rates(counts: np.ndarray, spec: FeatureSpec) -> dict:
+    """What is told of the first label, and of each of several."""
+    rates = _rate(counts[0])
+    if spec.labels:
+        rates["labels"] = dict(zip(spec.labels, map(_rate, counts), strict=True))
+    return rates
 
 
 def _rate(counts: np.ndarray) -> dict:

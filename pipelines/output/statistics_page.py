@@ -33,10 +33,12 @@ def html_page(name: str, statistics: dict, counters: dict[str, int]) -> str:
 
 
 def _rates(title: str, what: str, rows: Iterable[tuple[str, dict]]) -> str:
-    cells = [
-        (key, r["rows"], _percent(r["positive_rate"]), _bar(r["positive_rate"] or 0))
-        for key, r in rows
-    ]
+    cells = []
+    for key, rates in rows:
+        labels = {f"{key}, {name}": of for name, of in rates.get("labels", {}).items()}
+        for of, counts in (labels or {key: rates}).items():
+            rate = counts["positive_rate"]
+            cells.append((of, counts["rows"], _percent(rate), _bar(rate or 0)))
     return _table(title, [what, "rows", "positive", ""], cells)
 
 

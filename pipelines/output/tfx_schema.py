@@ -5,13 +5,13 @@ from __future__ import annotations
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from hgr_tf.features import ITEM, LABEL, TIME, USER, WEIGHT, FeatureEncoding
+from hgr_tf.features import ITEM, TIME, USER, FeatureEncoding
 
 
-def schema_text(encoding: FeatureEncoding, has_weights: bool) -> str:
+def schema_text(encoding: FeatureEncoding) -> str:
     """The schema of the encoded examples, as text."""
-    schema = schema_pb2.Schema()
-    for feature in encoding.spec.features():
+    schema, spec = schema_pb2.Schema(), encoding.spec
+    for feature in spec.features():
         for name, form in feature.inputs.items():
             added = _add(schema, name, form.dtype == "int64")
             if form.padded:
@@ -23,9 +23,9 @@ def schema_text(encoding: FeatureEncoding, has_weights: bool) -> str:
                 added.int_domain.min = 0
                 added.int_domain.max = encoding.num_ids(feature.name) - 1
                 added.int_domain.is_categorical = True
-    reserved = {LABEL: False, USER: True, ITEM: True}
-    reserved |= {WEIGHT: False} if has_weights else {}
-    reserved |= {TIME: True} if encoding.spec.time else {}
+    reserved = dict.fromkeys(spec.label_keys(), False) | {USER: True, ITEM: True}
+    reserved |= dict.fromkeys(spec.weight_keys(), False)
+    reserved |= {TIME: True} if spec.time else {}
     for name, is_int in reserved.items():
         _sized(_add(schema, name, is_int), 1)
     return text_format.MessageToString(schema)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from hgr_tf.features import Feature, FeatureSpec, HistoryList
+from hgr_tf.features import Feature, FeatureSpec, HistoryList, Label
 from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.features.kind import Dtype
 from hgr_tf.features.past import request_columns
@@ -67,14 +67,15 @@ def key_field(spec: FeatureSpec, owner: TableOwner) -> Field:
     return Field(spec.tables[owner].key, spec.id_dtype(owner), table=owner)
 
 
-def label_field(spec: FeatureSpec) -> Field:
-    """The raw label."""
-    return Field(spec.label.column, "float32")
+def label_field(label: Label) -> Field:
+    """A raw label."""
+    return Field(label.column, "float32")
 
 
-def weight_field(spec: FeatureSpec) -> Field | None:
-    """The sample weight, if the spec names one."""
-    return Field(spec.weight, "float32") if spec.weight else None
+def weight_fields(spec: FeatureSpec) -> dict[str, Field]:
+    """The weights that the log gives, by their keys in an example."""
+    columns = spec.weight_keys().items()
+    return {key: Field(column, "float32") for key, column in columns if column}
 
 
 def time_field(spec: FeatureSpec) -> Field | None:
@@ -106,8 +107,10 @@ def request_field(column: str) -> Field:
 
 def log_fields(spec: FeatureSpec) -> list[Field]:
     """Every field of the log, each once."""
-    fields = [id_field(spec, "user"), id_field(spec, "item"), label_field(spec)]
-    fields += [f for f in (weight_field(spec), time_field(spec)) if f]
+    fields = [id_field(spec, "user"), id_field(spec, "item")]
+    fields += map(label_field, spec.all_labels.values())
+    fields += weight_fields(spec).values()
+    fields += [f for f in (time_field(spec),) if f]
     fields += [feature_field(f) for f in spec.given_features() if not f.from_table]
     fields += [f for f in (order_field(spec),) if f]
     fields += [request_field(column) for column in request_columns(spec)]

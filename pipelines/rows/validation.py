@@ -10,7 +10,13 @@ import pyarrow.compute as pc
 
 from hgr_tf.features import Feature, FeatureSpec
 from hgr_tf.features.spec import TableOwner
-from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, OUT_OF_TIME
+from hgr_tf.pipelines.reasons import (
+    MISSING,
+    NEGATIVE,
+    OUT_OF_RANGE,
+    OUT_OF_TIME,
+    WITHOUT_GIVEN,
+)
 from hgr_tf.pipelines.rows.casting import cast
 from hgr_tf.pipelines.rows.fields import (
     Field,
@@ -21,8 +27,9 @@ from hgr_tf.pipelines.rows.fields import (
     log_fields,
     table_fields,
     time_field,
-    weight_field,
+    weight_fields,
 )
+from hgr_tf.pipelines.rows.targets import target_of
 from hgr_tf.pipelines.rows.times import cast_times, out_of_time
 from hgr_tf.pipelines.sources import RawBatch, Rejected
 
@@ -58,17 +65,14 @@ class Checks:
 
 
 def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
-    """Types the rows of a log and checks ids, label, weight and time."""
+    """Types the rows of a log and checks ids, labels, weights and time."""
     checks = Checks(batch)
     table = _cast_columns(batch, log_fields(spec), spec, checks)
     _check_kinds(table, (f for f in spec.given_features() if not f.from_table), checks)
     for owner in ("user", "item"):
         _require(table, id_field(spec, owner), checks)
-    label = label_field(spec)
-    values = _required_numbers(table, label, checks)
-    outside = (values < spec.label.min) | (values > spec.label.max)
-    checks.reject(label.column, OUT_OF_RANGE, outside)
-    if weight := weight_field(spec):
+    _check_labels(table, spec, checks)
+    for weight in weight_fields(spec).values():
         weights = _required_numbers(table, weight, checks)
         checks.reject(weight.column, NEGATIVE, weights < 0)
     if time := time_field(spec):
@@ -113,6 +117,22 @@ def _check_kinds(table: pa.Table, features: Iterable[Feature], checks: Checks) -
         values = table[feature_field(feature).name].combine_chunks()
         for reason, bad in feature.transform.faults(values):
             checks.reject(feature.column, reason, bad)
+
+
+def _check_labels(table: pa.Table, spec: FeatureSpec, checks: Checks) -> None:
+    positive: dict[str, np.ndarray] = {}
+    for name, label in spec.all_labels.items():
+        values = table[label_field(label).name].combine_chunks()
+        positive[name] = target_of(table, label) > 0
+        defined = np.ones(len(values), bool)
+        if label.given is not None:
+            defined = positive[label.given]
+        missing = values.is_null().to_numpy(False)
+        checks.reject(label.column, MISSING, missing & defined)
+        numbers = pc.fill_null(values, 0).to_numpy(False)
+        outside = ~missing & ((numbers < label.min) | (numbers > label.max))
+        checks.reject(label.column, OUT_OF_RANGE, outside)
+        checks.reject(label.column, WITHOUT_GIVEN, positive[name] & ~defined)
 
 
 def _require(table: pa.Table, field: Field, checks: Checks) -> None:

@@ -22,7 +22,7 @@ from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT
 from hgr_tf.pipelines.rows.row_hashes import row_hashes
 from hgr_tf.pipelines.rows.splits import random_splits, user_words
-from hgr_tf.pipelines.rows.targets import targets_of
+from hgr_tf.pipelines.rows.targets import positives_of
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.steps.elements import COUNTS, Batch, Key, Sent
 
@@ -73,7 +73,7 @@ class SendHashes(beam.DoFn):
                 "user": users,
                 "first": first,
                 "second": second,
-                "positive": targets_of(rows, settings.spec) > 0,
+                "positives": positives_of(rows, settings.spec),
                 "split": rows[SPLIT],
                 "row": places,
             }

@@ -8,12 +8,13 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from hgr_tf.features import WEIGHT
 from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_block
 from hgr_tf.pipelines.files.progress import report_rows
 from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.output.layouts import SORT_KEY, places
 from hgr_tf.pipelines.output.payload import payload
-from hgr_tf.pipelines.rows.fields import SPLIT, weight_field
+from hgr_tf.pipelines.rows.fields import SPLIT
 from hgr_tf.pipelines.rows.origin import origin_words
 from hgr_tf.pipelines.rows.targets import Targets, sample_negatives, targets_of
 from hgr_tf.pipelines.settings import Settings
@@ -66,17 +67,13 @@ class Encode(beam.DoFn):
 
 
 def _sampled(joined: Joined, settings: Settings, split: int) -> tuple[Joined, Targets]:
-    spec = settings.spec
-    labels = targets_of(joined.rows, spec)
-    weights = None
-    if settings.has_weights:
-        weights = np.ones(len(labels), np.float32)
-        if field := weight_field(spec):
-            weights = joined.rows[field.name].to_numpy()
-    sampling = spec.negatives
+    targets = targets_of(joined.rows, settings.spec)
+    sampling = settings.spec.negatives
     if sampling and settings.splits[split] in sampling.splits:
         words = origin_words(joined.rows)
-        kept, factor = sample_negatives(labels, sampling.rate, settings.seed, words)
+        negative = np.all([values == 0 for values in targets.labels.values()], axis=0)
+        kept, factor = sample_negatives(negative, sampling.rate, settings.seed, words)
+        targets.weights[WEIGHT] = targets.weights[WEIGHT] * factor
         at = np.flatnonzero(kept)
-        joined, labels, weights = joined.take(at), labels[at], (weights * factor)[at]
-    return joined, Targets(labels, weights)
+        joined, targets = joined.take(at), targets.take(at)
+    return joined, targets

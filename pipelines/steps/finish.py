@@ -10,7 +10,14 @@ from collections.abc import Iterator
 import apache_beam as beam
 
 import hgr_tf
-from hgr_tf.data.manifest import FILE_NAME, Manifest, Shard, Split, encoding_hashes
+from hgr_tf.data.manifest import (
+    FILE_NAME,
+    LabelCounts,
+    Manifest,
+    Shard,
+    Split,
+    encoding_hashes,
+)
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import (
@@ -50,7 +57,7 @@ class Finish(beam.DoFn):
         files = {
             "statistics.json": json.dumps(plan.statistics, indent=1) + "\n",
             "statistics.html": html_page(settings.spec.name, plan.statistics, counts),
-            "schema.pbtxt": schema_text(encoding, settings.has_weights),
+            "schema.pbtxt": schema_text(encoding),
         }
         for name, content in files.items():
             write_bytes(join(settings.results, name), content.encode())
@@ -85,10 +92,15 @@ def make_manifest(
     for index, name in enumerate(settings.splits):
         own = sorted((s.shard for s in shards if s.split == index), key=_file)
         if own:
+            rates = plan.statistics["splits"][name]
             splits[name] = Split(
                 rows=sum(shard.rows for shard in own),
-                positives=plan.statistics["splits"][name]["positives"],
+                positives=rates["positives"],
                 shards=own,
+                labels={
+                    label: LabelCounts(rows=own["rows"], positives=own["positives"])
+                    for label, own in rates.get("labels", {}).items()
+                },
             )
     return Manifest(
         spec_sha256=settings.spec.digest(),

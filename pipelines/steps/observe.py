@@ -17,7 +17,7 @@ from hgr_tf.pipelines.learning.observation import (
     summarize,
 )
 from hgr_tf.pipelines.rows.fields import SPLIT, time_field
-from hgr_tf.pipelines.rows.targets import targets_of
+from hgr_tf.pipelines.rows.targets import target_of
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.steps.elements import Batch
 from hgr_tf.pipelines.tables.joining import join_side, side_tables, values_of
@@ -88,21 +88,29 @@ class MergeObservations(beam.CombineFn):
 def _count_splits(
     observation: Observation, rows: pa.Table, splits: np.ndarray, spec: FeatureSpec
 ) -> None:
-    positive = targets_of(rows, spec) > 0
+    flags = _defined_and_positive(rows, spec)
     days = _days(rows, spec)
     for split in np.unique(splits):
         here = splits == split
-        observation.splits[int(split)] = _rows_and_positives(here, positive)
+        observation.splits[int(split)] = flags[:, :, here].sum(axis=2)
         if days is None:
             continue
         for day in np.unique(days[here]):
             that_day = here & (days == day)
-            counts = _rows_and_positives(that_day, positive)
+            counts = flags[:, :, that_day].sum(axis=2)
             observation.days[int(split), int(day)] = counts
 
 
-def _rows_and_positives(mask: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    return np.array([mask.sum(), (mask & positive).sum()], np.int64)
+def _defined_and_positive(rows: pa.Table, spec: FeatureSpec) -> np.ndarray:
+    """`[labels, 2, n]` bool: where each label is defined, and where it is positive."""
+    positive: dict[str, np.ndarray] = {}
+    flags = []
+    for name, label in spec.all_labels.items():
+        positive[name] = target_of(rows, label) > 0
+        everywhere = np.ones(rows.num_rows, bool)
+        defined = positive[label.given] if label.given else everywhere
+        flags.append([defined, positive[name]])
+    return np.array(flags)
 
 
 def _days(rows: pa.Table, spec: FeatureSpec) -> np.ndarray | None:

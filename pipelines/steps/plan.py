@@ -150,7 +150,7 @@ def check_splits(observation: Observation, settings: Settings) -> None:
     all_in_one = bool(empty) and by_time and len(observation.splits) == 1
     if TRAIN not in empty and not all_in_one:
         return  # small data may leave a split empty: a notice tells of it
-    rows = {names[i]: int(n) for i, (n, _) in observation.splits.items()}
+    rows = {names[i]: int(counts[0, 0]) for i, counts in observation.splits.items()}
     text = f"no row is in {empty[0]!r}; rows by split: {rows}"
     if TRAIN in empty:
         text = (
@@ -176,7 +176,7 @@ def previous_encoding(settings: Settings) -> FeatureEncoding | None:
 
 def num_shards(observation: Observation, split: int, settings: Settings) -> int:
     """Shards of a split: its rows over the rows per shard, at least 1."""
-    rows = int(observation.splits[split][0])
+    rows = int(observation.splits[split][0, 0])
     return max(1, -(-rows // settings.shard_rows))
 
 

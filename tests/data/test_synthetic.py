@@ -78,6 +78,52 @@ def test_taste_varies_within_an_item(logs):
     assert gain > 0.05
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """Logs with purchases and positions, beside `logs`."""
+    folder = tmp_path_factory.mktemp("shop")
+    knobs = {"purchase_rate": 0.05, "position_effect": 1.0}
+    return write_logs(folder, rows=40_000, users=300, seed=3, **knobs)
+
+
+def test_purchases_are_a_share_of_the_clicks(shop):
+    log = pyarrow.parquet.read_table(shop.log)
+    click, purchase = log["click"].to_numpy(), log["purchase"].to_numpy()
+    assert (purchase <= click).all()
+    bought = purchase[click > 0]
+    # Five standard errors.
+    assert abs(bought.mean() - 0.05) < 5 * (0.05 * 0.95 / len(bought)) ** 0.5
+    assert roc_auc_score(bought, shop.purchase[click > 0]) > 0.7
+    labels = FeatureSpec.load(shop.spec).labels
+    assert list(labels) == ["click", "purchase"] and labels["purchase"].given == "click"
+
+
+def test_positions_move_clicks_and_what_stands_high_is_popular(logs, shop):
+    log = pyarrow.parquet.read_table(shop.log)
+    position, item = log["position"].to_numpy(), log["item_id"].to_numpy()
+    assert np.unique(position, return_counts=True)[1].tolist() == [4_000] * 10
+    odds = [p / (1 - p) for p in (shop.relevance, shop.probability)]
+    np.testing.assert_allclose(odds[0] / odds[1], position, rtol=1e-9)
+    popularity = np.bincount(item)[item]
+    assert popularity[position == 1].mean() > 2 * popularity[position == 10].mean()
+    np.testing.assert_array_equal(shop.relevance, logs.probability)
+    assert "position" in FeatureSpec.load(shop.spec).log_columns()
+
+
+@pytest.mark.parametrize("knobs", [{"purchase_rate": 0.1}, {"position_effect": 1.0}])
+def test_one_knob_leaves_what_the_other_draws(tmp_path, shop, knobs):
+    made = write_logs(tmp_path, rows=40_000, users=300, seed=3, **knobs)
+    before = pyarrow.parquet.read_table(shop.log)
+    same = set(pyarrow.parquet.read_table(made.log).column_names) & {"position"}
+    for name in ("user_id", "item_id", "time", "device", *same):
+        assert pyarrow.parquet.read_table(made.log)[name] == before[name]
+
+
+def test_a_purchase_rate_is_a_share(tmp_path):
+    with pytest.raises(ValueError, match=r"`purchase_rate` must be in \[0, 1\), got 1"):
+        write_logs(tmp_path, purchase_rate=1)
+
+
 @pytest.mark.parametrize("size", ["rows", "users", "items", "branching", "levels"])
 def test_sizes_must_be_positive(tmp_path, size):
     with pytest.raises(ValueError, match=f"`{size}` must be at least 1, got 0"):

@@ -32,9 +32,10 @@ item: {item: {type: categorical}, author: {type: categorical}}
 
 
 def make_spec(**sections) -> FeatureSpec:
-    """The spec of the random logs, with more sections."""
+    """The spec of the random logs, with more sections; None takes one out."""
     base = FeatureSpec.from_yaml(SPEC).model_dump(by_alias=True, exclude_none=True)
-    return FeatureSpec.model_validate({**base, **sections})
+    given = {**base, **sections}
+    return FeatureSpec.model_validate({k: v for k, v in given.items() if v is not None})
 
 
 @st.composite

@@ -86,6 +86,25 @@ def test_counters_are_those_of_a_loop_over_rows(
         assert columns[f"{name}rate"][place] == rate
 
 
+@settings(max_examples=20, deadline=None)
+@given(rows=logs())
+def test_one_label_of_several_is_counted_and_allowed_as_an_only_one_is(rows):
+    sections = {
+        "counters": {"n": {"by": "user", "statistics": ["positives", "rate"]}},
+        "history": {"seen": {"of": "item", "length": 50, "where": {"label": 1}}},
+    }
+    one = past_of(rows, make_spec(**sections))
+    sections["counters"]["n"]["of"] = "second"
+    sections["history"]["seen"]["where"] = {"second": 1}
+    first = {"column": "t", "max": 1e9}
+    several = make_spec(label=None, labels={"first": first, "second": "label"}, **sections)
+    other = past_of(rows, several)
+    lists = "past/string:seen_item"
+    # Rows of one moment are put in order by all their labels.
+    assert list(map(sorted, one.pop(lists))) == list(map(sorted, other.pop(lists)))
+    assert one == other
+
+
 @settings(max_examples=25, deadline=None)
 @given(rows=logs(), seed=st.integers(0, 99))
 def test_the_order_of_the_rows_in_their_files_does_not_matter(rows, seed):
