@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
 from hgr_tf.calibration.heads import AnyCalibration, load_calibration
@@ -81,14 +81,20 @@ class ExportOptions:
 def save_spec(spec: FeatureSpec, names: Collection[str], folder: str | Path) -> None:
     """Writes the part of a spec that a model takes into its assets.extra.
 
-    Features that only training knows stay in it, as labels do: they say which columns
-    of a log no request needs.
+    Features of columns that only training knows stay in it, as labels do: they say
+    which columns of a log no request needs.
     """
-    kept = {*names, *spec.training_only}
-    sections = {
+    training_only = {
+        name: constant
+        for name, constant in spec.training_only.items()
+        if not spec.feature(name).transform.parts
+    }
+    kept = {*names, *training_only}
+    sections: dict[str, Any] = {
         owner: {k: v for k, v in getattr(spec, owner).items() if k in kept}
         for owner in ("user", "item", "context")
     }
+    sections["training_only"] = training_only
     text = spec.model_copy(update=sections).to_yaml()
     (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
 

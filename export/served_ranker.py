@@ -10,8 +10,8 @@ from hgr_tf.functional.graph import (
     input_tensors,
     is_functional,
     layer_of,
-    parents,
     output_of,
+    parents,
     tensors_of,
 )
 from hgr_tf.layers.side_tower import SideTower

@@ -31,7 +31,9 @@ def probability_names(outputs: Iterable[str]) -> list[str]:
     return sorted(name for name in outputs if name.rpartition("/")[2] != LOGITS)
 
 
-def joined(batches: Sequence[Mapping[str, np.ndarray]], outputs: Iterable[str]) -> Scores:
+def joined(
+    batches: Sequence[Mapping[str, np.ndarray]], outputs: Iterable[str]
+) -> Scores:
     """Probabilities [rows] of consecutive batches of rows.
 
     Args:
@@ -43,4 +45,4 @@ def joined(batches: Sequence[Mapping[str, np.ndarray]], outputs: Iterable[str]) 
         name: np.concatenate([none, *(batch[name] for batch in batches)])
         for name in probability_names(outputs)
     }
-    return scores[PROBABILITIES] if PROBABILITIES in scores else scores
+    return scores.get(PROBABILITIES, scores)

@@ -38,7 +38,8 @@ def export_onnx(
 
     Its inputs are encoded features by name (ids int64 [B] or [B, max_length],
     numbers float32 [B]), its output is `probabilities` [B], or one of the name of
-    each head. Whoever calls it encodes raw values; vocabularies stay with the SavedModel.
+    each head. Whoever calls it encodes raw values; vocabularies stay with the
+    SavedModel.
 
     Args:
         model: What `export_for_serving` takes; the ranker must be functional.

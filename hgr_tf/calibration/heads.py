@@ -82,7 +82,9 @@ def load_calibration(path: str | Path) -> AnyCalibration | None:
     try:
         return HeadCalibrations.model_validate_json(text)
     except ValidationError as error:
-        raise CalibrationError(f"{path}: {describe(error, HeadCalibrations)}") from error
+        raise CalibrationError(
+            f"{path}: {describe(error, HeadCalibrations)}"
+        ) from error
 
 
 def _is_by_head(text: str) -> bool:

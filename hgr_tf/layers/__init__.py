@@ -1,4 +1,4 @@
-"""Keras layers: the quantizer, embeddings and histories, side towers, weighting of losses."""
+"""Keras layers: quantizer, embeddings, histories, side towers, weights of losses."""
 
 from hgr_tf.layers.history_encoder import HistoryEncoder
 from hgr_tf.layers.residual_vector_quantizer import (
