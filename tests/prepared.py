@@ -1,5 +1,6 @@
 """A small prepared folder, written without the pipeline."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -38,6 +39,19 @@ ENCODING = FeatureEncoding(
     boundaries={"age": (20.0, 40.0)},
     moments={"price": (0.0, 1.0)},
 )
+TWO_LABELS = dataclasses.replace(
+    ENCODING,
+    spec=SPEC.model_validate(
+        {
+            **SPEC.model_dump(exclude={"label"}, mode="json"),
+            "labels": {
+                "click": "click",
+                "purchase": {"column": "buy", "given": "click"},
+            },
+        }
+    ),
+)
+"""An encoding of the same features, for a spec of two labels."""
 
 
 def rows(count: int, seed: int, weighted: bool = False) -> list[dict]:

@@ -44,9 +44,7 @@ context:
 """
 
 ONE_LABEL = "label: click"
-SEVERAL_LABELS = (
-    "labels: {click: click, purchase: {column: purchase, given: click}}"
-)
+SEVERAL_LABELS = "labels: {click: click, purchase: {column: purchase, given: click}}"
 POSITION = "  position: {type: categorical, dtype: int64}\n"
 
 COUNTRIES = np.array(["BR", "DE", "FR", "IN", "JP", "US"])

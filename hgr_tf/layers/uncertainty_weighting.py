@@ -80,6 +80,34 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
     ) -> tf.Tensor:
         """Weighted sum; see the class."""
         losses = tf.convert_to_tensor(losses, tf.float32)
+        log_sigma = self._log_sigma_for(losses, started, training)
+        weighted = 0.5 * losses * tf.exp(-2.0 * log_sigma) + log_sigma
+        return tf.reduce_sum(tf.where(counts, weighted, 0.0))
+
+    def weigh(
+        self,
+        losses: tf.Tensor,
+        counts: tf.Tensor,
+        started: tf.Tensor | bool = True,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weighted sum in two parts, for a loss of which parts are weighed apart.
+
+        Takes what `call` takes.
+
+        Returns:
+            float32 [num_losses], the weights 1 / (2 sigma_l^2), and the float32 scalar
+            sum_l log sigma_l over the losses that count.
+        """
+        losses = tf.convert_to_tensor(losses, tf.float32)
+        log_sigma = self._log_sigma_for(losses, started, training)
+        penalty = tf.reduce_sum(tf.where(counts, log_sigma, 0.0))
+        return 0.5 * tf.exp(-2.0 * log_sigma), penalty
+
+    def _log_sigma_for(
+        self, losses: tf.Tensor, started: tf.Tensor | bool, training: bool
+    ) -> tf.Tensor:
+        """float32 [num_losses], started by these losses if it has not been before."""
         mean = sum_over_replicas(tf.stop_gradient(losses)) / num_replicas()
         optimum = 0.5 * tf.math.log(tf.maximum(mean, _LOWEST_LOSS))
         start = tf.convert_to_tensor(self._start)
@@ -91,9 +119,7 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         # A gradient as if the scale were 1: the steps of SGD are scaled once too.
         moved = tf.convert_to_tensor(self._moved)
         moved += (self.learning_rate_scale - 1.0) * tf.stop_gradient(moved)
-        log_sigma = start + moved
-        weighted = 0.5 * losses * tf.exp(-2.0 * log_sigma) + log_sigma
-        return tf.reduce_sum(tf.where(counts, weighted, 0.0))
+        return start + moved
 
     @property
     def log_sigma(self) -> tf.Tensor:

@@ -89,12 +89,18 @@ class GroupwiseLossBase(tf.keras.layers.Layer):
                     f"`level_weights` must weigh {num_levels} levels, "
                     f"got {self._uncertainty.num_losses}"
                 )
-            if any(needs_of(loss).fixed_level_weights for loss in losses):
+            if self.may_be_negative:
                 raise ValueError(
                     "`level_weights` must be fixed with a loss that may be negative, "
                     "as those of tensorflow-ranking; got 'uncertainty'"
                 )
         self.built = True
+
+    @property
+    def may_be_negative(self) -> bool:
+        """Whether the loss of a level may be below 0; its weight cannot be learned."""
+        losses = self._losses_of_levels
+        return any(needs_of(loss).fixed_level_weights for loss in losses)
 
     def call(
         self,

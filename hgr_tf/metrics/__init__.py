@@ -1,4 +1,4 @@
-"""Streaming Keras metrics: GAUC, calibration, codebook health. Loads lazily.
+"""Streaming Keras metrics: GAUC and ranks, calibration, codebook health. Loads lazily.
 
 `group_auc`, the numpy form of GAUC, needs no TensorFlow.
 """
@@ -14,6 +14,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "expired_codes": ["ExpiredCodes"],
         "gauc": ["GroupAUC"],
         "gauc_numpy": ["group_auc"],
+        "group_hit_rate": ["GroupHitRate"],
+        "group_mrr": ["GroupMRR"],
+        "group_ndcg": ["GroupNDCG"],
         "group_occupancy": ["GroupOccupancy"],
         "perplexity": ["Perplexity"],
         "predicted_over_observed": ["PredictedOverObserved"],

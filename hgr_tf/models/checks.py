@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from hgr_tf.functional.final_activation import ends_in_sigmoid
-from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.layers import ResidualVectorQuantizer, UncertaintyWeighting
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
+from hgr_tf.models.heads import ONE_OUTPUT, heads_of
 
 if TYPE_CHECKING:
-    from hgr_tf.models.objective import Objective
+    from hgr_tf.models.objective import HeadWeights, Objective, RankingLoss
 
 
 def check_objective(objective: Objective) -> None:
@@ -21,17 +23,25 @@ def check_objective(objective: Objective) -> None:
         raise ValueError(f"`quantized_loss_weight` must be at least 0, got {weight}")
     if not 0 <= dropout <= 1:
         raise ValueError(f"`quantization_dropout` must be in [0, 1], got {dropout}")
-    if objective.ranking_loss is not None:
-        check_ranking_loss(objective.ranking_loss)
+    losses = objective.ranking_losses.values()
+    for ranking_loss in losses:
+        check_ranking_loss(ranking_loss)
+        learns = isinstance(objective.head_weights, UncertaintyWeighting)
+        if learns and ranking_loss.may_be_negative:
+            raise ValueError(
+                "`head_weights` must be fixed with a loss that may be negative, as "
+                "those of tensorflow-ranking; got 'uncertainty'"
+            )
     if objective.quantizer is not None:
-        check_quantizer(objective.quantizer, objective.ranking_loss)
+        for ranking_loss in losses or [None]:
+            check_quantizer(objective.quantizer, ranking_loss)
         return
     if weight or dropout:
         raise ValueError(
             "`quantizer` must be given with quantized_loss_weight or "
             "quantization_dropout, got None"
         )
-    if getattr(objective.ranking_loss, "num_levels", 0):
+    if any(hasattr(ranking_loss, "num_levels") for ranking_loss in losses):
         raise ValueError(
             "`quantizer` must be given with a HierarchicalGroupwiseLoss, got None"
         )
@@ -60,22 +70,69 @@ def check_ranking_loss(ranking_loss: object) -> None:
         )
 
 
+def check_heads(
+    heads: Sequence[str],
+    ranking_loss: RankingLoss,
+    head_weights: HeadWeights,
+    given: Mapping[str, str] | None,
+) -> None:
+    """Raises `ValueError` unless what is given for each head goes by their names.
+
+    Args:
+        heads: Names of the ranker's outputs; see `heads_of`.
+        ranking_loss: As `HierarchicalGroupwiseRanker` takes it, as what follows.
+        head_weights: Weights of the heads.
+        given: Head -> the head whose label must be positive.
+    """
+    told = "which has one output" if tuple(heads) == ONE_OUTPUT else list(heads)
+    by_name = {"given": [*given, *given.values()] if given else []}
+    if isinstance(ranking_loss, dict):
+        by_name["ranking_loss"] = list(ranking_loss)
+    elif ranking_loss is not None and tuple(heads) != ONE_OUTPUT:
+        raise ValueError(
+            f"`ranking_loss` must be a dict by the heads of the ranker, {told}, got "
+            f"{ranking_loss!r}"
+        )
+    if isinstance(head_weights, dict):
+        by_name["head_weights"] = list(head_weights)
+        if not all(weight >= 0 for weight in head_weights.values()):
+            raise ValueError(f"`head_weights` must be at least 0, got {head_weights}")
+    elif head_weights is not None:
+        _check_learned_weights(head_weights, len(heads))
+    for name, named in by_name.items():
+        unknown = sorted(set(named) - set(heads))
+        if unknown:
+            raise ValueError(
+                f"`{name}` must name heads of the ranker, {told}, got {unknown}"
+            )
+
+
+def _check_learned_weights(head_weights: object, num_heads: int) -> None:
+    learned = head_weights == "uncertainty" and num_heads
+    if isinstance(head_weights, UncertaintyWeighting):
+        learned = head_weights.num_losses
+    if num_heads < 2 or learned != num_heads:
+        raise ValueError(
+            "`head_weights` must be a dict by head or, of several heads, 'uncertainty' "
+            f"or an UncertaintyWeighting of as many losses, got {head_weights!r} for "
+            f"{num_heads}"
+        )
+
+
 def check_ranker(ranker: object, from_logits: bool) -> None:
-    """Raises `ValueError` unless it is a Keras model with one output, of logits.
+    """Raises `ValueError` unless it is a Keras model with one or a dict of outputs.
 
     Args:
         ranker: The model.
-        from_logits: Whether its output is taken for logits or probabilities.
+        from_logits: Whether its outputs are taken for logits or probabilities.
     """
     if not isinstance(ranker, tf.keras.Model):
         raise ValueError(f"`ranker` must be a Keras model, got {ranker!r}")
     outputs = getattr(ranker, "outputs", None)
-    if outputs and len(outputs) != 1:
-        raise ValueError(f"`ranker` must have one output, got {len(outputs)}")
-    if isinstance(getattr(ranker, "output", None), dict):
+    if outputs and len(outputs) != 1 and heads_of(ranker) == ONE_OUTPUT:
         raise ValueError(
-            "`ranker` must have one output that is a tensor, got a dict with "
-            f"{list(ranker.output)}"
+            "`ranker` must have one output, or a dict of them by the names of its "
+            f"heads, got {len(outputs)}"
         )
     if from_logits and ends_in_sigmoid(ranker):
         raise ValueError(

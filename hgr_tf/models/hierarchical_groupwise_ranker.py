@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -10,11 +10,8 @@ import tensorflow as tf
 from hgr_tf.compat import KERAS_3, gradients_of, under_xla
 from hgr_tf.distribute import sum_over_replicas
 from hgr_tf.features.keys import USER
-from hgr_tf.flat_inputs import flat_labels
 from hgr_tf.functional.graph import Inputs, is_functional, own_inputs
-from hgr_tf.layers import ResidualVectorQuantizer
-from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
-from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
+from hgr_tf.layers import ResidualVectorQuantizer, UncertaintyWeighting
 from hgr_tf.models.batch_parts import (
     Gradients,
     add_gradients,
@@ -22,11 +19,35 @@ from hgr_tf.models.batch_parts import (
     num_rows,
     split_batch,
 )
-from hgr_tf.models.checks import check_objective, check_ranker
-from hgr_tf.models.objective import Objective, ObjectiveTerms, UserCodes
+from hgr_tf.models.checks import check_heads, check_objective, check_ranker
+from hgr_tf.models.head_objective import reported_log_losses
+from hgr_tf.models.heads import ONE_OUTPUT, ByHead, heads_of, logits_of, targets_of
+from hgr_tf.models.layer_configs import deserialized, serialized
+from hgr_tf.models.objective import (
+    HeadWeights,
+    Objective,
+    ObjectiveTerms,
+    RankingLoss,
+)
 from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
-from hgr_tf.models.reporting_model import TRAINING_TERMS, ReportingModel
+from hgr_tf.models.reporting_model import ReportingModel
+from hgr_tf.models.user_codes import UserCodes
 from hgr_tf.models.user_ids import find_user_ids
+
+_ARGUMENTS = (
+    "name",
+    "ranker",
+    "user_embedding",
+    "quantizer",
+    "ranking_loss",
+    "quantized_loss_weight",
+    "quantization_dropout",
+    "user_id",
+    "from_logits",
+    "unique_users",
+    "gradient_accumulation",
+)
+_OF_SEVERAL_HEADS = ("head_weights", "given")
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -48,16 +69,21 @@ class HierarchicalGroupwiseRanker(ReportingModel):
     `ranker` is trained in place: it alone predicts, and is what is exported.
     Without quantizer and ranking loss this is the plain LogLoss baseline.
 
+    A ranker with a dict of outputs has several heads, such as "click" and "purchase".
+    Labels and weights are then dicts too; the loss is the weighted sum of those of
+    the heads, which share the codes, and figures are called "click/gauc".
+
     Args:
         ranker: A functional Keras model with one output, [batch] or
-            [batch, 1]; or any Keras model that offers the two halves itself:
-            embed_users(inputs, training) -> [batch, dim] and
+            [batch, 1], or a dict of them; or any Keras model that offers the two
+            halves itself: embed_users(inputs, training) -> [batch, dim] and
             rank(inputs, user_embeddings, training) -> [batch, 1].
         user_embedding: For a functional ranker with a quantizer, the name of
             the layer that makes the user embedding.
         quantizer: A `ResidualVectorQuantizer`, or None.
         ranking_loss: A `HierarchicalGroupwiseLoss` (needs the quantizer), a
-            `GroupwiseBaselineLoss`, or None.
+            `GroupwiseBaselineLoss`, or None; with several heads a dict with one
+            for each head that shall have one.
         quantized_loss_weight: Weight of the second pass's LogLoss; at 0 there
             is no second pass.
         quantization_dropout: Share of the rows that see e_q in the one pass.
@@ -70,6 +96,10 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         gradient_accumulation: Parts that a training batch is computed in, one after
             the other, before the one update. LogLosses are those of the whole batch;
             lists, and what a quantizer learns at a time, are those of a part.
+        head_weights: Weights of several heads, 1 for those that it does not name;
+            "uncertainty" to learn them, or a `hgr_tf.layers.UncertaintyWeighting`.
+        given: Head -> another head whose label must be positive: other rows neither
+            train nor judge the first, such as {"purchase": "click"}.
 
     Raises:
         ValueError: An argument is something else, or arguments do not go together.
@@ -94,13 +124,15 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         ranker: tf.keras.Model,
         user_embedding: str | None = None,
         quantizer: ResidualVectorQuantizer | None = None,
-        ranking_loss: GroupwiseLossBase | None = None,
+        ranking_loss: RankingLoss = None,
         quantized_loss_weight: float = 0.0,
         quantization_dropout: float = 0.0,
         user_id: str = USER,
         from_logits: bool = True,
         unique_users: bool = False,
         gradient_accumulation: int = 1,
+        head_weights: HeadWeights = None,
+        given: Mapping[str, str] | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -119,14 +151,19 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self.from_logits = from_logits
         self.unique_users = unique_users
         self.gradient_accumulation = gradient_accumulation
+        self.head_weights = head_weights
+        self.given = given
         check_ranker(ranker, from_logits)
+        check_heads(self.heads, ranking_loss, head_weights, given)
+        learns = head_weights == "uncertainty"
+        self._weighting = UncertaintyWeighting(len(self.heads)) if learns else None
         check_objective(self.objective)
         self._was_called = False
         self._halves: RankerHalves | None = None
         if quantizer is not None and not offers_halves(ranker):
             self._halves = RankerHalves(ranker, user_embedding)
             _build(quantizer, self._halves.embedding_dim)
-        self.add_trackers("log_loss", *(TRAINING_TERMS if ranking_loss else ()))
+        self.add_trackers(*self.objective.tracked(self.heads))
         self.built = True
         if not KERAS_3 and is_functional(ranker):
             # As a SavedModel, Keras 2 saves only models whose inputs it knows.
@@ -136,18 +173,28 @@ class HierarchicalGroupwiseRanker(ReportingModel):
 
     # -- Prediction ---------------------------------------------------------
 
-    def call(self, inputs: Inputs, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Inputs, training: bool = False) -> ByHead:
         """The ranker's own output."""
         self._was_called = True
         return self.ranker(own_inputs(self.ranker, inputs), training=training)
 
-    def logits(self, outputs: tf.Tensor) -> tf.Tensor:
+    def logits(self, outputs: ByHead) -> ByHead:
         """The ranker's outputs as float32 logits [batch]."""
-        outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
-        if self.from_logits:
-            return outputs
-        outputs = tf.clip_by_value(outputs, 1e-7, 1 - 1e-7)
-        return tf.math.log(outputs) - tf.math.log1p(-outputs)
+        return logits_of(outputs, self.from_logits, self.heads)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the ranker's outputs; that of a single one is empty."""
+        return heads_of(self.ranker)
+
+    def evaluation_weights(self) -> dict[str, float]:
+        """Head -> the weight of its LogLoss in an evaluation; 1 while it is learned."""
+        return self.objective.fixed_weights(self.heads)
+
+    def unpack(self, batch: tuple[Any, ...]) -> tuple[Inputs, ByHead, ByHead]:
+        """Inputs, labels and weights of a batch, each head's where it is `given`."""
+        inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(batch)
+        return inputs, *targets_of(labels, weights, self.heads, self.given)
 
     # -- Training -----------------------------------------------------------
 
@@ -159,6 +206,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             self.ranking_loss,
             self.quantized_loss_weight,
             self.quantization_dropout,
+            self._weighting or self.head_weights,
         )
 
     def train_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
@@ -177,30 +225,27 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self, part: tuple[Inputs, ...], total: tf.Tensor
     ) -> tuple[Gradients, dict[str, tf.Tensor]]:
         """Gradients of a part's share of the loss of `total` rows, and the metrics."""
-        inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(part)
+        inputs, labels, weights = self.unpack(part)
         with tf.GradientTape() as tape:
             logits, terms = self._forward(inputs, labels, weights)
             loss = terms.share_of(num_rows(part), total)
         gradients = gradients_of(self.optimizer, loss, tape, self.trainable_variables)
-        self.track(terms.reported, terms.weight, terms.counts)
+        self.track(terms.reported)
         return gradients, self.update_metrics(labels, logits, weights, training=True)
 
     def test_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
         """Evaluates a batch; its loss is the LogLoss of the ranker."""
-        inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(data)
+        inputs, labels, weights = self.unpack(data)
         logits = self.logits(self(inputs, training=False))
-        labels, weights = flat_labels(labels, weights, highest=1)
-        weight, per_weight = mean_weight(labels, weights)
-        value = flat_log_loss(labels, logits, weights) * per_weight
-        self.track({"log_loss": value}, weight)
-        users = self._user_ids(inputs) if self._group_metrics else None
+        self.track(reported_log_losses(labels, logits, weights))
+        users = self._user_ids(inputs) if self._own_metrics.need_users else None
         return self.update_metrics(
             labels, logits, weights, training=False, user_ids=users
         )
 
     def _forward(
-        self, inputs: Inputs, labels: tf.Tensor, weights: tf.Tensor | None
-    ) -> tuple[tf.Tensor, ObjectiveTerms]:
+        self, inputs: Inputs, labels: ByHead, weights: ByHead
+    ) -> tuple[ByHead, ObjectiveTerms]:
         """Logits [batch] and the terms of the objective."""
         users = self._user_ids(inputs)
         if self.quantizer is None:
@@ -227,7 +272,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         inputs: Inputs,
         users: tf.Tensor | None,
         quantizer: ResidualVectorQuantizer,
-    ) -> tuple[tf.Tensor, tf.Tensor | None, UserCodes]:
+    ) -> tuple[ByHead, ByHead, UserCodes]:
         halves = self._halves or self.ranker
         self._begin_call(inputs)
         embeddings = halves.embed_users(inputs, training=True)
@@ -251,26 +296,16 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self._clear_losses()
 
     def _user_ids(self, inputs: Inputs) -> tf.Tensor | None:
-        needed = self._group_metrics or getattr(self.ranking_loss, "by_user", False)
-        return find_user_ids(inputs, self.user_id, bool(needed))
+        needed = self._own_metrics.need_users or self.objective.needs_users
+        return find_user_ids(inputs, self.user_id, needed)
 
     # -- Serialization ------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, the layers serialized."""
-        serialize = tf.keras.utils.serialize_keras_object
+        several = () if self.heads == ONE_OUTPUT else _OF_SEVERAL_HEADS
         return {
-            "name": self.name,
-            "ranker": serialize(self.ranker),
-            "user_embedding": self.user_embedding,
-            "quantizer": self.quantizer and serialize(self.quantizer),
-            "ranking_loss": self.ranking_loss and serialize(self.ranking_loss),
-            "quantized_loss_weight": self.quantized_loss_weight,
-            "quantization_dropout": self.quantization_dropout,
-            "user_id": self.user_id,
-            "from_logits": self.from_logits,
-            "unique_users": self.unique_users,
-            "gradient_accumulation": self.gradient_accumulation,
+            name: serialized(getattr(self, name)) for name in (*_ARGUMENTS, *several)
         }
 
     @classmethod
@@ -278,13 +313,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> HierarchicalGroupwiseRanker:
         """Makes the model from `get_config`."""
-        layers = {
-            # Unlike the general function, this one knows a SavedModel's format too.
-            name: tf.keras.layers.deserialize(config[name], custom_objects)
-            for name in ("ranker", "quantizer", "ranking_loss")
-            if isinstance(config[name], dict)
-        }
-        return cls(**{**config, **layers})
+        return cls(**deserialized(config, custom_objects))
 
 
 def _build(quantizer: ResidualVectorQuantizer, dim: int) -> None:

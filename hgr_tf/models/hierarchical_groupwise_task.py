@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.losses import HierarchicalGroupwiseLoss
-from hgr_tf.metrics import GroupAUC
+from hgr_tf.metrics.group_metric import GroupMetric
 from hgr_tf.models.checks import check_quantizer, check_ranking_loss
 from hgr_tf.models.objective import Objective
 
@@ -39,8 +39,8 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         quantizer: A `ResidualVectorQuantizer`.
         ranking_loss: A `HierarchicalGroupwiseLoss` of as many levels.
         ranking_metrics: Keras metrics of (labels, probabilities, sample_weight).
-            A `GroupAUC` among them is given the user ids too. TFRS asks each
-            for its result at every step, and `GroupAUC` then sorts all rows so
+            Those by user, such as `GroupAUC`, are given the user ids too. TFRS
+            asks each for its result at every step, and they then sort all rows so
             far: leave metrics out in training by compute_metrics=False.
 
     Call arguments:
@@ -129,7 +129,7 @@ class HierarchicalGroupwiseTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     ) -> None:
         probabilities = tf.sigmoid(tf.cast(logits, tf.float32))
         for metric in self.ranking_metrics:
-            groups = {"groups": user_ids} if isinstance(metric, GroupAUC) else {}
+            groups = {"groups": user_ids} if isinstance(metric, GroupMetric) else {}
             metric.update_state(labels, probabilities, sample_weight, **groups)
 
     def get_config(self) -> dict[str, Any]:

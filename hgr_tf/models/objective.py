@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from hgr_tf.distribute import num_replicas, sum_over_replicas
-from hgr_tf.flat_inputs import flat_float, flat_labels
-from hgr_tf.layers import ResidualVectorQuantizer
+from hgr_tf.layers import ResidualVectorQuantizer, UncertaintyWeighting
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
-from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
+from hgr_tf.models.head_objective import (
+    TRAINING_TERMS,
+    HeadObjective,
+    HeadTerms,
+    Term,
+    rows_by_head,
+)
+from hgr_tf.models.heads import ByHead, by_head, of_head
+from hgr_tf.models.user_codes import UserCodes
 
+RankingLoss: TypeAlias = GroupwiseLossBase | Mapping[str, GroupwiseLossBase] | None
+"""The ranking loss of the one output, or those of several heads by name."""
 
-class UserCodes(NamedTuple):
-    """What the quantizer made of a batch of user embeddings.
-
-    Attributes:
-        quantized: float [batch, dim].
-        codes: int32 [batch, levels].
-        loss: float32 scalar, the quantizer's own.
-        started: bool scalar. Until then the codes do not mean anything.
-    """
-
-    quantized: tf.Tensor
-    codes: tf.Tensor
-    loss: tf.Tensor
-    started: tf.Tensor
-
-    def gate(self, value: tf.Tensor | float) -> tf.Tensor:
-        """`value`, but 0 until the codes have started."""
-        return tf.cast(self.started, tf.float32) * value
+HeadWeights: TypeAlias = (
+    Mapping[str, float] | Literal["uncertainty"] | UncertaintyWeighting | None
+)
+"""Weights of several heads, 1 for those that have none, or learned ones."""
 
 
 class ObjectiveTerms(NamedTuple):
@@ -38,20 +34,17 @@ class ObjectiveTerms(NamedTuple):
 
     Attributes:
         loss: float32 scalar to be trained; its LogLosses are means over the rows.
-        reported: Name -> float32 scalar. "loss" and "log_loss" with LogLosses that
-            are weighted means; with a ranking loss "ranking_loss", as it is added to
-            the objective, and "occupancy", the share of the samples that are in a
-            list of two classes at the deepest level.
-        weight: Sum of the weights, by which terms of several batches are averaged.
-        counts: Name -> that weight, of a term to be averaged by another one.
+        reported: Name -> `Term`. "loss" and "log_loss" with LogLosses that are
+            weighted means; with a ranking loss "ranking_loss" and "occupancy", the
+            share of the samples that are in a list of two classes at the deepest
+            level. With several heads "click/log_loss" and so on, before the weight
+            of the head.
         spanning: The part of `loss` that every replica computes of the rows of all;
             None where each has its own.
     """
 
     loss: tf.Tensor
-    reported: dict[str, tf.Tensor]
-    weight: tf.Tensor
-    counts: dict[str, tf.Tensor]
+    reported: dict[str, Term]
     spanning: tf.Tensor | None = None
 
     def share_of(self, rows: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
@@ -74,28 +67,59 @@ class ObjectiveTerms(NamedTuple):
 class Objective(NamedTuple):
     """The loss that rankers with groups are trained with.
 
-    loss = LogLoss(s, y)
-         + quantized_loss_weight . LogLoss(s_q, y)
-         + ranking_loss(y, s, codes)
+    loss = sum_h weight_h . ( LogLoss(s_h, y_h)
+                            + quantized_loss_weight . LogLoss(s_q,h, y_h)
+                            + ranking_loss_h(y_h, s_h, codes) )
          + quantizer loss + regularization
 
-    Until the quantizer has started, the codes do not mean anything: the second
-    and third terms are 0 then, and no pass sees a quantized embedding.
+    over the heads h; a ranker with one output has one, of weight 1. Until the
+    quantizer has started, the codes do not mean anything: the second and third terms
+    are 0 then, and no pass sees a quantized embedding.
 
     Attributes:
         quantizer: A `ResidualVectorQuantizer`, or None.
-        ranking_loss: A groupwise loss, or None.
+        ranking_loss: A groupwise loss, or None; with several heads, those of some.
         quantized_loss_weight: Weight of the LogLoss of the second pass.
         quantization_dropout: Share of the rows that see the quantized embedding
             in the first pass.
+        head_weights: Head -> weight, 1 if it is not named; or an
+            `UncertaintyWeighting` that learns them.
 
     Source: arXiv:2506.12756, section 3 and equation 10.
     """
 
     quantizer: ResidualVectorQuantizer | None = None
-    ranking_loss: GroupwiseLossBase | None = None
+    ranking_loss: RankingLoss = None
     quantized_loss_weight: float = 0.0
     quantization_dropout: float = 0.0
+    head_weights: Mapping[str, float] | UncertaintyWeighting | None = None
+
+    @property
+    def ranking_losses(self) -> dict[str, GroupwiseLossBase]:
+        """The ranking loss of each head that has one."""
+        losses = by_head(self.ranking_loss)
+        return {head: loss for head, loss in losses.items() if loss is not None}
+
+    @property
+    def needs_users(self) -> bool:
+        """Whether a ranking loss needs user ids."""
+        losses = self.ranking_losses.values()
+        return any(getattr(loss, "by_user", False) for loss in losses)
+
+    def tracked(self, heads: Iterable[str]) -> list[str]:
+        """Names of what is reported of a training batch, "loss" left out."""
+        losses = self.ranking_losses
+        return [
+            of_head(head, name)
+            for head in heads
+            for name in ("log_loss", *(TRAINING_TERMS if head in losses else ()))
+        ]
+
+    def fixed_weights(self, heads: Iterable[str]) -> dict[str, float]:
+        """Head -> its weight; 1 for all heads while weights are learned."""
+        learned = isinstance(self.head_weights, UncertaintyWeighting)
+        fixed = {} if learned else self.head_weights or {}
+        return {head: fixed.get(head, 1.0) for head in heads}
 
     def quantize(
         self,
@@ -135,12 +159,12 @@ class Objective(NamedTuple):
 
     def compute(
         self,
-        labels: tf.Tensor,
-        logits: tf.Tensor,
-        sample_weight: tf.Tensor | None = None,
+        labels: ByHead,
+        logits: ByHead,
+        sample_weight: ByHead = None,
         *,
         codes: UserCodes | None = None,
-        quantized_logits: tf.Tensor | None = None,
+        quantized_logits: ByHead = None,
         user_ids: tf.Tensor | None = None,
         regularization: tf.Tensor | float = 0.0,
         training: bool = False,
@@ -148,7 +172,8 @@ class Objective(NamedTuple):
         """The objective of a batch.
 
         Args:
-            labels: [batch] or [batch, 1], in [0, 1].
+            labels: [batch] or [batch, 1], in [0, 1]; with several heads, a dict with
+                one for each, as those that follow.
             logits: [batch] or [batch, 1], of the first pass.
             sample_weight: Optional [batch] or [batch, 1], at least 0.
             codes: What `quantize` returned; None without a quantizer.
@@ -156,49 +181,56 @@ class Objective(NamedTuple):
                 only with `codes`.
             user_ids: int [batch], for lists of users.
             regularization: Scalar to add: the ranker's own losses.
-            training: Whether learned weights of levels may start.
+            training: Whether learned weights of levels and heads may start.
 
         Raises:
             ValueError: There are `quantized_logits` without `codes`.
             ValueError or tf.errors.InvalidArgumentError: A label or a weight is out
                 of range; see `hgr_tf.set_input_checks`.
         """
-        labels, weights = flat_labels(labels, sample_weight, highest=1)
-        log_loss = flat_log_loss(labels, flat_float(logits), weights)
-        weight, per_weight = mean_weight(labels, weights)
-        reported = {"log_loss": log_loss * per_weight}
-        counts: dict[str, tf.Tensor] = {}
-        spanning = None
-        loss = log_loss + regularization
-        shown = reported["log_loss"] + regularization
-        if codes is not None:
-            loss += codes.loss
-            shown += codes.loss
-        if quantized_logits is not None:
-            if codes is None:
-                raise ValueError(
-                    "`codes` must be given with `quantized_logits`, got None"
-                )
-            second = flat_log_loss(labels, flat_float(quantized_logits), weights)
-            second = self.quantized_loss_weight * codes.gate(second)
-            loss += second
-            shown += second * per_weight
-        if self.ranking_loss is not None:
-            output = self.ranking_loss.compute_flat(
-                labels,
-                flat_float(logits),
-                weights,
-                None if codes is None else codes.codes,
-                user_ids,
-                training=training,
-                started=True if codes is None else codes.started,
+        if quantized_logits is not None and codes is None:
+            raise ValueError("`codes` must be given with `quantized_logits`, got None")
+        second, losses = by_head(quantized_logits), self.ranking_losses
+        heads = {
+            head: HeadObjective(losses.get(head), self.quantized_loss_weight).compute(
+                rows, codes, second.get(head), user_ids, training
             )
-            ranking = output.loss if codes is None else codes.gate(output.loss)
-            loss += ranking
-            shown += ranking
-            reported["ranking_loss"] = ranking
-            reported["occupancy"] = output.occupancy[-1]
-            counts["occupancy"] = weight if codes is None else codes.gate(weight)
-            spanning = ranking if self.ranking_loss.global_batch else None
-        reported = {"loss": shown, **reported}
-        return ObjectiveTerms(loss, reported, weight, counts, spanning)
+            for head, rows in rows_by_head(labels, logits, sample_weight).items()
+        }
+        weights, penalty = self._weigh(heads, training)
+
+        def over_heads(value: Callable[[HeadTerms], tf.Tensor | float]) -> Any:
+            each = zip(weights, heads.values(), strict=True)
+            return sum(weight * value(terms) for weight, terms in each)
+
+        def summed(scale: Callable[[HeadTerms], tf.Tensor | float]) -> tf.Tensor:
+            return (
+                over_heads(lambda of: of.log_loss * scale(of))
+                + regularization
+                + (0.0 if codes is None else codes.loss)
+                + over_heads(lambda of: of.quantized_log_loss * scale(of))
+                + over_heads(lambda of: of.ranking)
+                + penalty
+            )
+
+        weight = tf.add_n([terms.weight for terms in heads.values()])
+        reported = {"loss": Term(summed(lambda of: of.per_weight), weight)}
+        for head, terms in heads.items():
+            reported |= {of_head(head, n): t for n, t in terms.reported().items()}
+        spans = any(loss.global_batch for loss in losses.values())
+        return ObjectiveTerms(
+            summed(lambda of: 1.0),
+            reported,
+            over_heads(lambda of: of.spanning) if spans else None,
+        )
+
+    def _weigh(
+        self, heads: Mapping[str, HeadTerms], training: bool
+    ) -> tuple[list[tf.Tensor | float], tf.Tensor | float]:
+        """The weight of each head, and what learning them adds to the loss."""
+        if not isinstance(self.head_weights, UncertaintyWeighting):
+            return list(self.fixed_weights(heads).values()), 0.0
+        losses = tf.stack([terms.loss for terms in heads.values()])
+        counts = tf.stack([terms.weight > 0 for terms in heads.values()])
+        weights, penalty = self.head_weights.weigh(losses, counts, training=training)
+        return tf.unstack(weights), penalty

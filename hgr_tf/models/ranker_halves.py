@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import tensorflow as tf
 
@@ -15,13 +15,18 @@ from hgr_tf.functional.graph import (
     input_values,
     is_functional,
     layer_of,
+    output_of,
     run_graph,
+    run_output,
     tensors_of,
 )
 from hgr_tf.functional.shared_part import SharedPart
 
 if TYPE_CHECKING:
     from keras import KerasTensor
+
+Output: TypeAlias = tf.Tensor | dict[str, tf.Tensor]
+"""A ranker's output, or those of its heads by name."""
 
 
 class Halves(Protocol):
@@ -32,7 +37,7 @@ class Halves(Protocol):
 
     def rank(
         self, inputs: Inputs, user_embeddings: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
+    ) -> Output:
         """The ranker's output, given the user embeddings."""
 
 
@@ -60,7 +65,8 @@ class RankerHalves:
                 "embed_users(inputs, training) and rank(inputs, user_embeddings, "
                 f"training), got {ranker!r}"
             )
-        tensors = tensors_of(ranker.outputs[0])
+        self._output = output_of(ranker)
+        tensors = tensors_of(*tf.nest.flatten(self._output))
         _check_activity_regularizers(tensors)
         self._embedding = _only_output(user_embedding, tensors)
         shape = tuple(self._embedding.shape)
@@ -72,7 +78,7 @@ class RankerHalves:
         self.embedding_dim = shape[-1]
         self._ranker = ranker
         self._shared = SharedPart(
-            ranker.outputs[0], inside=ranker.inputs, outside=[self._embedding]
+            self._output, inside=ranker.inputs, outside=[self._embedding]
         )
 
     def embed_users(self, inputs: Inputs, training: bool = False) -> tf.Tensor:
@@ -82,7 +88,7 @@ class RankerHalves:
 
     def rank(
         self, inputs: Inputs, user_embeddings: tf.Tensor, training: bool = False
-    ) -> tf.Tensor:
+    ) -> Output:
         """The ranker's output, given the user embeddings."""
         return self.rank_each(inputs, [user_embeddings], training)[0]
 
@@ -91,7 +97,7 @@ class RankerHalves:
         inputs: Inputs,
         several_embeddings: Sequence[tf.Tensor],
         training: bool = False,
-    ) -> list[tf.Tensor]:
+    ) -> list[Output]:
         """The ranker's outputs for several embeddings of the same users.
 
         What does not depend on the user embedding, such as the embeddings of
@@ -102,7 +108,7 @@ class RankerHalves:
             {**known, id(self._embedding): users} for users in several_embeddings
         ]
         if len(several) == 1:
-            return run_graph(self._ranker.outputs, several[0], training)
+            return [run_output(self._output, several[0], training)]
         shared = self._shared.run(known, training)
         return [self._shared.run_rest(shared, each, training) for each in several]
 
@@ -140,7 +146,7 @@ def rank_each(
     inputs: Inputs,
     several_embeddings: Sequence[tf.Tensor],
     training: bool = False,
-) -> list[tf.Tensor]:
+) -> list[Output]:
     """`RankerHalves.rank_each`, or a call of each for a ranker of other halves."""
     if isinstance(halves, RankerHalves):
         return halves.rank_each(inputs, several_embeddings, training)

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, Mean, update_compiled_metrics
 from hgr_tf.distribute import refuse_several_workers_on_keras_3
-from hgr_tf.metrics import GroupAUC
-
-TRAINING_TERMS = ("ranking_loss", "occupancy")
-"""Terms of an objective that are known in training alone."""
+from hgr_tf.metrics.group_metric import GroupMetric
+from hgr_tf.models.head_metrics import HeadMetrics
+from hgr_tf.models.head_objective import TRAINING_TERMS, Term
+from hgr_tf.models.heads import ONE_OUTPUT, ByHead, by_head, of_head
 
 Metric: TypeAlias = tf.keras.metrics.Metric | str
 
@@ -22,7 +22,7 @@ _LEAST_WEIGHT = 1e-30
 
 _NOT_COMPILED = {
     "loss": "the loss is LogLoss plus `ranking_loss`",
-    "loss_weights": "`level_weights` of the ranking loss are its weights",
+    "loss_weights": "`head_weights` and those of the ranking loss are its weights",
     "weighted_metrics": "all `metrics` are weighted",
 }
 
@@ -31,8 +31,9 @@ class ReportingModel(tf.keras.Model):
     """A Keras model that reports means of terms, and metrics.
 
     A subclass calls `add_trackers` in its constructor, and `track` and
-    `update_metrics` in its steps. Metrics are weighted and get probabilities; a
-    `GroupAUC` among them gets the user ids too, in evaluation alone.
+    `update_metrics` in its steps. Metrics are weighted and get probabilities; those by
+    user, such as `GroupAUC`, get the user ids too, in evaluation alone. With several
+    heads each has its own copy of every metric, called "click/auc".
     """
 
     _jit_compile: bool | None  # Keras's
@@ -44,12 +45,21 @@ class ReportingModel(tf.keras.Model):
         """
         # Keras 3 has a tracker of the loss; Keras 2 only with compile(loss=...).
         own = [] if KERAS_3 else ["loss"]
-        self._group_metrics: list[GroupAUC] = []
+        self._own_metrics = HeadMetrics({})
         self._evaluating = False
         if not KERAS_3:
             # All replicas give the same figures; Keras 2 would add them up.
             self.distribute_reduction_method = "first"
         self._trackers = {name: Mean(name) for name in [*terms, *own]}
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the outputs; see `hgr_tf.models.heads`."""
+        return ONE_OUTPUT
+
+    def evaluation_weights(self) -> dict[str, float]:
+        """Head -> the weight of its LogLoss in the loss of an evaluation."""
+        return dict.fromkeys(self.heads, 1.0)
 
     def compile(
         self,
@@ -62,8 +72,9 @@ class ReportingModel(tf.keras.Model):
         Args:
             optimizer: A Keras optimizer or its name.
             metrics: Keras metrics of (labels, probabilities, sample_weight), or
-                names of some; one or a list. A `GroupAUC` is given the user ids
-                too, in evaluation only.
+                names of some; one or a list. Those by user, such as `GroupAUC`, are
+                given the user ids too, in evaluation only. Several heads take no
+                names of metrics, and each gets a copy of all of them.
             **kwargs: As of `tf.keras.Model.compile`, without `loss` and
                 `loss_weights`: the losses are the constructor's; and without
                 `weighted_metrics`: all `metrics` are.
@@ -80,12 +91,18 @@ class ReportingModel(tf.keras.Model):
                 raise ValueError(f"`{name}` must not be given: {reason}")
         if isinstance(metrics, dict):
             raise ValueError(
-                f"`metrics` must be a list, as there is one output, got {metrics}"
+                f"`metrics` must be a list, which every output gets, got {metrics}"
             )
         if not isinstance(metrics, list | tuple):
             metrics = [metrics] if metrics else []
-        self._group_metrics = [m for m in metrics if isinstance(m, GroupAUC)]
-        others = [m for m in metrics if not isinstance(m, GroupAUC)]
+        if self.heads == ONE_OUTPUT:
+            own = [m for m in metrics if isinstance(m, GroupMetric)]
+            self._own_metrics = HeadMetrics({ONE_OUTPUT[0]: own}, own)
+            others = [m for m in metrics if not isinstance(m, GroupMetric)]
+        else:
+            with self.distribute_strategy.scope():
+                self._own_metrics = HeadMetrics.copied(self.heads, metrics)
+            others = []
         super().compile(optimizer=optimizer, weighted_metrics=others, **kwargs)
 
     @property
@@ -93,67 +110,49 @@ class ReportingModel(tf.keras.Model):
         """Keras's metrics: the loss first, training-only terms last."""
 
         def place(metric: tf.keras.metrics.Metric) -> tuple[bool, bool]:
-            return metric.name in TRAINING_TERMS, metric.name != "loss"
+            return _is_of_training(metric), metric.name != "loss"
 
-        # A SavedModel brings the `GroupAUC` it was saved with, beside the compiled one.
-        others = [m for m in super().metrics if not isinstance(m, GroupAUC)]
-        return sorted([*others, *self._group_metrics], key=place)
+        # An older SavedModel brings the `GroupAUC` it was saved with.
+        others = [m for m in super().metrics if not isinstance(m, GroupMetric)]
+        return sorted([*others, *self._own_metrics.all], key=place)
 
-    def track(
-        self,
-        terms: Mapping[str, tf.Tensor],
-        weight: tf.Tensor,
-        counts: Mapping[str, tf.Tensor] | None = None,
-    ) -> None:
-        """Adds a step's terms to their weighted means.
-
-        Args:
-            terms: Name -> scalar.
-            weight: Scalar: the weight of the step.
-            counts: Name -> the weight of a term that has another one.
-        """
-        weights = counts or {}
-        for name, value in terms.items():
+    def track(self, terms: Mapping[str, Term]) -> None:
+        """Adds a step's terms to their weighted means."""
+        for name, (value, weight) in terms.items():
             tracker = self._loss_tracker if KERAS_3 and name == "loss" else None
             tracker = tracker or self._trackers[name]
             # A loss without weight is a number still, for who watches it.
             least = _LEAST_WEIGHT if name == "loss" else 0.0
-            of_term = tf.maximum(weights.get(name, weight), least)
-            tracker.update_state(value, of_term)
+            tracker.update_state(value, tf.maximum(weight, least))
 
     def update_metrics(
         self,
-        labels: tf.Tensor,
-        logits: tf.Tensor,
-        weights: tf.Tensor | None,
+        labels: ByHead,
+        logits: ByHead,
+        weights: ByHead,
         *,
         training: bool,
         user_ids: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Updates the metrics with a batch and returns what to show of all.
 
-        A `GroupAUC` shows its running value; `fit` and `evaluate` report its result.
+        Those by user show running values; `fit` and `evaluate` report their results.
 
         Args:
-            labels: [batch] or [batch, 1].
+            labels: [batch] or [batch, 1]; with several heads, a dict with one for
+                each, as those that follow.
             logits: [batch].
             weights: [batch] or [batch, 1], or None.
             training: Whether the step is of training.
-            user_ids: int [batch], for `GroupAUC`.
+            user_ids: int [batch], for metrics by user.
         """
-        labels = tf.reshape(labels, [-1, 1])
-        if weights is not None:
-            weights = tf.reshape(weights, [-1])
-            # A row of weight 0 may hold anything, NaN too.
-            counts = weights > 0
-            labels = tf.where(counts[:, None], labels, tf.zeros_like(labels))
-            logits = tf.where(counts, logits, 0.0)
-        # Columns: of vectors, Keras's "accuracy" would be that of categories.
-        probabilities = tf.sigmoid(logits)[:, None]
-        update_compiled_metrics(self, labels, probabilities, weights)
-        for metric in [] if training else self._group_metrics:
-            metric.update_state(labels, probabilities, weights, groups=user_ids)
-        return self._results(training, GroupAUC.running_result)
+        of_labels, of_weights = by_head(labels), by_head(weights)
+        for head, scores in by_head(logits).items():
+            columns = _columns(of_labels[head], scores, of_weights[head])
+            if self.heads == ONE_OUTPUT:
+                update_compiled_metrics(self, *columns)
+            self._own_metrics.update(head, columns, training, user_ids)
+        return self._results(training, GroupMetric.running_result)
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
         """What Keras reports at the end of an epoch or evaluation: exact results."""
@@ -161,28 +160,31 @@ class ReportingModel(tf.keras.Model):
         return warn_of_undefined(results) if self._evaluating else results
 
     def _results(
-        self, training: bool, result_of_group_metric: Callable[[GroupAUC], tf.Tensor]
+        self, training: bool, result_of_group_metric: Callable[[GroupMetric], tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Name -> value of each metric that training or evaluation reports."""
         results: dict[str, tf.Tensor] = {}
         for metric in self.metrics:
-            if isinstance(metric, GroupAUC):
+            if isinstance(metric, GroupMetric):
                 if not training:
                     results[metric.name] = result_of_group_metric(metric)
-            elif training or metric.name not in TRAINING_TERMS:
+            elif training or not _is_of_training(metric):
                 result = metric.result()
                 results |= result if isinstance(result, dict) else {metric.name: result}
         if not training:
-            results["loss"] = results["log_loss"]
+            results["loss"] = sum(
+                weight * results[of_head(head, "log_loss")]
+                for head, weight in self.evaluation_weights().items()
+            )
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; not under XLA with a `GroupAUC`, which grows with its rows.
+        """As Keras's; not under XLA with metrics by user, which grow with the rows.
 
         Warns of metrics that are undefined, NaN, such as an AUC without positives.
         """
         jit_compile = self._jit_compile
-        if self._group_metrics:
+        if self._own_metrics.need_users:
             # The attribute, not the property: that would drop train_function.
             self._jit_compile = False
         self._evaluating = True
@@ -195,20 +197,20 @@ class ReportingModel(tf.keras.Model):
     # -- Serialization of what was compiled ------------------------------------
 
     def get_compile_config(self) -> dict[str, Any] | None:
-        """What `compile` was called with, the group metrics included."""
+        """What `compile` was called with, the model's own metrics included."""
         config = super().get_compile_config()
         if config:
             serialize = tf.keras.utils.serialize_keras_object
-            grouped = [serialize(metric) for metric in self._group_metrics]
+            own = [serialize(metric) for metric in self._own_metrics.compiled]
             weighted = config.pop("weighted_metrics", None) or []
-            config["metrics"] = [*weighted, *grouped]
+            config["metrics"] = [*weighted, *own]
         return config
 
     def _get_compile_args(self, user_metrics: bool = True) -> dict[str, Any]:
         """As `get_compile_config`, for the SavedModels of Keras 2."""
         config = super()._get_compile_args(user_metrics)
         weighted = tf.nest.flatten(config.pop("weighted_metrics") or [])
-        config["metrics"] = [*weighted, *self._group_metrics]
+        config["metrics"] = [*weighted, *self._own_metrics.compiled]
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -218,6 +220,26 @@ class ReportingModel(tf.keras.Model):
         # Keras's legacy optimizers have no such method.
         if hasattr(self.optimizer, "build"):
             self.optimizer.build(self.trainable_variables)
+
+
+def _is_of_training(metric: tf.keras.metrics.Metric) -> bool:
+    """Whether a metric is the mean of a term that is known in training alone."""
+    return metric.name.rpartition("/")[2] in TRAINING_TERMS
+
+
+def _columns(
+    labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+    """What metrics are called with: labels, probabilities and weights."""
+    labels = tf.reshape(labels, [-1, 1])
+    if weights is not None:
+        weights = tf.reshape(weights, [-1])
+        # A row of weight 0 may hold anything, NaN too.
+        counts = weights > 0
+        labels = tf.where(counts[:, None], labels, tf.zeros_like(labels))
+        logits = tf.where(counts, logits, 0.0)
+    # Columns: of vectors, Keras's "accuracy" would be that of categories.
+    return labels, tf.sigmoid(logits)[:, None], weights
 
 
 def warn_of_undefined(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

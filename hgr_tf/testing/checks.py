@@ -116,14 +116,18 @@ def check_keras_file(
     layer: tf.keras.layers.Layer, inputs: Sequence[tf.Tensor], kwargs: Mapping[str, Any]
 ) -> None:
     """A functional model of the layer computes the same from a .keras file."""
-    symbolic = [tf.keras.Input(x.shape[1:], dtype=x.dtype.name) for x in inputs]
-    model = tf.keras.Model(symbolic, tf.nest.flatten(layer(*symbolic, **kwargs)))
-    expected = model(list(inputs))
+    symbolic = tf.nest.map_structure(
+        lambda x: tf.keras.Input(x.shape[1:], dtype=x.dtype.name), list(inputs)
+    )
+    outputs = tf.nest.flatten(layer(*symbolic, **kwargs))
+    model = tf.keras.Model(tf.nest.flatten(symbolic), outputs)
+    inputs = tf.nest.flatten(inputs)
+    expected = model(inputs)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model.keras")
         model.save(path)
         loaded = tf.keras.models.load_model(path)
-    check_same(loaded(list(inputs)), expected)
+    check_same(loaded(inputs), expected)
 
 
 def check_model_with_metric(metric: tf.keras.metrics.Metric) -> None:

@@ -19,19 +19,19 @@ MakeModel: TypeAlias = Callable[[], tf.keras.Model]
 def fit(
     model: tf.keras.Model,
     inputs: Mapping[str, tf.Tensor],
-    labels: tf.Tensor,
+    labels: checks.Structure,
     steps: int = 2,
 ) -> float:
     """Trains a compiled model for some steps; returns the last loss."""
     dataset = tf.data.Dataset.from_tensor_slices((inputs, labels))
-    dataset = dataset.batch(len(labels)).repeat(steps)
+    dataset = dataset.batch(len(tf.nest.flatten(labels)[0])).repeat(steps)
     return model.fit(dataset, verbose=0).history["loss"][-1]
 
 
 def check_training(
     make: MakeModel,
     inputs: Mapping[str, tf.Tensor],
-    labels: tf.Tensor,
+    labels: checks.Structure,
     jit_compile: bool = False,
 ) -> tf.keras.Model:
     """A few steps give a finite loss and finite weights other than before.
@@ -53,7 +53,7 @@ def check_training(
 
 
 def check_model_file(
-    model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
+    model: tf.keras.Model, inputs: Mapping[str, tf.Tensor], labels: checks.Structure
 ) -> None:
     """In the middle of training, a .keras file gives the same model, to go on."""
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def check_model_file(
 
 
 def check_model_replicas(
-    make: MakeModel, inputs: Mapping[str, tf.Tensor], labels: tf.Tensor
+    make: MakeModel, inputs: Mapping[str, tf.Tensor], labels: checks.Structure
 ) -> None:
     """Two replicas train to equal weights."""
     strategy = two_replicas()

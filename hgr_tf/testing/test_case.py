@@ -122,7 +122,7 @@ class TestCase(unittest.TestCase):
         self,
         make: MakeModel,
         inputs: Mapping[str, np.ndarray],
-        labels: np.ndarray,
+        labels: np.ndarray | Mapping[str, np.ndarray],
         jit_compile: bool = True,
     ) -> None:
         """Checks training, config, files, XLA, precisions, replicas.
@@ -131,7 +131,7 @@ class TestCase(unittest.TestCase):
             make: Function that makes and compiles the model; its config must
                 make it again, weights apart.
             inputs: Dict of arrays [batch, ...] of an even number of rows.
-            labels: [batch].
+            labels: [batch]; a dict of them for a model with several heads.
             jit_compile: Whether a step must compile under XLA.
         """
         inputs, labels = checks.tensors((inputs, labels))

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hgr_tf.data import PreparedData
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
+from hgr_tf.models.heads import ONE_OUTPUT, heads_of
 from hgr_tf.training.config import RunConfig
 
 EVALUATION_BATCH = 8192
@@ -24,8 +25,14 @@ def build_model(
     tf.keras.utils.set_random_seed(config.seed)
     config = config.for_spec(encoding.spec)
     ranker = config.ranker.build(encoding)
+    check_heads(ranker, encoding.spec)
     model = config.method.wrap(
-        ranker, steps_per_epoch, config.seed, config.compute.gradient_accumulation
+        ranker,
+        steps_per_epoch,
+        config.seed,
+        config.compute.gradient_accumulation,
+        encoding.spec.labels,
+        config.ranker.entire_space,
     )
     model(_blank_row(encoding))
     return model
@@ -59,13 +66,27 @@ def evaluate(
 
 def check_targets(spec: FeatureSpec) -> None:
     """Raises `ValueError` where targets can lie outside of [0, 1], as LogLoss needs."""
-    label = spec.label
-    if label.positive_at_least is None and (label.min < 0 or label.max > 1):
-        raise ValueError(
-            "`label.positive_at_least` must be given in the spec to train or evaluate "
-            "by LogLoss, which needs targets in [0, 1]; got the values of "
-            f"{label.column!r} as they are, between {label.min:g} and {label.max:g}"
-        )
+    named = {f"labels.{name}": label for name, label in spec.labels.items()}
+    for name, label in (named or {"label": spec.label}).items():
+        if label.positive_at_least is None and (label.min < 0 or label.max > 1):
+            raise ValueError(
+                f"`{name}.positive_at_least` must be given in the spec to train or "
+                "evaluate by LogLoss, which needs targets in [0, 1]; got the values of "
+                f"{label.column!r} as they are, between {label.min:g} and {label.max:g}"
+            )
+
+
+def check_heads(ranker: tf.keras.Model, spec: FeatureSpec) -> None:
+    """Raises `ValueError` unless a ranker has a head for each of the spec's labels."""
+    heads = heads_of(ranker)
+    if set(heads) == set(spec.labels or ONE_OUTPUT):
+        return
+    needed = f"outputs {list(spec.labels)}" if spec.labels else "one output"
+    found = "one output" if heads == ONE_OUTPUT else list(heads)
+    raise ValueError(
+        f"the ranker must have {needed}, as the spec's labels say, got {found}; "
+        "shared_bottom, mmoe, ple and esmm have a head for each of `labels`"
+    )
 
 
 def _blank_row(encoding: FeatureEncoding) -> dict[str, tf.Tensor]:

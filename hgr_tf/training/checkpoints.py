@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, optimizer_state
-from hgr_tf.metrics import GroupAUC
+from hgr_tf.metrics.group_metric import GroupMetric
 
 
 class NotFiniteError(ValueError):
@@ -118,9 +118,9 @@ def _running_means(
 
 
 def _is_of_rows(metric: tf.keras.metrics.Metric) -> bool:
-    # GroupAUC holds the rows of an evaluation; Keras 3 shows its list of compiled
+    # A GroupMetric holds the rows of an evaluation; Keras 3 shows its list of compiled
     # metrics as one more metric.
-    return isinstance(metric, GroupAUC) or type(metric).__name__ == "CompileMetrics"
+    return isinstance(metric, GroupMetric) or type(metric).__name__ == "CompileMetrics"
 
 
 def _fault(path: str) -> str | None:

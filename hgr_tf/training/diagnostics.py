@@ -14,6 +14,7 @@ from hgr_tf.groups import group_statistics, prefix_groups
 from hgr_tf.groups.statistics import GroupStatistics
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.layers.codebooks import finite_rows
+from hgr_tf.models.heads import of_first_head
 from hgr_tf.models.ranker_halves import halves_of
 
 LOW_OCCUPANCY = 0.5
@@ -38,7 +39,7 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
     - expired_codes: see `hgr_tf.metrics.ExpiredCodes`.
 
     And "skipped_rows": rows so far whose embedding was not finite; the figures of
-    codes leave such rows out.
+    codes leave such rows out. Lists are those of the labels of the first head.
 
     Warns once, with advice, when the occupancy of the deepest level is under one
     half. Epochs before the codebooks have started have no figures. Put it before
@@ -81,7 +82,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
         # Under a strategy each replica adds the same, which leaves shares as they are.
         run = tf.distribute.get_strategy().run
         for batch in self._batches():
-            inputs, labels, weights = tf.keras.utils.unpack_x_y_sample_weight(batch)
+            inputs, *targets = self.model.unpack(batch)
+            labels, weights = map(of_first_head, targets)
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
             embeddings, finite = finite_rows(embeddings)
@@ -99,7 +101,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
         """Batches of the size that lists are made of."""
         batches = self.dataset.take(self.num_batches)
         parts = self.model.gradient_accumulation
-        if not getattr(self.model.ranking_loss, "global_batch", False):
+        losses = self.model.objective.ranking_losses.values()
+        if not any(loss.global_batch for loss in losses):
             parts *= tf.distribute.get_strategy().num_replicas_in_sync
         if parts == 1:
             return batches

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hgr_tf.hints import did_you_mean
+from hgr_tf.training.head_config import HeadConfig, LevelWeights, Lists, Normalization
 from hgr_tf.training.imported import NamesOrImported, instance_of, is_imported
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from hgr_tf.features.labels import Label
     from hgr_tf.layers import ResidualVectorQuantizer, UncertaintyWeighting
     from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
     from hgr_tf.losses.listwise_loss import Listwise
     from hgr_tf.models import HierarchicalGroupwiseRanker
+    from hgr_tf.models.objective import RankingLoss
 
 PRESETS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -116,15 +120,19 @@ class MethodConfig(BaseModel):
             `RunConfig.for_spec`.
         from_logits: Whether the ranker gives logits or, a ranker of one's own alone,
             probabilities.
+        heads: Label -> what its head is trained with, where a spec has `labels` and
+            the head shall differ from what the other fields say of all heads.
+        head_weights: "fixed", by the `weight` of each head, or "uncertainty" to learn
+            them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: Annotated[str, AfterValidator(_check_preset)] = "none"
     ranking_loss: NamesOrImported | None = None
-    lists: Literal["codes", "random_codes", "batch", "user"] = "codes"
-    level_weights: float | tuple[float, ...] | Literal["uncertainty"] = 0.3
-    normalization: Literal["positive", "list", "sample"] = "positive"
+    lists: Lists = "codes"
+    level_weights: LevelWeights = 0.3
+    normalization: Normalization = "positive"
     uncertainty_learning_rate_scale: float = Field(10.0, gt=0)
     user_level: bool = False
     global_batch: bool = False
@@ -144,6 +152,8 @@ class MethodConfig(BaseModel):
     quantization_dropout: float = Field(0.0, ge=0, lt=1)
     user_embedding: str | None = None
     from_logits: bool = True
+    heads: dict[str, HeadConfig] = Field({})
+    head_weights: Literal["fixed", "uncertainty"] = "fixed"
 
     @model_validator(mode="before")
     @classmethod
@@ -167,10 +177,32 @@ class MethodConfig(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_heads(self) -> MethodConfig:
+        for name in self.heads:
+            self.of_head(name)
+        weighed = {name: head.weight for name, head in self.heads.items()}
+        if self.head_weights == "uncertainty" and set(weighed.values()) - {1.0}:
+            raise ValueError(
+                "`heads` must have no weights where `head_weights` is 'uncertainty', "
+                f"got {weighed}"
+            )
+        return self
+
+    def of_head(self, name: str) -> MethodConfig:
+        """What the head of a label is trained with."""
+        if name not in self.heads:
+            return self
+        own = self.model_dump(exclude={"heads", "head_weights"})
+        return MethodConfig.model_validate(self.heads[name].over(own))
+
     @property
     def has_codes(self) -> bool:
         """Whether users are quantized at all."""
-        by_code = self.ranking_loss is not None and self.lists in _BY_CODE
+        by_code = any(
+            method.ranking_loss is not None and method.lists in _BY_CODE
+            for method in (self, *map(self.of_head, self.heads))
+        )
         return (
             by_code or self.quantized_loss_weight > 0 or self.quantization_dropout > 0
         )
@@ -181,6 +213,8 @@ class MethodConfig(BaseModel):
         steps_per_epoch: int,
         seed: int = 0,
         gradient_accumulation: int = 1,
+        labels: Mapping[str, Label] | None = None,
+        entire_space: bool = False,
     ) -> HierarchicalGroupwiseRanker:
         """Returns a `HierarchicalGroupwiseRanker` that trains `ranker` so.
 
@@ -189,9 +223,13 @@ class MethodConfig(BaseModel):
             steps_per_epoch: Training steps in an epoch.
             seed: Seed of k-means and of replaced codewords.
             gradient_accumulation: Parts that a batch is computed in.
+            labels: Labels of the ranker's heads by name; None for a single output.
+            entire_space: Whether rows count where the label that a head's is `given`
+                is negative, for heads that do not say so themselves.
 
         Raises:
-            ValueError: A loss, or the layer of the user embedding, is unknown.
+            ValueError: A loss, the layer of the user embedding, or a label of `heads`
+                is unknown.
         """
         from hgr_tf.models import HierarchicalGroupwiseRanker
 
@@ -199,13 +237,39 @@ class MethodConfig(BaseModel):
             ranker,
             user_embedding=self.user_embedding,
             quantizer=self._quantizer(gradient_accumulation * steps_per_epoch, seed),
-            ranking_loss=self._ranking_loss(),
+            ranking_loss=self._ranking_losses(labels),
             quantized_loss_weight=self.quantized_loss_weight,
             quantization_dropout=self.quantization_dropout,
             from_logits=self.from_logits,
             unique_users=self.unique_users,
             gradient_accumulation=gradient_accumulation,
+            **self._of_heads(labels, entire_space),
         )
+
+    def _of_heads(
+        self, labels: Mapping[str, Label] | None, entire_space: bool
+    ) -> dict[str, Any]:
+        """Arguments of the model that are for several heads."""
+        unknown = sorted(set(self.heads) - set(labels or ()))
+        if unknown:
+            raise ValueError(
+                "`method.heads` must name labels of the spec's `labels`, "
+                f"{list(labels or ())}, got {unknown}"
+            )
+        if not labels:
+            return {}
+        given = {}
+        for name, label in labels.items():
+            own = self.heads[name].entire_space if name in self.heads else None
+            if label.given and not (entire_space if own is None else own):
+                given[name] = label.given
+        weights: Any = {name: head.weight for name, head in self.heads.items()}
+        if self.head_weights == "uncertainty":
+            from hgr_tf.layers import UncertaintyWeighting
+
+            scale = self.uncertainty_learning_rate_scale
+            weights = UncertaintyWeighting(len(labels), scale)
+        return {"given": given, "head_weights": weights}
 
     def _quantizer(
         self, calls_per_epoch: int, seed: int
@@ -228,6 +292,12 @@ class MethodConfig(BaseModel):
             gradient_estimator=self.gradient_estimator,
             seed=seed,
         )
+
+    def _ranking_losses(self, labels: Mapping[str, Label] | None) -> RankingLoss:
+        if not labels:
+            return self._ranking_loss()
+        losses = {name: self.of_head(name)._ranking_loss() for name in labels}
+        return {name: loss for name, loss in losses.items() if loss is not None}
 
     def _ranking_loss(self) -> GroupwiseLossBase | None:
         if self.ranking_loss is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -28,8 +28,16 @@ Units = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class _RankerConfig(Strict):
+    """What all rankers of ours take.
+
+    Attributes:
+        entire_space: Whether a head of a label that is `given` another one is trained
+            and judged on all rows, and not on those alone where that one is positive.
+    """
+
     if TYPE_CHECKING:
         type: str
+    entire_space: ClassVar[bool] = False
 
     embedding_dim: int = Field(16, ge=1)
     hidden_units: Units = (128, 64)
@@ -67,6 +75,38 @@ class DlrmConfig(_RankerConfig):
     bottom_units: Units = (32,)
 
 
+class _SeveralHeadsConfig(_RankerConfig):
+    tower_units: Units = (32,)
+
+
+class SharedBottomConfig(_SeveralHeadsConfig):
+    """Arguments of `hgr_tf.rankers.shared_bottom_ranker`."""
+
+    type: Literal["shared_bottom"] = "shared_bottom"
+
+
+class MmoeConfig(_SeveralHeadsConfig):
+    """Arguments of `hgr_tf.rankers.mmoe_ranker`."""
+
+    type: Literal["mmoe"] = "mmoe"
+    num_experts: int = Field(4, ge=1)
+
+
+class PleConfig(_SeveralHeadsConfig):
+    """Arguments of `hgr_tf.rankers.ple_ranker`."""
+
+    type: Literal["ple"] = "ple"
+    task_experts: int = Field(2, ge=1)
+    shared_experts: int = Field(2, ge=1)
+
+
+class EsmmConfig(_RankerConfig):
+    """Arguments of `hgr_tf.rankers.esmm_ranker`."""
+
+    type: Literal["esmm"] = "esmm"
+    entire_space: ClassVar[bool] = True
+
+
 class ImportedRankerConfig(BaseModel):
     """A ranker of one's own.
 
@@ -80,6 +120,7 @@ class ImportedRankerConfig(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     type: Imported
+    entire_space: ClassVar[bool] = False
 
     def build(self, encoding: FeatureEncoding) -> tf.keras.Model:
         """Returns the ranker for data of this encoding.
@@ -102,7 +143,7 @@ class ImportedRankerConfig(BaseModel):
         return ranker
 
 
-_NAMES = ("mlp", "dcn_v2", "dlrm")
+_NAMES = ("mlp", "dcn_v2", "dlrm", "shared_bottom", "mmoe", "ple", "esmm")
 
 
 def _check_type(ranker: Any) -> Any:
@@ -128,6 +169,10 @@ AnyRanker = Annotated[
     Annotated[MlpConfig, Tag("mlp")]
     | Annotated[DcnV2Config, Tag("dcn_v2")]
     | Annotated[DlrmConfig, Tag("dlrm")]
+    | Annotated[SharedBottomConfig, Tag("shared_bottom")]
+    | Annotated[MmoeConfig, Tag("mmoe")]
+    | Annotated[PleConfig, Tag("ple")]
+    | Annotated[EsmmConfig, Tag("esmm")]
     | Annotated[ImportedRankerConfig, Tag("imported")],
     Discriminator(_tag),
     BeforeValidator(_check_type),

@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 import hgr_tf
+from hgr_tf.comparing.figures import Predictions, mean_of, ndcg_by_user
+from hgr_tf.comparing.first_positive import hit_rate_by_user, mrr_by_user
 from hgr_tf.features import USER
 from hgr_tf.metrics import group_auc
 from tests.models.two_towers import TwoTowers
-from tests.prepared import ENCODING
+from tests.prepared import ENCODING, TWO_LABELS
 
 _RANDOM = np.random.default_rng(7)
 _ROWS = 16
@@ -80,6 +82,14 @@ HISTORY = (
 )
 
 LAYERS = {
+    "CustomizedGateControl": {
+        "make": lambda: hgr_tf.layers.CustomizedGateControl(2, hidden_units=(4, 3)),
+        "inputs": ([EMBEDDINGS, DECODED, EMBEDDINGS],),
+    },
+    "CustomizedGateControl: shared gate": {
+        "make": lambda: hgr_tf.layers.CustomizedGateControl(2, shared_gate=True),
+        "inputs": ([EMBEDDINGS, DECODED, EMBEDDINGS],),
+    },
     "HistoryEncoder": {
         "make": lambda: hgr_tf.layers.HistoryEncoder(2, max_length=2),
         "inputs": (KEYS, HISTORY),
@@ -87,6 +97,14 @@ LAYERS = {
     "HistoryEncoder: time gaps": {
         "make": lambda: hgr_tf.layers.HistoryEncoder(time_gaps=True),
         "inputs": (KEYS, HISTORY, np.float32([[9, 1, 0]] * _ROWS)),
+    },
+    "MultiGateMixtureOfExperts": {
+        "make": lambda: hgr_tf.layers.MultiGateMixtureOfExperts(2, 3, (4, 3)),
+        "inputs": (EMBEDDINGS,),
+    },
+    "ProbabilityProduct": {
+        "make": hgr_tf.layers.ProbabilityProduct,
+        "inputs": ([LOGITS[:, None], PROBABILITIES[:, None]],),
     },
     "TargetAttention": {
         "make": hgr_tf.layers.TargetAttention,
@@ -152,6 +170,13 @@ LOSSES = {
     },
 }
 
+
+def _by_user(figure, *arguments):
+    """What a figure by user is of the rows here."""
+    rows = Predictions(USERS, LABELS, np.ones(_ROWS), LOGITS)
+    return mean_of(figure(rows, *arguments))
+
+
 METRICS = {
     "AreaUnderCurve": {
         "make": lambda: hgr_tf.metrics.AreaUnderCurve(4),
@@ -180,6 +205,24 @@ METRICS = {
         "expected": group_auc(LABELS, LOGITS, USERS),
         "jit_compile": False,
     },
+    "GroupHitRate": {
+        "make": lambda: hgr_tf.metrics.GroupHitRate(2),
+        "inputs": {"y_true": LABELS, "y_pred": LOGITS, "groups": USERS},
+        "expected": _by_user(hit_rate_by_user, 2),
+        "jit_compile": False,
+    },
+    "GroupMRR": {
+        "make": lambda: hgr_tf.metrics.GroupMRR(),
+        "inputs": {"y_true": LABELS, "y_pred": LOGITS, "groups": USERS},
+        "expected": _by_user(mrr_by_user),
+        "jit_compile": False,
+    },
+    "GroupNDCG": {
+        "make": lambda: hgr_tf.metrics.GroupNDCG(2),
+        "inputs": {"y_true": LABELS, "y_pred": LOGITS, "groups": USERS},
+        "expected": _by_user(ndcg_by_user, 2),
+        "jit_compile": False,
+    },
     "GroupOccupancy": {
         "make": lambda: hgr_tf.metrics.GroupOccupancy(),
         "inputs": {
@@ -206,25 +249,35 @@ METRICS = {
 }
 
 
-def _ranker(name):
-    return getattr(hgr_tf.rankers, name)(ENCODING, embedding_dim=4, hidden_units=(8,))
+PURCHASES = LABELS * np.tile(np.float32([1, 0]), _ROWS // 2)
+OF_HEADS = {"click": LABELS, "purchase": PURCHASES}
 
 
-def _plain(name):
+def _ranker(name, encoding=ENCODING):
+    make = getattr(hgr_tf.rankers, name)
+    return make(encoding, embedding_dim=4, hidden_units=(8,))
+
+
+def _plain(name, encoding=ENCODING, labels=LABELS):
     def make():
-        model = _ranker(name)
+        model = _ranker(name, encoding)
         log_loss = tf.keras.losses.BinaryCrossentropy(from_logits=True)
-        model.compile("sgd", log_loss)
+        several = isinstance(labels, dict)
+        model.compile("sgd", dict.fromkeys(labels, log_loss) if several else log_loss)
         return model
 
-    return {"make": make, "inputs": FEATURES, "labels": LABELS}
+    return {"make": make, "inputs": FEATURES, "labels": labels}
 
 
-def _hierarchical(make_quantizer, make_loss, make_ranker=None, **arguments):
+def _hierarchical(
+    make_quantizer, make_loss, make_ranker=None, labels=LABELS, **arguments
+):
+    if make_ranker is None:
+        arguments["user_embedding"] = "user_embedding"
+
     def make():
         model = hgr_tf.HierarchicalGroupwiseRanker(
             make_ranker() if make_ranker else _ranker("mlp_ranker"),
-            user_embedding=None if make_ranker else "user_embedding",
             quantizer=make_quantizer(),
             ranking_loss=make_loss(),
             **arguments,
@@ -232,8 +285,7 @@ def _hierarchical(make_quantizer, make_loss, make_ranker=None, **arguments):
         model.compile("adam", metrics=[hgr_tf.metrics.GroupAUC()])
         return model
 
-    inputs = {**FEATURES, USER: USERS}
-    return {"make": make, "inputs": inputs, "labels": LABELS}
+    return {"make": make, "inputs": {**FEATURES, USER: USERS}, "labels": labels}
 
 
 def _task():
@@ -255,9 +307,23 @@ MODELS = {
     "HierarchicalGroupwiseRanker: a ranker of one's own": _hierarchical(
         _built_quantizer, group_loss, TwoTowers, quantized_loss_weight=0.5
     ),
+    "HierarchicalGroupwiseRanker: several heads": _hierarchical(
+        quantizer,
+        lambda: {"click": group_loss(), "purchase": group_loss("jrc")},
+        lambda: _ranker("mmoe_ranker", TWO_LABELS),
+        labels=OF_HEADS,
+        user_embedding="user_embedding",
+        quantized_loss_weight=0.5,
+        head_weights="uncertainty",
+        given={"purchase": "click"},
+    ),
     "dcn_v2_ranker": _plain("dcn_v2_ranker"),
     "dlrm_ranker": _plain("dlrm_ranker"),
+    "esmm_ranker": _plain("esmm_ranker", TWO_LABELS, OF_HEADS),
     "mlp_ranker": _plain("mlp_ranker"),
+    "mmoe_ranker": _plain("mmoe_ranker", TWO_LABELS, OF_HEADS),
+    "ple_ranker": _plain("ple_ranker", TWO_LABELS, OF_HEADS),
+    "shared_bottom_ranker": _plain("shared_bottom_ranker", TWO_LABELS, OF_HEADS),
 }
 
 TASK = {

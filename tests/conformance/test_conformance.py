@@ -52,6 +52,7 @@ MODELS = {*hgr_tf.models.__all__, *hgr_tf.rankers.__all__} - {
 SLOW = {
     "HierarchicalGroupwiseRanker: gradient codebooks",
     "HierarchicalGroupwiseRanker: a ranker of one's own",
+    "HierarchicalGroupwiseRanker: several heads",
 }
 
 

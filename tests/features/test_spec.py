@@ -195,7 +195,10 @@ def test_counters_and_histories_may_name_a_label():
             "labels: {buy: {column: b, given: click}, click: c}",
             "labels.buy.given must be an earlier label, among [], got 'click'",
         ),
-        ("label: {column: c, given: click}", "label.given is for `labels`, got 'click'"),
+        (
+            "label: {column: c, given: click}",
+            "label.given is for `labels`, got 'click'",
+        ),
         ("label: {column: c, weight: w}", "label.weight is for `labels`, got 'w'"),
     ],
 )

@@ -88,3 +88,42 @@ def test_random_codes_are_the_default_with_codes_dealt_anew():
     loss = control._ranking_loss()
     assert loss.shuffle_codes and loss.by_user
     assert not own._ranking_loss().shuffle_codes
+
+
+OF_HEADS = """
+ranker: {type: mmoe, embedding_dim: 4, hidden_units: [8], num_experts: 2}
+method:
+  preset: default
+  heads:
+    click: {weight: 2.0, level_weights: 0.1}
+    purchase: {ranking_loss: none}
+"""
+
+
+def test_a_head_has_what_it_says_and_the_rest_of_the_method():
+    config = RunConfig.from_yaml(OF_HEADS)
+    assert RunConfig.from_yaml(config.to_yaml()) == config
+    click, purchase = map(config.method.of_head, ("click", "purchase"))
+    assert (click.ranking_loss, click.level_weights) == ("list_ce", 0.1)
+    assert purchase.ranking_loss is None
+    assert config.method.of_head("like").level_weights == 0.3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method: {heads: {click: {weigth: 2}}}", "did you mean 'weight'"),
+        ("method: {heads: {click: {weight: -1}}}", "click.weight: .*got -1"),
+        (
+            "method: {head_weights: uncertainty, heads: {click: {weight: 2}}}",
+            "no weights where `head_weights` is 'uncertainty', got {'click': 2.0}",
+        ),
+        (
+            "method: {heads: {click: {user_level: true, lists: batch}}}",
+            "`user_level` must be false unless",
+        ),
+    ],
+)
+def test_bad_heads_are_told(text, message):
+    with pytest.raises(ConfigError, match=message):
+        RunConfig.from_yaml(text)

@@ -97,7 +97,9 @@ def test_one_label_of_several_is_counted_and_allowed_as_an_only_one_is(rows):
     sections["counters"]["n"]["of"] = "second"
     sections["history"]["seen"]["where"] = {"second": 1}
     first = {"column": "t", "max": 1e9}
-    several = make_spec(label=None, labels={"first": first, "second": "label"}, **sections)
+    several = make_spec(
+        label=None, labels={"first": first, "second": "label"}, **sections
+    )
     other = past_of(rows, several)
     lists = "past/string:seen_item"
     # Rows of one moment are put in order by all their labels.

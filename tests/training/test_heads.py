@@ -1,0 +1,86 @@
+"""Models of specs with several labels, as a run's config builds them."""
+
+import pytest
+
+from hgr_tf.layers import UncertaintyWeighting
+from hgr_tf.training import RunConfig
+from hgr_tf.training.build_and_evaluate import build_model
+from tests.prepared import ENCODING, TWO_LABELS
+
+
+def build(text, encoding=TWO_LABELS, ranker="shared_bottom"):
+    layers = f"ranker: {{type: {ranker}, embedding_dim: 4, hidden_units: [8]}}\n"
+    return build_model(RunConfig.from_yaml(layers + text), encoding)
+
+
+def test_heads_have_their_losses_and_share_the_codes():
+    model = build("""
+method:
+  preset: default
+  heads:
+    click: {weight: 2.0, lists: user}
+    purchase: {ranking_loss: jrc, level_weights: 0.1}
+""")
+    assert model.heads == ("click", "purchase")
+    assert model.evaluation_weights() == {"click": 2.0, "purchase": 1.0}
+    losses = model.objective.ranking_losses
+    assert losses["click"].over == "user"
+    assert (losses["purchase"].listwise, losses["purchase"].num_levels) == ("jrc", 3)
+    assert model.quantizer.num_levels == 3
+    assert dict(model.given) == {"purchase": "click"}
+
+
+def test_a_head_without_ranking_loss_has_none():
+    model = build(
+        "method: {ranking_loss: jrc, heads: {purchase: {ranking_loss: none}}}"
+    )
+    assert list(model.objective.ranking_losses) == ["click"]
+
+
+@pytest.mark.parametrize(
+    ("ranker", "heads", "given"),
+    [
+        ("shared_bottom", "{}", {"purchase": "click"}),
+        ("shared_bottom", "{purchase: {entire_space: true}}", {}),
+        ("esmm", "{}", {}),
+        ("esmm", "{purchase: {entire_space: false}}", {"purchase": "click"}),
+    ],
+)
+def test_esmm_is_trained_over_all_rows(ranker, heads, given):
+    model = build(f"method: {{heads: {heads}}}", ranker=ranker)
+    assert dict(model.given) == given
+
+
+def test_weights_are_learned_on_demand():
+    model = build("method: {head_weights: uncertainty}")
+    weighting = model.objective.head_weights
+    assert isinstance(weighting, UncertaintyWeighting) and weighting.num_losses == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "ranker", "encoding", "message"),
+    [
+        (
+            "seed: 1",
+            "mlp",
+            TWO_LABELS,
+            r"outputs \['click', 'purchase'\].*shared_bottom",
+        ),
+        ("seed: 1", "mmoe", ENCODING, "needs the spec's `labels`"),
+        (
+            "method: {heads: {buy: {weight: 2}}}",
+            "mmoe",
+            TWO_LABELS,
+            r"`method.heads` must name labels .*'purchase'\], got \['buy'\]",
+        ),
+        (
+            "method: {heads: {click: {weight: 2}}}",
+            "mlp",
+            ENCODING,
+            r"`method.heads` must name labels of the spec's `labels`, \[\], got",
+        ),
+    ],
+)
+def test_what_does_not_go_with_the_labels_is_told(text, ranker, encoding, message):
+    with pytest.raises(ValueError, match=message):
+        build(text, encoding, ranker)
