@@ -100,6 +100,7 @@ def sliced(
     candidate: Candidate, data: Any, config: GateConfig, seed: int
 ) -> dict[str, list[Slice]]:
     """Metrics of a run as it is exported, for the split and its slices."""
+    from hgr_tf.export.ranker import ranker_of
     from hgr_tf.export.saving.low_precision import low_precision_tables
 
     run, calibration = candidate.run, candidate.calibration
@@ -107,7 +108,8 @@ def sliced(
     names = {name for slicing in slicings for name in slicing.inputs}
     names |= set() if calibration is None else set(calibration.inputs)
     log.info("predicting %r for the gate", config.split)
-    with low_precision_tables(run.model.ranker, candidate.table_dtype), data.errors():
+    served = ranker_of(run.model)
+    with low_precision_tables(served, candidate.table_dtype), data.errors():
         rows, inputs = predict_with(
             run.model,
             data,

@@ -114,7 +114,7 @@ def importance_of(
     data = PreparedData.load(run.config.data.path)
     spec = run.encoding.spec
     if features is None:
-        features = [feature.name for feature in spec.features()]
+        features = [feature.name for feature in spec.served_features()]
     layer: str | None = run.config.method.user_embedding
     try:
         halves_of(run.model.ranker, layer)

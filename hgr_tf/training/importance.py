@@ -87,7 +87,7 @@ def permutables(spec: FeatureSpec, names: Iterable[str]) -> dict[str, Permutable
     of_users = {feature.name for feature in spec.features("user")}
     known = {
         feature.name: Permutable(tuple(feature.inputs), feature.name in of_users)
-        for feature in spec.features()
+        for feature in spec.served_features()
     }
     unknown = [name for name in names if name not in known]
     if unknown:
