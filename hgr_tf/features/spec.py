@@ -274,7 +274,7 @@ class FeatureSpec(Strict):
         return self.labels or {LABEL_KEY: self.label}
 
     def label_name(self, name: str) -> str | None:
-        """The name in `all_labels`, where "label" stands for the first; None if none."""
+        """The name in `all_labels`, "label" being the first; None if there is none."""
         if name in self.all_labels:
             return name
         return next(iter(self.labels)) if name == LABEL_KEY else None
