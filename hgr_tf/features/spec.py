@@ -274,7 +274,7 @@ class FeatureSpec(Strict):
         return self.labels or {LABEL_KEY: self.label}
 
     def label_name(self, name: str) -> str | None:
-        """The name in `all_labels`, where "label" stands for the first; None if none."""
+        """The name in `all_labels`, "label" being the first; None if there is none."""
         if name in self.all_labels:
             return name
         return next(iter(self.labels)) if name == LABEL_KEY else None
@@ -286,7 +286,7 @@ class FeatureSpec(Strict):
         return {label_key(name): label for name, label in self.labels.items()}
 
     def weight_keys(self) -> dict[str, str | None]:
-        """Columns of the weights by their keys in an example: the row's, then labels'.
+        """Columns of the weights by their keys in an example, the row's first.
 
         None stands for weights that come from the sampling of negatives alone.
         """
