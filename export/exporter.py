@@ -18,7 +18,7 @@ from hgr_tf.export.ranker import (
     check_calibration,
     feature_names,
     gives_logits,
-    heads_of,
+    head_names,
     ranker_of,
 )
 from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
@@ -114,7 +114,7 @@ def export_for_serving(
         write(ranker, staged, encoding, options)
         if encoding is not None:
             names = feature_names(ranker, encoding)
-            keys = signature_keys(options.signatures, heads_of(ranker))
+            keys = signature_keys(options.signatures, head_names(ranker))
             write_warmup(staged, encoding, names, keys, warmup, seed)
             if DEFAULT_SIGNATURE in options.signatures:
                 write_request(staged, encoding, names, seed)

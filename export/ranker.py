@@ -13,6 +13,7 @@ from hgr_tf.export.served_ranker import served_ranker
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.functional.final_activation import ends_in_sigmoid
 from hgr_tf.functional.graph import input_tensors, is_functional
+from hgr_tf.models.heads import heads_of
 
 Outputs: TypeAlias = tf.Tensor | dict[str, tf.Tensor]
 """A tensor of a ranker with one output, or one for each of its heads by name."""
@@ -51,18 +52,13 @@ def gives_logits(model: tf.keras.Model) -> bool:
     return not ends_in_sigmoid(ranker_of(model))
 
 
-def heads_of(ranker: tf.keras.Model) -> tuple[str, ...]:
+def head_names(ranker: tf.keras.Model) -> tuple[str, ...]:
     """Names of a ranker's heads; none of one that has a single output.
-
-    A ranker that is not functional names them in its attribute `heads`.
 
     Raises:
         ValueError: A head has the name of an output that every export may have.
     """
-    if not is_functional(ranker):
-        heads = tuple(getattr(ranker, "heads", ()))
-    else:
-        heads = tuple(ranker.output) if isinstance(ranker.output, Mapping) else ()
+    heads = tuple(filter(None, heads_of(ranker)))
     for name in (PROBABILITIES, LOGITS):
         if name in heads:
             raise ValueError(f"a head must have another name than {name!r}")
@@ -119,7 +115,7 @@ def check_calibration(
     """
     if calibration is None:
         return
-    heads = heads_of(ranker)
+    heads = head_names(ranker)
     of = list(calibration.heads) if isinstance(calibration, HeadCalibrations) else []
     if bool(heads) != bool(of) or not set(of) <= set(heads):
         raise ValueError(

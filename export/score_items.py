@@ -22,9 +22,9 @@ def score_items(
     `hgr_tf.functional.shared_part.SharedPart`.
 
     Args:
-        ranker: Model over a dict of inputs, giving [rows, 1], or a dict of
-            these by head. One that is not cannot be cut: its requests' inputs
-            are repeated.
+        ranker: Model over a dict of inputs, giving [rows, 1], or a dict of these by
+            head. One that is not functional cannot be cut: its requests' inputs are
+            repeated.
         shared: Names of the inputs that a request has once.
 
     Returns:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from hgr_tf.export.options import ExportOptions
-from hgr_tf.export.ranker import heads_of
+from hgr_tf.export.ranker import head_names
 from hgr_tf.export.saving.encoded_features import EncodedFeatures
 from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.export.signature import ConcreteFunction, make_signature, signature_keys
@@ -37,7 +37,7 @@ class ServingModule(tf.Module):
         self.features = features
         traced = {
             key: make_signature(key, ranker, features, options).trace()
-            for key in signature_keys(options.signatures, heads_of(ranker))
+            for key in signature_keys(options.signatures, head_names(ranker))
         }
         read = {id(v): v for f in traced.values() for v in f.variables}
         self.ranker_variables = list(read.values())

@@ -21,7 +21,7 @@ class Regress(Signature):
 
         def regress(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             logits = self.logits(self.features.parse(examples))
-            own = logits[self.head] if isinstance(logits, dict) else logits
+            own = logits if self.head is None else logits[self.head]
             return {"outputs": tf.sigmoid(own)}
 
         return trace_examples(regress)

@@ -265,7 +265,9 @@ def _model_lines(
         log.info("comparing the first %d items of random requests", config.top_k.k)
         changed = changed_top_k(staged, served, encoding, config.top_k, seed)
         limits = Limits(at_most=config.top_k.changed_at_most)
-        yield from judge(f"changed top {config.top_k.k}", limits, changed, None)
+        for head, share in changed.items():
+            what = of_head(head, f"changed top {config.top_k.k}")
+            yield from judge(what, limits, share, None)
     if config.latency is not None:
         log.info("timing requests")
         rows, calls = config.latency.rows, config.latency.calls

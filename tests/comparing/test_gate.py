@@ -171,8 +171,25 @@ class Session:
 def test_top_k_changes_by_none_of_equal_and_by_most_of_opposite_versions(monkeypatch):
     monkeypatch.setattr("hgr_tf.comparing.served_requests.ServingSession", Session)
     top = GateConfig.from_yaml(GATE + "top_k: {changed_at_most: 0.5, items: 50}").top_k
-    assert changed_top_k("1", "2", ENCODING, top) == 0
-    assert changed_top_k("1", "-1", ENCODING, top) > 0.7
+    assert changed_top_k("1", "2", ENCODING, top) == {"": 0}
+    assert changed_top_k("1", "-1", ENCODING, top)[""] > 0.7
+
+
+def test_top_k_is_compared_for_every_head_that_both_versions_have(monkeypatch):
+    class Headed(Session):
+        def call(self, signature, inputs):
+            steady = inputs["price"]
+            own = "buy" if self.sign > 0 else "like"
+            return {"view": self.sign * steady, own: steady, "view/logits": steady}
+
+    monkeypatch.setattr("hgr_tf.comparing.served_requests.ServingSession", Headed)
+    top = GateConfig.from_yaml(GATE + "top_k: {changed_at_most: 0.5, items: 50}").top_k
+    changed = changed_top_k("1", "-1", ENCODING, top)
+    assert list(changed) == ["view"] and changed["view"] > 0.7
+    assert changed_top_k("1", "2", ENCODING, top) == {"buy": 0, "view": 0}
+    monkeypatch.setattr(Headed, "call", lambda self, *_: {f"head_{self.sign:.0f}": 1})
+    with pytest.raises(GateError, match="must have a head in common"):
+        changed_top_k("1", "2", ENCODING, top)
 
 
 def test_latency_and_size_are_limited_alone_and_beside_the_served_one(

@@ -24,7 +24,6 @@ from hgr_tf.export.checking.verification import verify
 from hgr_tf.export.client import Client
 from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.options import CALIBRATION_FILE
-from hgr_tf.export.ranker import gives_logits
 from hgr_tf.export.runtime.predictor import Predictor
 from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.export.saving.low_precision import score_change
@@ -227,11 +226,6 @@ def test_a_head_that_answers_a_constant_is_named(tmp_path):
     message = "probabilities of the head 'buy' must differ, got 0.5"
     with pytest.raises(AnswerError, match=message):
         export_for_serving(constant, tmp_path, encoding=ENCODING)
-
-
-def test_heads_must_agree_on_logits():
-    with pytest.raises(ValueError, match="1 of its 2 outputs"):
-        gives_logits(headed_ranker(activation="sigmoid"))
 
 
 @pytest.mark.parametrize(
