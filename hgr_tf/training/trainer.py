@@ -69,9 +69,9 @@ def train(
 
     Raises:
         ValueError: The data, the config or the folder cannot be used, among them
-            labels outside of [0, 1], a head without positives, and an early stopping by a metric that the
-            validation split leaves undefined; or the loss stopped being finite.
-            The message says why.
+            labels outside of [0, 1], a head without positives, and an early stopping
+            by a metric that the validation split leaves undefined; or the loss stopped
+            being finite. The message says why.
         TrainingInterruptedError: SIGTERM came, or another worker was lost; the same
             call goes on from there.
     """
