@@ -13,6 +13,7 @@ method: {ranking_loss: list_ce, lists: batch, heads: {purchase: {weight: 0.5}}}
 training:
   batch_size: 200
   epochs: 2
+  learning_rate: 0.03
   early_stopping: {metric: purchase/auc}
 seed: 3
 """
