@@ -66,6 +66,7 @@ def embed_features(
 ) -> EmbeddedFeatures:
     """Creates one input per feature and embeds the categorical ones.
 
+    Features that only training knows are left out; see `hgr_tf.rankers.side_towers`.
     A multi-valued feature becomes the mean of its ids' embeddings, 0 left out, unless
     its options say otherwise. A list pooled by "attention" goes beside any tower.
 

@@ -1,6 +1,6 @@
 """ESMM: p(purchase) = p(click) p(purchase | click), over all impressions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
@@ -9,8 +9,10 @@ from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.layers import ProbabilityProduct
 from hgr_tf.rankers.embedded_features import Options, embed_features
 from hgr_tf.rankers.heads import head_logits, labels_of
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def esmm_ranker(
     encoding: FeatureEncoding,
     *,
@@ -20,6 +22,7 @@ def esmm_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
 ) -> tf.keras.Model:
     """Builds an entire space multi-task model.
 
@@ -36,6 +39,7 @@ def esmm_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
 
     Returns:
         A functional model from {feature: [batch] or [batch, max_length]} to
@@ -56,7 +60,9 @@ def esmm_ranker(
             "`labels` must have one that is `given` another for an esmm ranker, such "
             f"as purchase given click, got {list(labels)}"
         )
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     x = embedded.concatenated("features")
     logits = head_logits(dict.fromkeys(labels, x), hidden_units, dropout)
     for head, label in labels.items():

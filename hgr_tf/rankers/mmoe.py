@@ -1,6 +1,6 @@
 """MMoE: the heads share experts, which each mixes by a gate of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
@@ -9,8 +9,10 @@ from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.layers import MultiGateMixtureOfExperts
 from hgr_tf.rankers.embedded_features import Options, embed_features
 from hgr_tf.rankers.heads import head_logits, labels_of
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def mmoe_ranker(
     encoding: FeatureEncoding,
     *,
@@ -20,6 +22,7 @@ def mmoe_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
     num_experts: int = 4,
     tower_units: Sequence[int] = (32,),
 ) -> tf.keras.Model:
@@ -36,6 +39,7 @@ def mmoe_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
         num_experts: Number of experts.
         tower_units: Units of each head's own dense layers.
 
@@ -53,7 +57,9 @@ def mmoe_ranker(
         Multi-gate Mixture-of-Experts", KDD 2018.
     """
     labels = labels_of(encoding)
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     experts = MultiGateMixtureOfExperts(
         len(labels), num_experts, hidden_units, name="experts"
     )

@@ -1,6 +1,6 @@
 """PLE: layers of experts, some of each head and some shared, mixed by gates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
@@ -9,8 +9,10 @@ from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.layers import CustomizedGateControl
 from hgr_tf.rankers.embedded_features import Options, embed_features
 from hgr_tf.rankers.heads import head_logits, labels_of
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def ple_ranker(
     encoding: FeatureEncoding,
     *,
@@ -20,6 +22,7 @@ def ple_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
     task_experts: int = 2,
     shared_experts: int = 2,
     tower_units: Sequence[int] = (32,),
@@ -37,6 +40,7 @@ def ple_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
         task_experts: Experts of each head in a layer.
         shared_experts: Shared experts in a layer.
         tower_units: Units of each head's own dense layers.
@@ -57,7 +61,9 @@ def ple_ranker(
     labels = labels_of(encoding)
     if not hidden_units:
         raise ValueError("`hidden_units` must be at least one of ple, got none")
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     extracted = [embedded.concatenated("features")] * (len(labels) + 1)
     for index, units in enumerate(hidden_units, start=1):
         extracted = CustomizedGateControl(

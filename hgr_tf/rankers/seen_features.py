@@ -9,7 +9,7 @@ from hgr_tf.features.past import counter_feature
 
 
 def seen_features(spec: FeatureSpec, without: Collection[str]) -> list[Feature]:
-    """Returns the features of a spec but for some, in order.
+    """Returns the features of a spec that are served, but for some, in order.
 
     Args:
         spec: The spec.
@@ -18,7 +18,8 @@ def seen_features(spec: FeatureSpec, without: Collection[str]) -> list[Feature]:
     Raises:
         ValueError: A name is none of these, or nothing is left.
     """
-    names = {feature.name: {feature.name} for feature in spec.features()}
+    served = list(spec.served_features())
+    names = {feature.name: {feature.name} for feature in served}
     names |= {name: set(parts) for name, parts in _past(spec)}
     unknown = sorted(set(without) - set(names))
     if unknown:
@@ -27,7 +28,7 @@ def seen_features(spec: FeatureSpec, without: Collection[str]) -> list[Feature]:
             f"{sorted(names)}; got {unknown}"
         )
     left_out = set().union(*(names[name] for name in without))
-    seen = [f for f in spec.features() if f.name not in left_out]
+    seen = [feature for feature in served if feature.name not in left_out]
     if not seen:
         raise ValueError("`without` must leave a feature of the spec, got all of them")
     return seen

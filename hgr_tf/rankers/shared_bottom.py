@@ -1,6 +1,6 @@
 """Shared bottom: the heads share all layers but a tower of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import tensorflow as tf
 
@@ -8,8 +8,10 @@ from hgr_tf.features import FeatureEncoding
 from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.rankers.embedded_features import Options, dense_layers, embed_features
 from hgr_tf.rankers.heads import head_logits, labels_of
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def shared_bottom_ranker(
     encoding: FeatureEncoding,
     *,
@@ -19,6 +21,7 @@ def shared_bottom_ranker(
     user_tower: Sequence[int] = (),
     features: Options | None = None,
     history: HistoryOptions | None = None,
+    without: Collection[str] = (),
     tower_units: Sequence[int] = (32,),
 ) -> tf.keras.Model:
     """Builds a ranker with a head for each label, all on the same hidden layers.
@@ -32,6 +35,7 @@ def shared_bottom_ranker(
             `embed_features`.
         features: Options of some features by name: width, penalty, dropout, pooling.
         history: How the spec's histories are pooled.
+        without: Features, histories and counters that the ranker does not see.
         tower_units: Units of each head's own dense layers.
 
     Returns:
@@ -53,7 +57,9 @@ def shared_bottom_ranker(
         R. Caruana, "Multitask Learning", Machine Learning 28 (1997).
     """
     labels = labels_of(encoding)
-    embedded = embed_features(encoding, embedding_dim, user_tower, features, history)
+    embedded = embed_features(
+        encoding, embedding_dim, user_tower, features, history, without
+    )
     x = embedded.concatenated("features")
     x = dense_layers(x, hidden_units, "shared", dropout)
     logits = head_logits(dict.fromkeys(labels, x), tower_units, dropout)
