@@ -78,16 +78,25 @@ class SideTower(tf.keras.layers.Layer):
         layers = tf.keras.layers
         self._embedding = None
         if num_ids is not None:
+            # Ids are told apart from the first step on: few steps see a tower learn.
             self._embedding = layers.Embedding(
-                num_ids, embedding_dim, dtype="float32", name="side_embedding"
+                num_ids,
+                embedding_dim,
+                tf.keras.initializers.RandomNormal(stddev=0.5),
+                dtype="float32",
+                name="side_embedding",
             )
         self._hidden = [
             layers.Dense(width, "relu", dtype="float32", name=f"side_dense_{index}")
             for index, width in enumerate(self.units, start=1)
         ]
-        # The bias is the ranker's own.
+        # It begins without any effect. The bias is the ranker's own.
         self._last = layers.Dense(
-            1, use_bias=False, dtype="float32", name="side_logits"
+            1,
+            use_bias=False,
+            kernel_initializer="zeros",
+            dtype="float32",
+            name="side_logits",
         )
 
     def build(self, input_shape: Any) -> None:
@@ -112,10 +121,10 @@ class SideTower(tf.keras.layers.Layer):
 
     @property
     def offset(self) -> tf.Tensor:
-        """float32 [1, 1]: what is added when not training; 0 without a constant."""
+        """float32 scalar: what is added when not training; 0 without a constant."""
         if self.constant is None:
-            return tf.zeros([1, 1])
-        return self._effect(tf.constant([self.constant]))
+            return tf.zeros([])
+        return self._effect(tf.constant([self.constant]))[0, 0]
 
     def _effect(self, values: tf.Tensor) -> tf.Tensor:
         if self._embedding is None:

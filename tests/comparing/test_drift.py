@@ -5,8 +5,14 @@ import pytest
 
 from hgr_tf.comparing.drift import Finding, drift
 from hgr_tf.comparing.drift_config import DriftThresholds
-from hgr_tf.comparing.snapshot import Snapshot, SnapshotError, load_snapshot
+from hgr_tf.comparing.snapshot import (
+    Snapshot,
+    SnapshotError,
+    load_snapshot,
+    snapshot_of_requests,
+)
 from hgr_tf.training.yaml_config import ConfigError
+from tests.features.test_training_only import ALL, encoding
 
 
 def category(counts, rows=None, missing=0, unknown=0.0, distinct=None):
@@ -185,3 +191,15 @@ def test_a_measure_without_a_limit_can_be_told():
     assert str(Finding("age", "new_values", 0.5, None)) == (
         "age: new_values 0.5, no limit"
     )
+
+
+def test_requests_need_not_hold_what_only_training_knows(tmp_path):
+    encoding(ALL).save(tmp_path)
+    told = {name: category({"a": 1}) for name in ("item", "position")}
+    text = json.dumps({"features": told, "splits": {}})
+    (tmp_path / "statistics.json").write_text(text)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"user": 5, "item": "a", "tags": "x"}\n')
+    requests, trained = snapshot_of_requests(rows, tmp_path)
+    assert set(requests.features) == {"user", "item", "tags"}
+    assert set(trained.features) == {"item"}
