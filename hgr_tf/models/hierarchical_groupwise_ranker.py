@@ -253,13 +253,14 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             outputs, quantized, codes = run_passes(
                 halves, objective, self.quantizer, inputs, distinct
             )
+        quantized_logits = None if quantized is None else self.logits(quantized)
         logits = self.logits(outputs)
         terms = objective.compute(
             labels,
             logits,
             weights,
             codes=codes,
-            quantized_logits=None if quantized is None else self.logits(quantized),
+            quantized_logits=quantized_logits,
             user_ids=users,
             regularization=_sum(self.losses),
             training=True,

@@ -238,20 +238,28 @@ def test_learned_weights_survive_a_file(tmp_path):
     assert np.isfinite(found).all()
 
 
-def test_two_replicas_train_as_one_with_the_whole_batch():
+def of_replicas(with_codes):
+    """A model whose lists span the replicas."""
+    losses = {"purchase": GroupwiseBaselineLoss(global_batch=True)}
+    arguments = {"given": {"purchase": "click"}, "head_weights": "uncertainty"}
+    if with_codes:
+        losses["click"] = HierarchicalGroupwiseLoss(2, global_batch=True)
+        return quantized(make_ranker(), losses, **arguments)
+    return hgr_tf.HierarchicalGroupwiseRanker(
+        make_ranker(), ranking_loss=losses, **arguments
+    )
+
+
+@pytest.mark.parametrize(
+    "with_codes", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
+def test_two_replicas_train_as_one_with_the_whole_batch(with_codes):
     weights = []
     for scope in (tf.distribute.get_strategy(), two_replicas()):
         with scope.scope():
-            model = quantized(
-                make_ranker(),
-                {
-                    "click": HierarchicalGroupwiseLoss(2, global_batch=True),
-                    "purchase": GroupwiseBaselineLoss(global_batch=True),
-                },
-                given={"purchase": "click"},
-                head_weights="uncertainty",
-            )
-            model.compile(keras.optimizers.SGD(0.1), metrics=[GroupAUC()])
+            model = of_replicas(with_codes)
+            metrics = [GroupAUC()] if with_codes else []
+            model.compile(keras.optimizers.SGD(0.1), metrics=metrics)
         model.fit(batches(), verbose=0)
         figures = model.evaluate(batches(batch_size=90), verbose=0, return_dict=True)
         weights.append([*model.ranker.get_weights(), [*figures.values()]])
