@@ -41,6 +41,7 @@ from hgr_tf.pipelines.running.output_folder import (
     remove_temporary,
 )
 from hgr_tf.pipelines.running.supervised import run_supervised
+from hgr_tf.pipelines.running.workers import worker_processes
 from hgr_tf.pipelines.settings import DEAD_LETTERS, Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ def prepare(
             as a mapping or as texts "split=glob".
         output: Folder to write; MANIFEST.json appears in it last.
         runner: Beam's name of the runner.
-        workers: Processes, where the runner is this machine.
+        workers: Worker processes on this machine, for the runners FnApiRunner,
+            FlinkRunner and SparkRunner; others have options of their own.
         beam_options: More options for Beam, such as "--region=europe-west1".
         overwrite: Whether a finished output may be replaced; it stays until the
             new one is ready.
@@ -178,8 +180,9 @@ def _run_job(
         options.append(f"--direct_num_workers={workers}")
         options.append("--direct_running_mode=multi_processing")
         run_supervised(run, options)
-    else:
-        _start(run, options).wait_until_finish()
+        return
+    with worker_processes(runner, workers, beam_options) as more:
+        _start(run, [*options, *more]).wait_until_finish()
 
 
 def _explained(error: Exception) -> BaseException:
