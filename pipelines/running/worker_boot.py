@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import runpy
 import subprocess
 import sys
 import tempfile
@@ -52,24 +53,30 @@ def _start_worker(arguments: list[str]) -> None:
             )
             .info
         )
+    # Some engines name all endpoints, others let the provision service tell them.
+    logging, artifact, control = (
+        getattr(given, f"{name}_endpoint") or getattr(info, f"{name}_endpoint").url
+        for name in ("logging", "artifact", "control")
+    )
     home = Path(tempfile.mkdtemp(dir=given.folder))
-    packages = _fetch(given.artifact_endpoint, info.dependencies, home, metadata)
+    packages = _fetch(artifact, info.dependencies, home, metadata)
     site = home / "site"
     for package in packages:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         command += ["--no-build-isolation", f"--target={site}", str(package)]
         subprocess.run(command, check=True, stdout=sys.stderr)
-    environment = os.environ | {
+    os.environ |= {
         "WORKER_ID": given.id,
         "PYTHONPATH": str(site),
         "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
         "SEMI_PERSISTENT_DIRECTORY": str(home),
-        "LOGGING_API_SERVICE_DESCRIPTOR": f'url: "{given.logging_endpoint}"',
-        "CONTROL_API_SERVICE_DESCRIPTOR": f'url: "{given.control_endpoint}"',
+        "LOGGING_API_SERVICE_DESCRIPTOR": f'url: "{logging}"',
+        "CONTROL_API_SERVICE_DESCRIPTOR": f'url: "{control}"',
     }
-    module = "apache_beam.runners.worker.sdk_worker_main"
-    os.chdir(home)  # nothing of the folder it was started in may be imported
-    os.execve(sys.executable, [sys.executable, "-m", module], environment)
+    # Nothing may be imported of the folders that it was started in and lies in.
+    os.chdir(home)
+    sys.path[0] = str(site)
+    runpy.run_module("apache_beam.runners.worker.sdk_worker_main", run_name="__main__")
 
 
 def _fetch(
