@@ -31,7 +31,7 @@ from hgr_tf.pipelines.files.files import (
 )
 from hgr_tf.pipelines.files.progress import Progress
 from hgr_tf.pipelines.running.configure import Inputs, RunOptions, configure
-from hgr_tf.pipelines.running.engines import engine_options
+from hgr_tf.pipelines.running.engines import engine_options, starts_java
 from hgr_tf.pipelines.running.locking import locked
 from hgr_tf.pipelines.running.notices import notices
 from hgr_tf.pipelines.running.output_folder import (
@@ -175,14 +175,12 @@ def _start(run: Settings, options: list[str]) -> PipelineResult:
 def _run_job(
     run: Settings, runner: str, workers: int, beam_options: Sequence[str]
 ) -> None:
-    options = [f"--runner={runner}", *beam_options]
-    if runner == "FnApiRunner" and workers > 1:
-        options.append(f"--direct_num_workers={workers}")
-        options.append("--direct_running_mode=multi_processing")
-        run_supervised(run, options)
-        return
     with worker_processes(runner, workers, beam_options) as more:
-        _start(run, [*options, *more]).wait_until_finish()
+        options = [f"--runner={runner}", *beam_options, *more]
+        if more or starts_java(runner, beam_options):
+            run_supervised(run, options)
+        else:
+            _start(run, options).wait_until_finish()
 
 
 def _explained(error: Exception) -> BaseException:

@@ -1,6 +1,6 @@
-"""Worker processes on this machine, which an engine starts when it needs them.
+"""Worker processes on this machine, which Beam's runner or an engine starts.
 
-The workers of an engine that this process starts are otherwise threads of it.
+Without them, workers are threads of the process that runs the job.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _IDLE_MILLISECONDS = 60_000
 def worker_processes(
     runner: str, workers: int, options: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Gives Beam's options for an engine that shall start worker processes.
+    """Gives Beam's options for a runner that shall start worker processes.
 
     Args:
         runner: Beam's name of the runner.
@@ -39,7 +39,13 @@ def worker_processes(
         options: Beam's options; what they say of workers holds.
     """
     given = PipelineOptions([*options]).get_all_options()
-    if runner not in _PARALLELISM or workers == 1 or given["environment_type"]:
+    if workers > 1 and runner == "FnApiRunner":
+        yield [
+            f"--direct_num_workers={workers}",
+            "--direct_running_mode=multi_processing",
+        ]
+        return
+    if workers == 1 or runner not in _PARALLELISM or given["environment_type"]:
         yield []
         return
     # Each task manager of a Flink cluster has workers of its own.
