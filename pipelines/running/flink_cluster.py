@@ -55,7 +55,7 @@ _FAULTS = {
 _LOADING = {
     # Beam is on the class path of the cluster; loaded again by each job, it would start
     # new workers for each stage.
-    "classloader.parent-first-patterns.additional": "org.apache.beam",
+    "classloader.resolve-order": "parent-first",
 }
 
 
@@ -128,6 +128,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=flink_cluster.__doc__)
     parser.add_argument("--task-managers", type=int, default=2)
     count = parser.parse_args().task_managers
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with flink_cluster(count) as master, contextlib.suppress(KeyboardInterrupt):
         print(f"hgr-tf prepare --runner FlinkRunner --workers {count} ... -- {master}")
         signal.pause()

@@ -172,7 +172,7 @@ def start(log, folder, *options):
     return process
 
 
-def wait_until(condition, process, seconds=240):
+def wait_until(condition, process, seconds=900):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()[1]
