@@ -206,7 +206,9 @@ def below(root, word):
     found, ids = processes(), {root}
     for _ in found:  # as deep as it may be
         ids |= {pid for pid, parent, _, _ in found if parent in ids}
-    return [pid for pid, _, _, program in found if pid in ids and word in program]
+    return [
+        pid for pid, _, _, program in found if pid in ids - {root} and word in program
+    ]
 
 
 def test_killed_job_leaves_nothing_finished_and_a_rerun_succeeds(
