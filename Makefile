@@ -74,9 +74,10 @@ test-all: env-modern
 	$(MAKE) --no-print-directory test-keras-3
 	$(MAKE) --no-print-directory test-tf-keras
 
-# Prism, and the job servers of Flink and Spark where they are served; docs/pipelines.md.
+# What docs/pipelines.md calls engines; `make engines ENGINES=flink` gets one of them.
+ENGINES := prism flink spark
 engines:
-	@tools/fetch_engines .engines
+	@tools/fetch_engines .engines $(ENGINES)
 
 test-engines: env engines
 	$(BIN)/python -m pytest tests/pipelines/test_runners.py -m "slow or not slow" -rs

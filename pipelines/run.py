@@ -31,7 +31,7 @@ from hgr_tf.pipelines.files.files import (
 )
 from hgr_tf.pipelines.files.progress import Progress
 from hgr_tf.pipelines.running.configure import Inputs, RunOptions, configure
-from hgr_tf.pipelines.running.engines import engine_options
+from hgr_tf.pipelines.running.engines import engine_options, starts_java
 from hgr_tf.pipelines.running.locking import locked
 from hgr_tf.pipelines.running.notices import notices
 from hgr_tf.pipelines.running.output_folder import (
@@ -41,6 +41,7 @@ from hgr_tf.pipelines.running.output_folder import (
     remove_temporary,
 )
 from hgr_tf.pipelines.running.supervised import run_supervised
+from hgr_tf.pipelines.running.workers import worker_processes
 from hgr_tf.pipelines.settings import DEAD_LETTERS, Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ def prepare(
             as a mapping or as texts "split=glob".
         output: Folder to write; MANIFEST.json appears in it last.
         runner: Beam's name of the runner.
-        workers: Processes, where the runner is this machine.
+        workers: Worker processes on this machine, for the runners FnApiRunner,
+            FlinkRunner and SparkRunner; others have options of their own.
         beam_options: More options for Beam, such as "--region=europe-west1".
         overwrite: Whether a finished output may be replaced; it stays until the
             new one is ready.
@@ -173,13 +175,12 @@ def _start(run: Settings, options: list[str]) -> PipelineResult:
 def _run_job(
     run: Settings, runner: str, workers: int, beam_options: Sequence[str]
 ) -> None:
-    options = [f"--runner={runner}", *beam_options]
-    if runner == "FnApiRunner" and workers > 1:
-        options.append(f"--direct_num_workers={workers}")
-        options.append("--direct_running_mode=multi_processing")
-        run_supervised(run, options)
-    else:
-        _start(run, options).wait_until_finish()
+    with worker_processes(runner, workers, beam_options) as more:
+        options = [f"--runner={runner}", *beam_options, *more]
+        if more or starts_java(runner, beam_options):
+            run_supervised(run, options)
+        else:
+            _start(run, options).wait_until_finish()
 
 
 def _explained(error: Exception) -> BaseException:

@@ -65,10 +65,18 @@ def prepare(
     ] = None,
     runner: Annotated[
         str,
-        typer.Option(help="Beam runner: FnApiRunner, PrismRunner, DataflowRunner, ..."),
+        typer.Option(
+            help="Beam runner: FnApiRunner, PrismRunner, FlinkRunner, SparkRunner, "
+            "DataflowRunner, ..."
+        ),
     ] = "FnApiRunner",
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes, with the FnApiRunner.")
+        int,
+        typer.Option(
+            min=1,
+            help="Worker processes on this machine, with FnApiRunner, FlinkRunner "
+            "and SparkRunner.",
+        ),
     ] = 1,
     overwrite: Annotated[
         bool,

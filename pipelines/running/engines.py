@@ -1,8 +1,8 @@
 """Engines that run beside this process: what each one needs before a run starts.
 
-`make engines` puts their programs into the folder `.engines` of the clone. Beam itself
-would fetch a program that is missing from the network, and end in its own words where
-that fails.
+`make engines` puts their programs into the folder `.engines` of the clone: the jars of
+Flink and Spark are those of tools/engines/pom.xml. Beam itself would fetch a program
+that is missing from the network, and end in its own words where that fails.
 """
 
 from __future__ import annotations
@@ -84,6 +84,13 @@ def engine_options(
             f"got {named or 'none'}"
         )
     return [f"--{engine.option}={program}"]
+
+
+def starts_java(runner: str, options: Sequence[str]) -> bool:
+    """Tells whether the process that runs a job starts Java, to end with it."""
+    engine = ENGINES.get(runner)
+    given = PipelineOptions([*options]).get_all_options()
+    return engine is not None and engine.needs_java and not given["job_endpoint"]
 
 
 def _check_java(runner: str, launcher: str) -> None:

@@ -1,8 +1,9 @@
-"""Jobs with several worker processes on this machine, in a process group.
+"""Jobs that start processes on this machine, all of them in one process group.
 
-Beam's local runner may wait forever for the answer of a worker that died. Here
-the job runs in a child process that ends with the first worker it loses; its
-group, which all workers belong to, ends with it.
+The job runs in a child process; its group, which workers and engines belong to, ends
+with it, and both end with this process, whatever ends that. Beam's local runner may
+wait forever for the answer of a worker that died: there, the child ends with the first
+worker it loses. Flink and Spark start another one.
 """
 
 from __future__ import annotations
@@ -20,15 +21,17 @@ import time
 from pathlib import Path
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.settings import Settings
 
-_WORKER_THREAD = "run_worker"  # Beam's name for the thread that waits for a worker
+_WORKER_THREAD = "run_worker"  # the local runner's thread that waits for a worker
 _LOGGER = "apache_beam"
 _LOST = "a worker process died"
+_LOST_RUNNER = "PrepareError: Beam's runner was lost during the job"
 
 
 def run_supervised(settings: Settings, options: list[str]) -> None:
@@ -36,7 +39,7 @@ def run_supervised(settings: Settings, options: list[str]) -> None:
 
     Raises:
         RuntimeError: The job failed; its text is that of the runner.
-        PrepareError: A worker process died.
+        PrepareError: A worker process, or the engine, died.
     """
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder, "job")
@@ -68,7 +71,9 @@ def _main(job: Path) -> None:
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
-        job.with_suffix(".error").write_text(str(error))
+        lost = isinstance(error, grpc.RpcError)
+        text = f"{_LOST_RUNNER}: {error.details()}" if lost else str(error)
+        job.with_suffix(".error").write_text(text)
         os._exit(1)
 
 
@@ -79,7 +84,7 @@ def _end_with(parent: int) -> None:
 
 
 def _end_with_worker(error: threading.ExceptHookArgs) -> None:
-    if error.thread and error.thread.name.startswith(_WORKER_THREAD):
+    if error.thread and error.thread.name == _WORKER_THREAD:
         os._exit(1)
 
 

@@ -1,5 +1,6 @@
 """The same bytes on every runner; nothing that looks finished after a kill."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from hgr_tf.features import FeatureSpec
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.run import prepare
 from hgr_tf.pipelines.running.engines import engine_options
+from hgr_tf.pipelines.running.flink_cluster import flink_cluster
 from hgr_tf.pipelines.running.local_cluster import local_cluster
 
 SPEC = """
@@ -115,17 +117,39 @@ def needs(runner):
         pytest.skip(str(error))
 
 
+def embedded():
+    return contextlib.nullcontext([])
+
+
+@contextlib.contextmanager
+def standalone():
+    with flink_cluster() as master:
+        yield [master]
+
+
 @pytest.mark.parametrize(
-    ("runner", "options"),
+    ("runner", "workers", "engine"),
     [
-        ("PrismRunner", []),
-        pytest.param("FlinkRunner", ["--flink_master=[local]"], marks=pytest.mark.slow),
-        pytest.param("SparkRunner", [], marks=pytest.mark.slow),
+        pytest.param("PrismRunner", 1, embedded, id="prism"),
+        pytest.param("FlinkRunner", 1, embedded, id="flink"),
+        pytest.param(
+            "FlinkRunner", 2, embedded, id="flink-processes", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "FlinkRunner", 2, standalone, id="flink-standalone", marks=pytest.mark.slow
+        ),
+        pytest.param("SparkRunner", 1, embedded, id="spark", marks=pytest.mark.slow),
+        pytest.param(
+            "SparkRunner", 2, embedded, id="spark-processes", marks=pytest.mark.slow
+        ),
     ],
 )
-def test_engines_write_the_same_bytes(log, tmp_path, expected, runner, options):
+def test_engines_write_the_same_bytes(log, tmp_path, expected, runner, workers, engine):
     needs(runner)
-    found = run_on(log, tmp_path / "out", runner=runner, beam_options=options)
+    with engine() as options:
+        found = run_on(
+            log, tmp_path / "out", runner=runner, workers=workers, beam_options=options
+        )
     assert found == expected  # with the SHA-256 of every file
 
 
@@ -148,7 +172,7 @@ def start(log, folder, *options):
     return process
 
 
-def wait_until(condition, process, seconds=240):
+def wait_until(condition, process, seconds=900):
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()[1]
@@ -156,28 +180,35 @@ def wait_until(condition, process, seconds=240):
         time.sleep(0.01)
 
 
-def workers_of(process):
-    """Process ids of the workers of a job that runs in a child's session."""
+def processes():
+    """The processes of this machine: (id, parent's id, session, command)."""
     command = ["ps", "-ww", "-eo", "pid=,ppid=,sid=,args="]
     listed = subprocess.run(command, capture_output=True, text=True).stdout
     rows = [line.split(maxsplit=3) for line in listed.splitlines()]
-    sessions = {sid for _, parent, sid, _ in rows if int(parent) == process.pid}
+    return [(*map(int, row[:3]), row[3]) for row in rows]
+
+
+def workers_of(process):
+    """Process ids of the workers of a job that runs in a child's session."""
+    found = processes()
+    sessions = {sid for _, parent, sid, _ in found if parent == process.pid}
     return [
-        int(pid)
-        for pid, _, sid, program in rows
+        pid
+        for pid, _, sid, program in found
         if sid in sessions
         and "sdk_worker_main" in program
         and not program.startswith("/bin/sh")
     ]
 
 
-def child_of(process, program):
-    """Process id of the child that runs a program."""
-    command = ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)]
-    listed = subprocess.run(command, capture_output=True, text=True).stdout
-    rows = [line.split() for line in listed.splitlines()]
-    (found,) = (int(pid) for pid, path, *_ in rows if os.path.basename(path) == program)
-    return found
+def below(root, word):
+    """Ids of the processes below one, with a word in their command."""
+    found, ids = processes(), {root}
+    for _ in found:  # as deep as it may be
+        ids |= {pid for pid, parent, _, _ in found if parent in ids}
+    return [
+        pid for pid, _, _, program in found if pid in ids - {root} and word in program
+    ]
 
 
 @pytest.mark.fault(
@@ -231,13 +262,63 @@ def test_killed_prism_fails_the_job_in_one_line_and_a_rerun_succeeds(
     needs("PrismRunner")
     folder = tmp_path / "out"
     process = start(log, folder, "--runner=PrismRunner")
-    os.kill(child_of(process, "prism"), signal.SIGKILL)
+    (prism,) = below(process.pid, "/prism ")
+    os.kill(prism, signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Traceback" not in errors
     assert "hgr-tf: Beam's runner was lost" in errors.splitlines()[-1]
     assert not (folder / "MANIFEST.json").exists()
     assert run_on(log, folder) == expected
+
+
+FLINK = ("--runner=FlinkRunner", "--workers=2")
+
+
+@pytest.mark.fault(
+    "pipeline",
+    "a worker or a task manager of Flink is killed",
+    "the job goes on and writes the same bytes",
+)
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", ["worker_boot", "TaskManagerRunner"])
+def test_flink_replaces_what_is_killed_and_writes_the_same(
+    log, tmp_path, expected, lost
+):
+    needs("FlinkRunner")
+    folder = tmp_path / "out"
+    with flink_cluster() as master:
+        process = start(log, folder, *FLINK, "--", master)
+        os.kill(below(os.getpid(), lost)[0], signal.SIGKILL)
+        _, errors = process.communicate(timeout=900)
+    assert process.returncode == 0, errors
+    assert Manifest.load(folder) == expected
+
+
+@pytest.mark.fault(
+    "pipeline",
+    "all task managers of Flink are killed",
+    "one line says so; no manifest; the same command succeeds",
+)
+@pytest.mark.slow
+def test_flink_that_loses_all_task_managers_fails_in_one_line_and_a_rerun_succeeds(
+    log, tmp_path, expected
+):
+    needs("FlinkRunner")
+    folder = tmp_path / "out"
+    with flink_cluster() as master:
+        process = start(log, folder, *FLINK, "--", master)
+        for task_manager in below(os.getpid(), "TaskManagerRunner"):
+            os.kill(task_manager, signal.SIGKILL)
+        _, errors = process.communicate(timeout=900)
+    assert process.returncode == 1
+    assert "Traceback" not in errors and "hgr-tf: " in errors.splitlines()[-1]
+    assert not (folder / "MANIFEST.json").exists()
+    with flink_cluster() as master:
+        found = run_on(
+            log, folder, runner="FlinkRunner", workers=2, beam_options=[master]
+        )
+    assert found == expected
 
 
 @pytest.mark.fault(

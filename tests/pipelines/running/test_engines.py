@@ -1,12 +1,10 @@
 """What an engine needs is found, or asked for in one line."""
 
-import hashlib
-import http.server
 import os
 import re
 import subprocess
-import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,7 +13,7 @@ from hgr_tf.pipelines.run import prepare
 from hgr_tf.pipelines.running.engines import engine_options
 
 ROOT = Path(__file__).parents[3]
-JAR = "beam-runners-flink-2.2-job-server-2.77.0.jar"
+JAR = "beam-runners-flink-1.19-job-server-2.62.0.jar"
 
 
 @pytest.fixture
@@ -25,8 +23,8 @@ def only(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
 
-    def put(name):
-        (folder / name).write_text("#!/bin/sh\n")
+    def put(name, script=""):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
 
     return put
@@ -92,62 +90,50 @@ def test_missing_java_is_asked_for(tmp_path, only):
 
 
 class TestFetching:
-    """`make engines`, with a Maven repository on loopback."""
+    """`make engines`, with a Maven that tells what it was asked for."""
 
-    @pytest.fixture
-    def central(self, tmp_path):
-        root = tmp_path / "central"
-        root.mkdir()
-
-        class Files(http.server.SimpleHTTPRequestHandler):
-            def __init__(self, *arguments):
-                super().__init__(*arguments, directory=str(root))
-
-            def log_message(self, *arguments):
-                pass
-
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield root, f"http://127.0.0.1:{server.server_port}"
-            server.shutdown()
-
-    def fetch(self, tmp_path, address):
-        (tmp_path / "engines").mkdir()
-        (tmp_path / "engines" / "prism").touch(0o755)  # no build in a test
+    def fetch(self, folder, *names):
         done = subprocess.run(
-            ["tools/fetch_engines", str(tmp_path / "engines")],
-            cwd=ROOT,
-            env=os.environ | {"MAVEN_CENTRAL": address},
+            [ROOT / "tools/fetch_engines", folder, *names],
+            env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/bin:/bin"},
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.returncode, done.stdout
 
-    def write(self, root, content, sum_of):
-        version = re.search(r"apache-beam==([\d.]+)", (ROOT / "setup.py").read_text())
-        name = "beam-runners-flink-2.2-job-server"
-        folder = root / "org/apache/beam" / name / version[1]
-        folder.mkdir(parents=True)
-        jar = folder / f"{name}-{version[1]}.jar"
-        jar.write_bytes(content)
-        digest = hashlib.sha512(sum_of).hexdigest()
-        jar.with_name(f"{jar.name}.sha512").write_text(digest)
-        return jar.name
+    def maven(self, only, script):
+        only("java")
+        only("mvn", script)
 
-    def test_jar_of_the_right_checksum_is_kept(self, tmp_path, central):
-        root, address = central
-        name = self.write(root, b"jar", b"jar")
-        self.fetch(tmp_path, address)
-        assert (tmp_path / "engines" / name).read_bytes() == b"jar"
+    def test_jars_are_checked_against_checksums(self, tmp_path, only):
+        self.maven(only, f"echo $* >{tmp_path}/asked")
+        assert self.fetch(tmp_path / "engines", "flink")[0] == 0
+        asked = (tmp_path / "asked").read_text()
+        assert "--strict-checksums" in asked and "--activate-profiles flink" in asked
+        assert f"-Dfolder={tmp_path / 'engines'}" in asked
 
-    def test_damaged_jar_is_left_out(self, tmp_path, central):
-        root, address = central
-        name = self.write(root, b"damaged", b"jar")
-        told = self.fetch(tmp_path, address)
-        assert f"{name}: left out: its SHA-512 is not the one in" in told
-        assert os.listdir(tmp_path / "engines") == ["prism"]
+    def test_what_is_there_stays(self, tmp_path, only):
+        self.maven(only, "exit 1")
+        (tmp_path / JAR).touch()
+        assert self.fetch(tmp_path, "flink")[0] == 0
 
-    def test_jar_that_is_not_served_is_told(self, tmp_path, central):
-        told = self.fetch(tmp_path, central[1])
-        assert "left out: curl: (22) The requested URL returned error: 404" in told
+    def test_jar_that_is_not_served_is_told(self, tmp_path, only):
+        self.maven(only, "echo '[ERROR] Could not find artifact x'; exit 1")
+        code, told = self.fetch(tmp_path, "flink")
+        assert code == 1
+        assert "flink: left out: [ERROR] Could not find artifact x" in told
+
+    def test_one_engine_that_is_left_out_leaves_the_others(self, tmp_path, only):
+        self.maven(only, "exit 1")
+        (tmp_path / "prism").touch(0o755)
+        code, told = self.fetch(tmp_path, "prism", "spark")
+        assert code == 0 and "spark: left out" in told
+
+
+def test_pom_pins_every_version():
+    pom = ElementTree.parse(ROOT / "tools/engines/pom.xml")
+    name = "{http://maven.apache.org/POM/4.0.0}"
+    for kind in ("dependency", "plugin"):
+        for found in pom.iter(name + kind):
+            version = found.findtext(name + "version")
+            assert re.fullmatch(r"[\d.]+|\$\{[a-z0-9]+\.version\}", version), version

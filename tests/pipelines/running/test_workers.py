@@ -1,0 +1,70 @@
+"""Options that give a runner worker processes, and the processes of a run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.running.processes import running, wait_until
+from hgr_tf.pipelines.running.workers import worker_processes
+
+
+def given(options):
+    return PipelineOptions(options).get_all_options()
+
+
+@pytest.mark.parametrize("runner", ["FlinkRunner", "SparkRunner"])
+def test_engine_starts_so_many_workers_by_a_program_that_is_there(runner):
+    with worker_processes(runner, 3, []) as options:
+        found = given(options)
+        program = json.loads(found["environment_config"])["command"]
+        assert os.access(program, os.X_OK)
+    assert found["environment_type"] == "PROCESS"
+    assert found["sdk_worker_parallelism"] == "3"
+    assert found["parallelism"] == 3 or found["spark_master_url"] == "local[3]"
+    assert not os.path.exists(program)
+
+
+def test_each_task_manager_of_a_cluster_has_a_worker_of_its_own():
+    master = "--flink_master=localhost:8081"
+    with worker_processes("FlinkRunner", 2, [master]) as options:
+        found = given(options)
+    assert found["sdk_worker_parallelism"] == "1" and found["parallelism"] == 2
+
+
+@pytest.mark.parametrize(
+    ("runner", "workers", "options"),
+    [
+        ("FnApiRunner", 1, []),
+        ("FlinkRunner", 1, []),
+        ("DataflowRunner", 2, []),
+        ("FlinkRunner", 2, ["--environment_type=DOCKER"]),
+    ],
+)
+def test_other_workers_are_left_to_the_runner(runner, workers, options):
+    with worker_processes(runner, workers, options) as more:
+        assert more == []
+
+
+def test_what_a_process_started_ends_with_it(tmp_path):
+    log, child = tmp_path / "log", tmp_path / "child"
+    program = f"sleep 99 & echo $! >{child}.part; mv {child}.part {child}; wait"
+    with running(["sh", "-c", program], log) as process:
+        wait_until(child.exists, "it", [process], log)
+    command = ["ps", "-o", "stat=", child.read_text().strip()]
+    state = subprocess.run(command, capture_output=True, text=True).stdout
+    assert state.strip() in ("", "Z")
+
+
+def test_process_that_ends_at_its_start_is_told_with_its_last_line(tmp_path):
+    log = Path(tmp_path, "log")
+    program = "import sys; sys.exit('no such port')"
+    with running([sys.executable, "-c", program], log) as process:
+        process.wait()
+        with pytest.raises(PrepareError, match="Flink ended at its start: no such po"):
+            wait_until(lambda: False, "Flink", [process], log)
