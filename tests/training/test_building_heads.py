@@ -10,8 +10,8 @@ from hgr_tf.data.manifest import LabelCounts, Split
 from hgr_tf.layers import UncertaintyWeighting
 from hgr_tf.metrics import AreaUnderCurve
 from hgr_tf.training import RunConfig
-from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.build_and_evaluate import build_model, check_positives
+from hgr_tf.training.checkpoints import Checkpoints
 from tests.prepared import ENCODING, TWO_LABELS
 
 
@@ -110,6 +110,8 @@ def test_an_interrupted_epoch_goes_on_with_the_means_of_every_head(tmp_path):
     for variables in means.values():
         for variable in variables:
             np.testing.assert_array_equal(variable, tf.ones(variable.shape))
+
+
 def test_a_label_that_is_nowhere_positive_trains_no_head():
     labels = {
         "click": LabelCounts(rows=9, positives=3),
