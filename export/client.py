@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import grpc
@@ -22,6 +22,8 @@ from tensorflow_serving.apis import (
 
 from hgr_tf.export.runtime.c_library import SessionError
 from hgr_tf.export.runtime.input_checks import check_tensors
+from hgr_tf.export.runtime.outputs import Scores, joined
+from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.runtime.tensor_protos import to_array, to_proto
 from hgr_tf.export.runtime.tensors import DTYPES, ENUMS
 
@@ -97,7 +99,7 @@ class Client:
         self._channel.close()
 
     def predict(
-        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+        self, inputs: Mapping[str, np.ndarray], signature: str = DEFAULT_SIGNATURE
     ) -> dict[str, np.ndarray]:
         """Runs a signature once.
 
@@ -126,19 +128,23 @@ class Client:
             raise
         return {k: to_array(proto, k) for k, proto in response.outputs.items()}
 
-    def probabilities(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores raw rows [rows, ...] by feature name in batches; [rows] float32."""
+    def probabilities(self, inputs: Mapping[str, np.ndarray]) -> Scores:
+        """Scores raw rows [rows, ...] by feature name in batches.
+
+        Returns:
+            [rows] float32; of a ranker with several heads {head: [rows]}.
+        """
         inputs = {name: _as_tensor(name, values) for name, values in inputs.items()}
         rows = _common_size(inputs)
-        parts = [np.zeros(0, np.float32)]
+        batches = []
         for low in range(0, rows, self._batch_rows):
             part = {k: v[low : low + self._batch_rows] for k, v in inputs.items()}
-            parts.append(self.predict(part)["probabilities"])
-        return np.concatenate(parts)
+            batches.append(self.predict(part))
+        return self._joined(batches, DEFAULT_SIGNATURE)
 
     def rank(
         self, request: Mapping[str, object], items: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
+    ) -> Scores:
         """Scores the candidates of one request in batches.
 
         Args:
@@ -147,20 +153,29 @@ class Client:
             items: Features of the candidates, [candidates, ...] each.
 
         Returns:
-            [candidates] float32 probabilities, in order.
+            [candidates] float32 probabilities, in order; of a ranker with several
+            heads {head: [candidates]}.
         """
         shared = {k: _as_tensor(k, [v]) for k, v in request.items()}
         items = {k: _as_tensor(k, v) for k, v in items.items()}
         candidates = _common_size(items)
-        parts = [np.zeros(0, np.float32)]
+        batches = []
         for low in range(0, candidates, self._batch_rows):
             part = {k: v[None, low : low + self._batch_rows] for k, v in items.items()}
-            scores = self.predict({**shared, **part}, "rank")["probabilities"][0]
+            outputs = self.predict({**shared, **part}, "rank")
             # A server that batches requests pads them to the longest.
-            parts.append(scores[: min(self._batch_rows, candidates - low)])
-        return np.concatenate(parts)
+            sent = min(self._batch_rows, candidates - low)
+            batches.append({k: v[0, :sent] for k, v in outputs.items()})
+        return self._joined(batches, "rank")
 
-    def signature(self, name: str = "serving_default") -> meta_graph_pb2.SignatureDef:
+    def _joined(
+        self, batches: Sequence[Mapping[str, np.ndarray]], signature: str
+    ) -> Scores:
+        # Only without any rows is the server to be asked what its outputs are.
+        outputs = batches[0] if batches else self.signature(signature).outputs
+        return joined(batches, outputs)
+
+    def signature(self, name: str = DEFAULT_SIGNATURE) -> meta_graph_pb2.SignatureDef:
         """The inputs and outputs of a signature, as the server describes them.
 
         Returns:

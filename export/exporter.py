@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration
 from hgr_tf.export.checking.answers import check_answers, check_weights
 from hgr_tf.export.checking.leak_report import Report
 from hgr_tf.export.checking.verification import verify
@@ -18,13 +18,14 @@ from hgr_tf.export.ranker import (
     check_calibration,
     feature_names,
     gives_logits,
+    head_names,
     ranker_of,
 )
 from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.saving.request_file import write_request
 from hgr_tf.export.saving.warmup import check_records, write_warmup
 from hgr_tf.export.saving.writer import write
-from hgr_tf.export.signature import signature_class
+from hgr_tf.export.signature import signature_class, signature_keys
 from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.export.versions import check_keep
 from hgr_tf.features import FeatureEncoding
@@ -42,7 +43,7 @@ def export_for_serving(
     warmup: int = 30,
     table_dtype: TableDtype | None = None,
     with_logits: bool = False,
-    calibration: Calibration | None = None,
+    calibration: AnyCalibration | None = None,
     keep: int | None = None,
     approve: Callable[[Path], None] | None = None,
     seed: int = 0,
@@ -56,7 +57,8 @@ def export_for_serving(
     Args:
         model: A `HierarchicalGroupwiseRanker`, a TFRS model with a `ranker`,
             or a ranker: a Keras model over a dict of encoded features, giving
-            [B, 1]. Its `from_logits` says whether these are logits; without
+            [B, 1], or a dict of these by the names of its heads, which are then the
+            outputs' names. Its `from_logits` says whether these are logits; without
             one they are, but for a functional ranker that ends in a sigmoid.
         base_path: Folder of the model's versions.
         version: A positive integer; by default one past the newest.
@@ -80,8 +82,8 @@ def export_for_serving(
 
     Raises:
         ValueError: An argument is wrong, the ranker's inputs are not features
-            of the spec, it lacks one that the calibration looks at, or the version
-            is taken.
+            of the spec, the calibration is not of its heads or looks at what it
+            lacks, or the version is taken.
         VerificationError: What was written holds more than the ranker.
         ReplayError: What was written does not run in a fresh process.
         AnswerError: It answers NaN, infinity, or the same to every request.
@@ -112,7 +114,8 @@ def export_for_serving(
         write(ranker, staged, encoding, options)
         if encoding is not None:
             names = feature_names(ranker, encoding)
-            write_warmup(staged, encoding, names, options.signatures, warmup, seed)
+            keys = signature_keys(options.signatures, head_names(ranker))
+            write_warmup(staged, encoding, names, keys, warmup, seed)
             if DEFAULT_SIGNATURE in options.signatures:
                 write_request(staged, encoding, names, seed)
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from hgr_tf.calibration.calibration import FILE_NAME as CALIBRATION
-from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration, load_calibration
 from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureSpec
 from hgr_tf.registry import Registry
@@ -41,7 +41,7 @@ class ExportOptions:
     with_logits: bool = False
     table_dtype: TableDtype | None = None
     from_logits: bool = True
-    calibration: Calibration | None = None
+    calibration: AnyCalibration | None = None
 
     def __post_init__(self) -> None:
         known = SIGNATURES.names()
@@ -74,16 +74,27 @@ class ExportOptions:
             return cls()
         options = json.loads(path.read_text(encoding="utf-8"))
         options["signatures"] = tuple(options["signatures"])
-        calibration = Calibration.load_if_there(Path(folder) / CALIBRATION_FILE)
+        calibration = load_calibration(Path(folder) / CALIBRATION_FILE)
         return cls(**options, calibration=calibration)
 
 
 def save_spec(spec: FeatureSpec, names: Collection[str], folder: str | Path) -> None:
-    """Writes the part of a spec that a model takes into its assets.extra."""
-    sections = {
-        owner: {k: v for k, v in getattr(spec, owner).items() if k in names}
+    """Writes the part of a spec that a model takes into its assets.extra.
+
+    Features of columns that only training knows stay in it, as labels do: they say
+    which columns of a log no request needs.
+    """
+    training_only = {
+        name: constant
+        for name, constant in spec.training_only.items()
+        if not spec.feature(name).transform.parts
+    }
+    kept = {*names, *training_only}
+    sections: dict[str, Any] = {
+        owner: {k: v for k, v in getattr(spec, owner).items() if k in kept}
         for owner in ("user", "item", "context")
     }
+    sections["training_only"] = training_only
     text = spec.model_copy(update=sections).to_yaml()
     (Path(folder) / SPEC_FILE).write_text(text, encoding="utf-8")
 

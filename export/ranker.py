@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration, HeadCalibrations
+from hgr_tf.export.runtime.outputs import LOGITS, PROBABILITIES
+from hgr_tf.export.served_ranker import served_ranker
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.functional.final_activation import ends_in_sigmoid
-from hgr_tf.functional.graph import is_functional
+from hgr_tf.functional.graph import input_tensors, is_functional
+from hgr_tf.models.heads import heads_of
 
-if TYPE_CHECKING:
-    from keras import KerasTensor
+Outputs: TypeAlias = tf.Tensor | dict[str, tf.Tensor]
+"""A tensor of a ranker with one output, or one for each of its heads by name."""
 
 
 def ranker_of(model: tf.keras.Model) -> tf.keras.Model:
-    """The ranker inside a model, or the model itself.
+    """The ranker that a model serves with: what it holds as `ranker`, or itself.
+
+    Side towers, which are for training alone, are taken off.
 
     Raises:
         ValueError: `model` is no Keras model.
     """
+    return served_ranker(_held_ranker(model))
+
+
+def _held_ranker(model: tf.keras.Model) -> tf.keras.Model:
     ranker = getattr(model, "ranker", model)
     if not isinstance(ranker, tf.keras.Model):
         raise ValueError(
@@ -37,36 +46,54 @@ def gives_logits(model: tf.keras.Model) -> bool:
     The `from_logits` of the model or of its ranker says so. Without one it
     gives logits unless it is functional and ends in a sigmoid.
     """
-    ranker = ranker_of(model)
-    for owner in (model, ranker):
+    for owner in (model, _held_ranker(model)):
         if getattr(owner, "from_logits", None) is not None:
             return bool(owner.from_logits)
-    return not ends_in_sigmoid(ranker)
+    return not ends_in_sigmoid(ranker_of(model))
+
+
+def head_names(ranker: tf.keras.Model) -> tuple[str, ...]:
+    """Names of a ranker's heads; none of one that has a single output.
+
+    Raises:
+        ValueError: A head has the name of an output that every export may have.
+    """
+    heads = tuple(filter(None, heads_of(ranker)))
+    for name in (PROBABILITIES, LOGITS):
+        if name in heads:
+            raise ValueError(f"a head must have another name than {name!r}")
+    return heads
+
+
+def each_head(function: Callable[[tf.Tensor], tf.Tensor], outputs: Any) -> Outputs:
+    """Applies a function to the output of a ranker, or to that of each head."""
+    if isinstance(outputs, Mapping):
+        return {head: function(output) for head, output in outputs.items()}
+    return function(outputs)
 
 
 def as_logits(outputs: tf.Tensor, from_logits: bool) -> tf.Tensor:
-    """Logits [B] of a ranker's outputs [B, 1], logits themselves or probabilities."""
+    """Logits [B] of an output [B, 1] of logits, or of probabilities."""
     outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
     return outputs if from_logits else tf.math.log(outputs) - tf.math.log1p(-outputs)
-
-
-def input_tensors(ranker: tf.keras.Model) -> dict[str, KerasTensor]:
-    """The symbolic inputs of a functional ranker, by name."""
-    if isinstance(ranker.input, Mapping):
-        return dict(ranker.input)
-    return dict(zip(ranker.input_names, ranker.inputs, strict=True))
 
 
 def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str]:
     """Names of the features that a ranker takes, and of those that they are made of.
 
     Raises:
-        ValueError: The ranker has an input that is no feature of the spec.
+        ValueError: The ranker has an input that is no feature of the spec, or one
+            that only training knows.
     """
-    features = list(encoding.spec.features())
+    features = list(encoding.spec.served_features())
     if not is_functional(ranker):
         return [feature.name for feature in features]
     inputs = set(input_tensors(ranker))
+    if hidden := sorted(inputs & set(encoding.spec.training_only)):
+        raise ValueError(
+            "the ranker must look at features that only training knows in a SideTower "
+            f"alone, got {hidden} among its other inputs"
+        )
     unknown = inputs.difference(*(feature.inputs for feature in features))
     if unknown:
         raise ValueError(
@@ -78,13 +105,24 @@ def feature_names(ranker: tf.keras.Model, encoding: FeatureEncoding) -> list[str
     return [f.name for f in features if f in taken or f.name in read]
 
 
-def check_calibration(ranker: tf.keras.Model, calibration: Calibration | None) -> None:
-    """Checks that a ranker takes what its calibration looks at.
+def check_calibration(
+    ranker: tf.keras.Model, calibration: AnyCalibration | None
+) -> None:
+    """Checks that a calibration is of a ranker's heads, and what it looks at is there.
 
     Raises:
-        ValueError: It does not.
+        ValueError: It is not.
     """
-    if calibration is None or not is_functional(ranker):
+    if calibration is None:
+        return
+    heads = head_names(ranker)
+    of = list(calibration.heads) if isinstance(calibration, HeadCalibrations) else []
+    if bool(heads) != bool(of) or not set(of) <= set(heads):
+        raise ValueError(
+            "the calibration must be of the ranker's heads, "
+            f"{list(heads) or 'one without a name'}; got {of or 'one without a name'}"
+        )
+    if not is_functional(ranker):
         return
     lacking = set(calibration.inputs) - set(input_tensors(ranker))
     if lacking:

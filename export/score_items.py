@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Mapping
 
 import tensorflow as tf
 
-from hgr_tf.export.ranker import input_tensors
-from hgr_tf.functional.graph import is_functional
+from hgr_tf.export.ranker import Outputs
+from hgr_tf.functional.graph import input_tensors, is_functional, output_of
 from hgr_tf.functional.shared_part import SharedPart
 
 
 def score_items(
     ranker: tf.keras.Model, shared: Collection[str]
-) -> Callable[[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor], tf.Tensor]:
+) -> Callable[[Mapping[str, tf.Tensor], Mapping[str, tf.Tensor], tf.Tensor], Outputs]:
     """Returns a function that scores N items for each of B requests.
 
     What depends on the `shared` inputs only runs once a request; its outputs
@@ -22,25 +22,26 @@ def score_items(
     `hgr_tf.functional.shared_part.SharedPart`.
 
     Args:
-        ranker: Model over a dict of inputs, giving [rows, 1]. One that is not
-            functional cannot be cut: its requests' inputs are repeated.
+        ranker: Model over a dict of inputs, giving [rows, 1], or a dict of these by
+            head. One that is not functional cannot be cut: its requests' inputs are
+            repeated.
         shared: Names of the inputs that a request has once.
 
     Returns:
         f(requests, items, n): encoded features [B, ...] of the requests and
         [B * N, ...] of their items, a request's items together; n is the
-        scalar N. Gives logits [B * N, 1].
+        scalar N. Gives what the ranker gives, of B * N rows.
     """
     if not is_functional(ranker):
         return functools.partial(_score_repeated, ranker)
     inputs = input_tensors(ranker)
     shared_inputs = {k: v for k, v in inputs.items() if k in shared}
     item_inputs = {k: v for k, v in inputs.items() if k not in shared}
-    part = SharedPart(ranker.outputs[0], inside=shared_inputs.values())
+    part = SharedPart(output_of(ranker), inside=shared_inputs.values())
 
     def score(
         requests: Mapping[str, tf.Tensor], items: Mapping[str, tf.Tensor], n: tf.Tensor
-    ) -> tf.Tensor:
+    ) -> Outputs:
         values = part.run({id(v): requests[k] for k, v in shared_inputs.items()})
         repeated = [tf.repeat(value, n, axis=0) for value in values]
         return part.run_rest(
@@ -55,6 +56,6 @@ def _score_repeated(
     requests: Mapping[str, tf.Tensor],
     items: Mapping[str, tf.Tensor],
     n: tf.Tensor,
-) -> tf.Tensor:
+) -> Outputs:
     repeated = {name: tf.repeat(tensor, n, axis=0) for name, tensor in requests.items()}
     return ranker({**repeated, **items}, training=False)

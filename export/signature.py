@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
@@ -14,7 +14,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.options import SIGNATURES, ExportOptions
-from hgr_tf.export.ranker import as_logits
+from hgr_tf.export.ranker import Outputs, as_logits, each_head
+from hgr_tf.export.runtime.outputs import PROBABILITIES, logits_name
 
 ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 PREDICT = "tensorflow/serving/predict"
@@ -41,20 +42,32 @@ class Signature(ABC):
         needs_items: Whether it must know which features are the item's; such a
             signature is only written with an encoding and a ranker that takes an
             item feature.
+        of_one_head: Whether the protocol has room for the probability of one head
+            alone; of a ranker with several, such a signature is written for each.
 
     Args:
-        ranker: Keras model over a dict of encoded features, giving [B, 1].
+        ranker: Keras model over a dict of encoded features, giving [B, 1], or a dict
+            of these by head.
         features: How requests become encoded features.
         options: What the ranker gives, and what the signature is to give.
+        head: The head that a signature `of_one_head` answers for, if there are any.
     """
 
     method: ClassVar[str] = PREDICT
     needs_items: ClassVar[bool] = False
+    of_one_head: ClassVar[bool] = False
 
-    def __init__(self, ranker: tf.keras.Model, features: Any, options: ExportOptions):
+    def __init__(
+        self,
+        ranker: tf.keras.Model,
+        features: Any,
+        options: ExportOptions,
+        head: str | None = None,
+    ):
         self.ranker = ranker
         self.features = features
         self.options = options
+        self.head = head
 
     @abstractmethod
     def trace(self) -> ConcreteFunction:
@@ -76,33 +89,59 @@ class Signature(ABC):
             The request in `log`, whose model_spec the caller fills.
         """
 
-    def logits(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def logits(self, features: Mapping[str, tf.Tensor]) -> Outputs:
         """Logits [B] of encoded features, calibrated if the options say so."""
         logits = self.as_logits(self.ranker(features, training=False))
         return self.calibrated(logits, features)
 
-    def calibrated(
-        self, logits: tf.Tensor, features: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
+    def calibrated(self, logits: Outputs, features: Mapping[str, tf.Tensor]) -> Outputs:
         """Logits [B] after the options' calibration, or as they are without one."""
         calibration = self.options.calibration
         return logits if calibration is None else calibration.logits(logits, features)
 
-    def as_logits(self, outputs: tf.Tensor) -> tf.Tensor:
+    def as_logits(self, outputs: Outputs) -> Outputs:
         """Logits [B] of the ranker's outputs [B, 1]."""
-        return as_logits(outputs, self.options.from_logits)
+        from_logits = self.options.from_logits
+        return each_head(lambda output: as_logits(output, from_logits), outputs)
 
-    def outputs(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
+    def outputs(self, logits: Outputs) -> dict[str, tf.Tensor]:
         """Probabilities by the name of the output, and logits if the options say so."""
-        outputs = {"probabilities": tf.sigmoid(logits)}
+        named = logits if isinstance(logits, dict) else {PROBABILITIES: logits}
+        outputs = {name: tf.sigmoid(values) for name, values in named.items()}
         if self.options.with_logits:
-            outputs["logits"] = logits
+            outputs |= {logits_name(name): values for name, values in named.items()}
         return outputs
 
 
-def signature_class(name: str) -> type[Signature]:
-    """The signature called `name`."""
-    return SIGNATURES[name]
+def signature_class(key: str) -> type[Signature]:
+    """The signature that a key of `signature_keys` stands for."""
+    return SIGNATURES[key.partition("/")[0]]
+
+
+def signature_keys(names: Collection[str], heads: Collection[str]) -> list[str]:
+    """Names of an export's signatures: "regress/click" where one is of one head.
+
+    Args:
+        names: Some of `SIGNATURES`.
+        heads: The ranker's heads; none of one with a single output.
+    """
+    return [
+        key
+        for name in names
+        for key in (
+            [f"{name}/{head}" for head in heads]
+            if heads and signature_class(name).of_one_head
+            else [name]
+        )
+    ]
+
+
+def make_signature(
+    key: str, ranker: tf.keras.Model, features: Any, options: ExportOptions
+) -> Signature:
+    """The signature of a key of `signature_keys`; arguments as of `Signature`."""
+    head = key.partition("/")[2] or None
+    return signature_class(key)(ranker, features, options, head)
 
 
 def trace(

@@ -12,6 +12,7 @@ import tensorflow as tf
 from hgr_tf.data import Manifest
 from hgr_tf.data.manifest import Shard, Split
 from hgr_tf.features import ITEM, LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
+from hgr_tf.features.keys import label_key
 
 SPEC = FeatureSpec.from_yaml("""
 name: small
@@ -77,16 +78,31 @@ def rows(count: int, seed: int, weighted: bool = False) -> list[dict]:
     return out
 
 
+def rows_of_two_labels(count: int, seed: int) -> list[dict]:
+    """The rows of `rows` for `TWO_LABELS`: clicked odd items are bought more."""
+    rng = np.random.default_rng((seed, 1))
+    out = []
+    for row in rows(count, seed):
+        click = row.pop(LABEL)
+        rate = 0.15 + 0.5 * (row[ITEM][0] % 2)
+        bought = float(click[0] * (rng.random() < rate))
+        labels = {label_key("click"): click, label_key("purchase"): [bought]}
+        out.append(row | labels)
+    return out
+
+
 def write_prepared(
     folder,
     splits: dict[str, list[dict]],
     shards: int = 2,
     output_format: str = "parquet",
     layout: str | None = None,
+    encoding: FeatureEncoding = ENCODING,
 ) -> Path:
     """Writes the folder as `hgr-tf prepare` would; returns its path."""
     folder = Path(folder)
-    ENCODING.save(folder)
+    encoding.save(folder)
+    first_label = next(iter(encoding.spec.label_keys()))
     manifest = {}
     for name, split in splits.items():
         listed = []
@@ -105,10 +121,10 @@ def write_prepared(
                     sha256=hashlib.sha256(stored).hexdigest(),
                 )
             )
-        positives = sum(row[LABEL][0] > 0 for row in split)
+        positives = sum(row[first_label][0] > 0 for row in split)
         manifest[name] = Split(rows=len(split), positives=positives, shards=listed)
     Manifest(
-        spec_sha256=SPEC.digest(),
+        spec_sha256=encoding.spec.digest(),
         output_format=output_format,
         splits=manifest,
         arguments={"layout": layout} if layout else {},
@@ -126,7 +142,8 @@ def _write_columns(path: Path, rows: list[dict]) -> None:
     columns = {}
     for name in rows[0] if rows else ():
         values = [row[name] for row in rows]
-        kind = pa.float32() if name in ("price", LABEL, WEIGHT) else pa.int64()
+        is_float = name.startswith(("price", "__label_", "__weight_"))
+        kind = pa.float32() if is_float else pa.int64()
         if name == "tags":
             columns[name] = pa.array(values, pa.list_(kind))
         else:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.runtime.outputs import PROBABILITIES, probability_names
 from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.runtime.session import ServingSession
 from hgr_tf.features import FeatureEncoding
@@ -45,18 +46,23 @@ def check_answers(
         seed: Seed of the requests.
 
     Raises:
-        AnswerError: A probability is NaN or infinite, or all are equal.
+        AnswerError: A probability is NaN or infinite, or all of a head are equal.
     """
     requests = SampleRequests(encoding, names, seed).raw(_ROWS)
     answers = ServingSession(folder).call(DEFAULT_SIGNATURE, requests)
-    scores = answers["probabilities"].reshape(-1)
+    for name in probability_names(answers):
+        of_head = "" if name == PROBABILITIES else f" of the head {name!r}"
+        _check(answers[name], f"probabilities{of_head}")
+
+
+def _check(scores: np.ndarray, what: str) -> None:
     if count := int(np.sum(~np.isfinite(scores))):
         raise AnswerError(
-            f"probabilities must be finite, got NaN or infinity for {count} of "
-            f"{_ROWS} random requests"
+            f"{what} must be finite, got NaN or infinity for {count} of {_ROWS} random "
+            "requests"
         )
     if np.ptp(scores) == 0:
         raise AnswerError(
-            f"probabilities must differ, got {scores[0]:g} for each of {_ROWS} random "
+            f"{what} must differ, got {scores[0]:g} for each of {_ROWS} random "
             "requests: a constant ranks nothing"
         )

@@ -17,7 +17,7 @@ def check_signatures(folder: str | Path) -> None:
             model.
     """
     for name, signature in SavedGraph(folder).signatures.items():
-        known = name in SIGNATURES.names()
+        known = name.partition("/")[0] in SIGNATURES.names()
         expected = signature_class(name).method if known else PREDICT
         if signature.method_name != expected:
             raise ValueError(

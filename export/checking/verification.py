@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +27,7 @@ RESERVED_NAMES = (
     "residual_vector_quantizer",
     "codewords",
     "codebook",
+    "side_tower",
 )
 """Scope names of the training-only parts, whatever the model at hand."""
 
@@ -43,12 +44,15 @@ def verify(
     """Looks for training-only parts in a SavedModel.
 
     values      No tensor of the checkpoint and no constant of the graph
-                equals a weight of the model outside its ranker, but for one
-                that equals the ranker's own, such as a fresh moving average.
+                equals a weight of the model outside its ranker, or of the
+                ranker's side towers, but for one that equals the ranker's own,
+                such as a fresh moving average.
     reads       Some signature reads every variable.
     names       No name of a training-only layer in a graph file, a checkpoint
                 key or the checkpoint's description.
     optimizer   No optimizer state, no Keras metadata.
+    inputs      No signature takes a feature that only training knows; looked for
+                where the spec has any.
     twin        Op counts, function count and variable shapes equal those of
                 a ranker that was never wrapped, exported alike.
 
@@ -66,7 +70,12 @@ def verify(
     """
     graph = SavedGraph(folder)
     report = Report(Path(folder))
-    checks = {"reads": _unread(graph), "optimizer": _optimizer_state(graph)}
+    checks: dict[str, Iterable[tuple[str, str]]] = {
+        "reads": _unread(graph),
+        "optimizer": _optimizer_state(graph),
+    }
+    if encoding is not None and encoding.spec.training_only:
+        checks["inputs"] = _taken(graph, encoding.spec.training_only)
     if model is None:
         report.skipped = dict.fromkeys(("values", "twin"), "the model")
         checks["names"] = _named(graph, RESERVED_NAMES, own_text=b"")
@@ -95,6 +104,12 @@ def _unread(graph: SavedGraph) -> list[tuple[str, str]]:
         (f"variable {name}", "no signature reads it")
         for name in graph.unread_variables()
     ]
+
+
+def _taken(graph: SavedGraph, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    for key, signature in graph.signatures.items():
+        for name in sorted(set(signature.inputs) & set(names)):
+            yield f"signature {key}", f"takes {name!r}, which only training knows"
 
 
 def _optimizer_state(graph: SavedGraph) -> Iterator[tuple[str, str]]:

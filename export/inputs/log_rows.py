@@ -76,7 +76,7 @@ def read_columns(path: str | Path, spec: FeatureSpec) -> Iterator[dict[str, pa.A
         ValueError: The file cannot be read, or lacks a column.
     """
     features = list(spec.request_features())
-    made = [f for f in spec.features() if f.transform.parts]
+    made = [f for f in spec.served_features() if f.transform.parts]
     rows = left_out = 0
     for batches, sources in _units(path, spec, features):
         for batch in batches:
@@ -123,9 +123,10 @@ def _of_requests(spec: FeatureSpec, file: File) -> Format:
     names = format_.columns
     if not names or format_.header or resolve(file.path, format_).type != "csv":
         return format_
-    features = {feature.column for feature in spec.features()}
+    features = {feature.column for feature in spec.served_features()}
     labels = [label.column for label in spec.all_labels.values()]
-    only_logged = {*labels, *spec.weight_keys().values(), spec.time} - features
+    others = {spec.feature(name).column for name in spec.training_only}
+    only_logged = {*labels, *spec.weight_keys().values(), spec.time, *others} - features
     without_label = tuple(n for n in names if n not in only_logged.intersection(labels))
     bare = tuple(n for n in names if n not in only_logged)
     width = first_row_width(file, format_)

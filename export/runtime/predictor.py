@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hgr_tf.export.runtime.outputs import Scores, joined
+from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.runtime.session import ServingSession
 
 BATCH_ROWS = 4096
@@ -22,11 +24,18 @@ class Predictor:
     def __init__(self, folder: str | Path):
         self._session = ServingSession(folder)
 
-    def probabilities(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Scores raw tensors [rows] by feature name; [rows] float32."""
+    def probabilities(self, inputs: Mapping[str, np.ndarray]) -> Scores:
+        """Scores raw tensors [rows] by feature name.
+
+        Returns:
+            [rows] float32; of a ranker with several heads {head: [rows]}.
+        """
         rows = len(next(iter(inputs.values())))
-        parts = [np.zeros(0, np.float32)]
-        for low in range(0, rows, BATCH_ROWS):
-            part = {k: v[low : low + BATCH_ROWS] for k, v in inputs.items()}
-            parts.append(self._session.call("serving_default", part)["probabilities"])
-        return np.concatenate(parts)
+        batches = [
+            self._session.call(
+                DEFAULT_SIGNATURE,
+                {k: v[low : low + BATCH_ROWS] for k, v in inputs.items()},
+            )
+            for low in range(0, rows, BATCH_ROWS)
+        ]
+        return joined(batches, self._session.signatures[DEFAULT_SIGNATURE].outputs)

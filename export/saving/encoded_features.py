@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from hgr_tf.export.ranker import input_tensors
+from hgr_tf.functional.graph import input_tensors
 
 
 class EncodedFeatures(tf.Module):

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
-from hgr_tf.export.ranker import feature_names
+from hgr_tf.export.ranker import Outputs, feature_names
 from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureEncoding
@@ -87,7 +87,8 @@ def score_change(
     Measured on `SCORED_ROWS` random requests; see `SampleRequests`.
 
     Args:
-        ranker: Model over a dict of encoded features, giving [B, 1].
+        ranker: Model over a dict of encoded features, giving [B, 1], or a dict of these
+            by head; their changes count alike.
         encoding: Encoding of its features.
         dtype: Data type of the tables.
         seed: Seed of the requests.
@@ -99,13 +100,18 @@ def score_change(
         features = RawFeatures(encoding, Path(scratch) / "vocabularies", names)
         raw = SampleRequests(encoding, names, seed).raw(SCORED_ROWS)
         encoded = features({k: tf.constant(v) for k, v in raw.items()})
-    before = ranker(encoded, training=False)
+    before = _flat(ranker(encoded, training=False))
     with low_precision_tables(ranker, dtype):
-        after = ranker(encoded, training=False)
+        after = _flat(ranker(encoded, training=False))
     if from_logits:
         before, after = tf.sigmoid(before), tf.sigmoid(after)
     change = np.abs(after.numpy() - before.numpy())
     return float(change.max()), float(change.mean())
+
+
+def _flat(outputs: Outputs) -> tf.Tensor:
+    """The outputs of all heads, one after the other."""
+    return tf.concat(tf.nest.flatten(outputs), axis=0)
 
 
 def _cast_lookup(table: tf.Tensor, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration
 from hgr_tf.export.ranker import (
     check_calibration,
+    each_head,
     gives_logits,
-    input_tensors,
     ranker_of,
 )
-from hgr_tf.functional.graph import is_functional
+from hgr_tf.export.runtime.outputs import PROBABILITIES
+from hgr_tf.functional.graph import input_tensors, is_functional
 
 OPSET = 17
 
@@ -31,13 +32,14 @@ def check_onnx(model: tf.keras.Model) -> None:
 
 
 def export_onnx(
-    model: tf.keras.Model, path: str | Path, calibration: Calibration | None = None
+    model: tf.keras.Model, path: str | Path, calibration: AnyCalibration | None = None
 ) -> None:
     """Writes the ranker of a model for ONNX Runtime or OpenVINO.
 
     Its inputs are encoded features by name (ids int64 [B] or [B, max_length],
-    numbers float32 [B]), its output is `probabilities` [B]. Whoever calls it
-    encodes raw values; vocabularies stay with the SavedModel.
+    numbers float32 [B]), its output is `probabilities` [B], or one of the name of
+    each head. Whoever calls it encodes raw values; vocabularies stay with the
+    SavedModel.
 
     Args:
         model: What `export_for_serving` takes; the ranker must be functional.
@@ -63,16 +65,25 @@ def export_onnx(
     @tf.function(input_signature=specs)
     def probabilities(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = dict(zip([spec.name for spec in specs], values, strict=True))
-        outputs = ranker(inputs, training=False)
-        outputs = tf.reshape(tf.cast(outputs, tf.float32), [-1])
+        outputs = each_head(_flat, ranker(inputs, training=False))
         if calibration is not None:
-            if not from_logits:  # ONNX has no Log1p
-                outputs = tf.math.log(outputs) - tf.math.log(1 - outputs)
-            return {"probabilities": tf.sigmoid(calibration.logits(outputs, inputs))}
-        return {"probabilities": tf.sigmoid(outputs) if from_logits else outputs}
+            logits = outputs if from_logits else each_head(_logits, outputs)
+            outputs = calibration.logits(logits, inputs)
+        if from_logits or calibration is not None:
+            outputs = each_head(tf.sigmoid, outputs)
+        return outputs if isinstance(outputs, dict) else {PROBABILITIES: outputs}
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tf2onnx.convert.from_function(
         probabilities, input_signature=specs, opset=OPSET, output_path=str(path)
     )
+
+
+def _flat(output: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tf.cast(output, tf.float32), [-1])
+
+
+def _logits(probabilities: tf.Tensor) -> tf.Tensor:
+    # ONNX has no Log1p.
+    return tf.math.log(probabilities) - tf.math.log(1 - probabilities)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from hgr_tf.export.options import ExportOptions
+from hgr_tf.export.ranker import head_names
 from hgr_tf.export.saving.encoded_features import EncodedFeatures
 from hgr_tf.export.saving.raw_features import RawFeatures
-from hgr_tf.export.signature import ConcreteFunction, signature_class
+from hgr_tf.export.signature import ConcreteFunction, make_signature, signature_keys
 
 
 class ServingModule(tf.Module):
@@ -20,7 +21,8 @@ class ServingModule(tf.Module):
     training function is saved with it.
 
     Args:
-        ranker: Keras model over a dict of encoded features, giving [B, 1].
+        ranker: Keras model over a dict of encoded features, giving [B, 1], or a dict
+            of these by head.
         features: How requests become encoded features.
         options: Signatures, outputs and what the ranker gives.
     """
@@ -34,8 +36,8 @@ class ServingModule(tf.Module):
         super().__init__(name="serving")
         self.features = features
         traced = {
-            name: signature_class(name)(ranker, features, options).trace()
-            for name in options.signatures
+            key: make_signature(key, ranker, features, options).trace()
+            for key in signature_keys(options.signatures, head_names(ranker))
         }
         read = {id(v): v for f in traced.values() for v in f.variables}
         self.ranker_variables = list(read.values())

@@ -31,7 +31,7 @@ def write_warmup(
         folder: A SavedModel.
         encoding: What it was exported with.
         names: The features it takes.
-        signatures: The signatures it has.
+        signatures: The keys of its signatures.
         records: How many; 0 writes no file.
         seed: Seed of the drawn values.
 

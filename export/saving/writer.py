@@ -27,7 +27,8 @@ def write(
     """Writes a ranker as a SavedModel.
 
     Args:
-        ranker: Keras model over a dict of encoded features, giving [B, 1].
+        ranker: Keras model over a dict of encoded features, giving [B, 1], or a dict
+            of these by head.
         folder: Must not exist.
         encoding: How raw values are encoded. Without it the signatures take
             the ranker's own inputs, and there is no `rank`.

@@ -13,7 +13,10 @@ CLASSES = ("0", "1")
 
 
 class Classify(Signature):
-    """tf.Examples [B] of raw values to the scores [B, 2] of the `CLASSES`."""
+    """tf.Examples [B] of raw values to the scores [B, 2] of the `CLASSES`.
+
+    Of a ranker with heads, the classes are these: scores [B, heads].
+    """
 
     method = "tensorflow/serving/classify"
 
@@ -22,9 +25,14 @@ class Classify(Signature):
 
         def classify(examples: tf.Tensor) -> dict[str, tf.Tensor]:
             logits = self.logits(self.features.parse(examples))
-            scores = tf.sigmoid(tf.stack([-logits, logits], axis=1))
-            classes = tf.tile(tf.constant([CLASSES]), [tf.shape(logits)[0], 1])
-            return {"classes": classes, "scores": scores}
+            if not isinstance(logits, dict):
+                logits = dict(zip(CLASSES, (-logits, logits), strict=True))
+            scores = tf.sigmoid(tf.stack(list(logits.values()), axis=1))
+            classes = tf.constant([list(logits)])
+            return {
+                "classes": tf.tile(classes, [tf.shape(scores)[0], 1]),
+                "scores": scores,
+            }
 
         return trace_examples(classify)
 

@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from tensorflow_serving.apis import prediction_log_pb2
 
 from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.ranker import each_head
 from hgr_tf.export.score_items import score_items
 from hgr_tf.export.signature import (
     ConcreteFunction,
@@ -60,7 +61,8 @@ class Rank(Signature):
                 for n in calibration_inputs
             }
             logits = self.calibrated(self.as_logits(scores), calibrated_by)
-            return self.outputs(tf.reshape(logits, shape))
+            shaped = each_head(lambda values: tf.reshape(values, shape), logits)
+            return self.outputs(shaped)
 
         return trace(rank, {n: (many if n in items else one)[n] for n in one})
 

@@ -14,14 +14,17 @@ class Regress(Signature):
     """tf.Examples [B] of raw values to probabilities [B], as "outputs"."""
 
     method = "tensorflow/serving/regress"
+    of_one_head = True
 
     def trace(self) -> ConcreteFunction:
         """Parses, encodes and scores."""
-        return trace_examples(
-            lambda examples: {
-                "outputs": tf.sigmoid(self.logits(self.features.parse(examples)))
-            }
-        )
+
+        def regress(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+            logits = self.logits(self.features.parse(examples))
+            own = logits if self.head is None else logits[self.head]
+            return {"outputs": tf.sigmoid(own)}
+
+        return trace_examples(regress)
 
     @classmethod
     def log_request(

@@ -72,6 +72,11 @@ class Calibration(Strict):
         """Names of the model's inputs that it looks at beside the logits."""
         return self.function.inputs
 
+    @property
+    def method(self) -> str:
+        """The method, for people."""
+        return self.function.method
+
     def logits(self, logits: Any, inputs: Mapping[str, Any]) -> Any:
         """Calibrates logits, as a few TensorFlow ops.
 
@@ -99,8 +104,3 @@ class Calibration(Strict):
             return cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
         except ValidationError as error:
             raise CalibrationError(f"{path}: {describe(error, cls)}") from error
-
-    @classmethod
-    def load_if_there(cls, path: str | Path) -> Self | None:
-        """Reads what `save` wrote; None where there is no file."""
-        return cls.load(path) if Path(path).exists() else None

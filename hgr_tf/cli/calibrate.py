@@ -12,6 +12,7 @@ from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
     from hgr_tf.calibration.calibration import Calibration
+    from hgr_tf.calibration.heads import AnyCalibration
 
 
 def calibrate(
@@ -36,6 +37,13 @@ def calibrate(
             help="Feature of the spec with one category per row, for per-slice.",
         ),
     ] = None,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Calibrate this one of several heads, and leave what is there of the "
+            "others; may be repeated. Default: all."
+        ),
+    ] = None,
     data: RunData = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
@@ -51,6 +59,7 @@ def calibrate(
     puts it into the model; training the run anew removes it.
     """
     load_tensorflow()
+    from hgr_tf.calibration.heads import HeadCalibrations
     from hgr_tf.comparing import calibrating
     from hgr_tf.training.run_data import load_run_and_data
     from hgr_tf.training.run_folder import RunFolder
@@ -71,17 +80,26 @@ def calibrate(
             batch_size=batch_size,
             from_logits=loaded.config.method.from_logits,
             seed=seed,
+            heads=head or (),
         )
     path = RunFolder(run).calibration
-    found.save(path)
+    saved: AnyCalibration = found.get("") or HeadCalibrations(
+        heads={**(_by_head(loaded.calibration) if head else {}), **found}
+    )
+    saved.save(path)
     if as_json:
-        typer.echo(found.model_dump_json())
+        typer.echo(saved.model_dump_json())
         return
-    _print(found)
+    for name, one in found.items():
+        _print(name, one)
     typer.echo(f"{path}: written; `hgr-tf export` puts it into the model")
 
 
-def _print(found: Calibration) -> None:
+def _by_head(calibration: AnyCalibration | None) -> dict[str, Calibration]:
+    return getattr(calibration, "heads", {})
+
+
+def _print(head: str, found: Calibration) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -89,8 +107,9 @@ def _print(found: Calibration) -> None:
 
     function = found.function
     others = "other rows" if found.halves == "rows" else "rows of other users"
+    method = f"{head}: {function.method}" if head else function.method
     title = (
-        f"{function.method}, fitted on {found.fitted_rows:,} rows of {found.split!r}, "
+        f"{method}, fitted on {found.fitted_rows:,} rows of {found.split!r}, "
         f"measured on {found.measured_rows:,} {others}"
     )
     table = Table(title=title, title_justify="left")

@@ -14,6 +14,7 @@ from hgr_tf.cli.stages import load_tensorflow
 if TYPE_CHECKING:
     from hgr_tf.comparing.slices import Slicing
     from hgr_tf.features import FeatureEncoding
+    from hgr_tf.training.importance import PermutationImportance
 
 
 def evaluate(
@@ -71,7 +72,9 @@ def evaluate(
     load_tensorflow()
     from hgr_tf import training
     from hgr_tf.cli.metrics_table import print_importance, print_metrics
+    from hgr_tf.models.heads import of_head
     from hgr_tf.result_files import plain
+    from hgr_tf.training.one_head import only_head
     from hgr_tf.training.run_data import load_run_and_data
 
     loaded, prepared = load_run_and_data(run, data)
@@ -79,20 +82,23 @@ def evaluate(
     features = training.permutables(loaded.encoding.spec, permute or [])
     cut = _slicings(slice_by or [], loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
-    lost = None
+    lost: dict[str, PermutationImportance] = {}
     if user_taste or permute:
+        layer = loaded.config.method.user_embedding if user_taste else None
+        heads, given = loaded.model.heads, loaded.model.given
+        batches = prepared.dataset(split, batch_size)
         with prepared.errors():
-            lost = training.permutation_importance(
-                loaded.model.ranker,
-                prepared.dataset(split, batch_size),
-                user_embedding=loaded.config.method.user_embedding
-                if user_taste
-                else None,
-                features=features,
-                from_logits=loaded.config.method.from_logits,
-                permutations=permutations,
-                seed=seed,
-            )
+            for head in heads:
+                lost[head] = training.permutation_importance(
+                    loaded.model.ranker,
+                    only_head(batches, head, heads, given),
+                    user_embedding=layer,
+                    features=features,
+                    from_logits=loaded.config.method.from_logits,
+                    permutations=permutations,
+                    seed=seed,
+                    head=head,
+                )
     sliced = None
     if cut or k:
         from hgr_tf.comparing.slices import sliced_figures
@@ -110,30 +116,31 @@ def evaluate(
             )
     if as_json:
         told: dict[str, Any] = dict(metrics)
-        if lost is not None:
+        if lost:
             told["importance"] = {
-                name: {
+                of_head(head, name): {
                     "gauc_drops": one.gauc_drops,
                     "log_loss_rises": one.log_loss_rises,
                 }
-                for name, one in lost.of.items()
+                for head, found in lost.items()
+                for name, one in found.of.items()
             }
         if sliced is not None:
             told["slices"] = {
-                name: [one.as_json() for one in found] for name, found in sliced.items()
+                name: [one.as_json() for one in each] for name, each in sliced.items()
             }
         typer.echo(json.dumps(plain(told), allow_nan=False))
         return
     print_metrics(
         {run.name: metrics}, title=f"{run}, on {split!r} of {prepared.folder}"
     )
-    if lost is not None:
-        print_importance(lost)
+    for head, found in lost.items():
+        print_importance(found, head)
     if sliced is not None:
         from hgr_tf.cli.slice_table import print_slices
 
-        for name, found in sliced.items():
-            print_slices(name, found)
+        for name, each in sliced.items():
+            print_slices(name, each)
 
 
 def _slicings(texts: Sequence[str], encoding: FeatureEncoding) -> list[Slicing]:

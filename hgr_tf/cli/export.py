@@ -15,7 +15,7 @@ from hgr_tf.cli.stages import load_tensorflow
 from hgr_tf.export.table_dtype import TableDtype
 
 if TYPE_CHECKING:
-    from hgr_tf.calibration.calibration import Calibration
+    from hgr_tf.calibration.heads import AnyCalibration
     from hgr_tf.comparing.gate_config import GateConfig
     from hgr_tf.training import Run
 
@@ -166,7 +166,7 @@ def _export(loaded: Run, output: Path, version: int | None, **options: Any) -> N
         loaded.model, output, version, encoding=loaded.encoding, **options
     )
     calibration = options["calibration"]
-    how = "" if calibration is None else f", calibrated ({calibration.function.method})"
+    how = "" if calibration is None else f", calibrated ({calibration.method})"
     typer.echo(f"{folder}: verified and published{how}")
 
 
@@ -199,7 +199,7 @@ def _check_onnx(loaded: Run, path: Path) -> None:
 
 @contextlib.contextmanager
 def _onnx_file(
-    loaded: Run, path: Path, calibration: Calibration | None
+    loaded: Run, path: Path, calibration: AnyCalibration | None
 ) -> Iterator[None]:
     """Writes an ONNX file first, and gives it its name after what goes with it."""
     from hgr_tf.export.saving.onnx import export_onnx

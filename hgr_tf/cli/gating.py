@@ -36,11 +36,12 @@ def approval(
     Raises:
         ValueError: The data, the split or a slice is not there.
     """
-    from hgr_tf.comparing.gate import parse_slices, run_gate
+    from hgr_tf.comparing.gate import check_heads, parse_slices, run_gate
     from hgr_tf.training.run_data import load_data_of
 
     data = load_data_of(candidate.run, config.data)
     data.check_split(config.split)
+    check_heads(config, candidate.run.model.heads)
     parse_slices(config, data.encoding)
 
     def approve(staged: Path) -> None:

@@ -1,6 +1,6 @@
 """Metrics of runs, side by side on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +11,8 @@ from hgr_tf.training.run_metrics import RUN_METRICS
 _TITLES = {metric.name: metric.column for metric in RUN_METRICS}
 # Keras's name for the LogLoss.
 _HIDDEN = {"loss"}
+# Every head has one.
+_OF_HEAD = "/log_loss"
 
 
 def figure(value: float, form: str = ".4f") -> str:
@@ -19,7 +21,8 @@ def figure(value: float, form: str = ".4f") -> str:
 
 
 def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
-    """Prints a row of metrics for each name."""
+    """Prints a row of metrics for each name, or for each head of each name."""
+    rows = dict(of for name, row in rows.items() for of in _heads(name, row))
     common = [
         n for n in next(iter(rows.values())) if all(n in r for r in rows.values())
     ]
@@ -34,10 +37,24 @@ def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     Console().print(table)
 
 
-def print_importance(lost: PermutationImportance) -> None:
+def _heads(
+    name: str, row: Mapping[str, float]
+) -> Iterator[tuple[str, Mapping[str, float]]]:
+    """The metrics of each head, by the names of a single output's."""
+    heads = [key.removesuffix(_OF_HEAD) for key in row if key.endswith(_OF_HEAD)]
+    if not heads:
+        yield name, row
+    for head in heads:
+        prefix = f"{head}/"
+        own = [key for key in row if key.startswith(prefix)]
+        yield f"{name}: {head}", {key.removeprefix(prefix): row[key] for key in own}
+
+
+def print_importance(lost: PermutationImportance, head: str = "") -> None:
     """Prints what another user's embedding, or another row's feature, costs."""
     table = Table(
-        title="Costs of a swap (mean ± spread over permutations)",
+        title=f"{head}{': costs' if head else 'Costs'} of a swap (mean ± spread over "
+        "permutations)",
         title_justify="left",
     )
     for name in ("permuted", "GAUC", "LogLoss"):

@@ -7,7 +7,7 @@ import http.client
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, TypeAlias
 
@@ -19,7 +19,9 @@ from hgr_tf.cli.options import UnusedSeed
 if TYPE_CHECKING:
     import numpy as np
 
-    Score: TypeAlias = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+    from hgr_tf.export.runtime.outputs import Scores
+
+    Score: TypeAlias = Callable[[Mapping[str, np.ndarray]], Scores]
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,9 @@ def predict(
 ) -> None:
     """Score rows with an exported model, as a server would.
 
-    Writes one line of JSON per row, in order: {"probability": p}, or {"error":
-    reason} for a row that cannot be read; then the exit code is 1.
+    Writes one line of JSON per row, in order: {"probability": p}, or that of each head
+    of the ranker by its name; or {"error": reason} for a row that cannot be read; then
+    the exit code is 1.
     """
     from hgr_tf.export.inputs.log_rows import read_rows
     from hgr_tf.export.options import load_spec
@@ -76,9 +79,9 @@ def predict(
     read = failed = 0
     with output.open("w", encoding="utf-8") if output else _standard_output() as sink:
         for batch in read_rows(rows, spec):
-            scores = iter(score(batch.inputs).tolist())
+            scores = _by_row(score(batch.inputs))
             for error in batch.errors:
-                line = {"error": error} if error else {"probability": next(scores)}
+                line = {"error": error} if error else next(scores)
                 sink.write(json.dumps(line) + "\n")
                 failed += error is not None
             read += len(batch.errors)
@@ -87,6 +90,12 @@ def predict(
     typer.echo(f"{scored} by {server or folder}", err=True)
     if failed:
         raise ValueError(f"{failed} of {read} rows could not be read; see their errors")
+
+
+def _by_row(scores: Scores) -> Iterator[dict[str, float | str]]:
+    named = scores if isinstance(scores, dict) else {"probability": scores}
+    for row in zip(*(values.tolist() for values in named.values()), strict=True):
+        yield dict(zip(named, row, strict=True))
 
 
 def _standard_output() -> contextlib.nullcontext[TextIO]:
@@ -112,7 +121,7 @@ def _remote(server: str, name: str, version: int | None, timeout: float) -> Scor
 
     client = Client(server, name, version=version, timeout_seconds=timeout)
 
-    def score(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def score(inputs: Mapping[str, np.ndarray]) -> Scores:
         try:
             return client.probabilities(inputs)
         except grpc.RpcError as error:

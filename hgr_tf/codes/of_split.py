@@ -15,7 +15,11 @@ _BATCH = 8192
 
 
 def groups_of_split(
-    data: PreparedData, split: str, parts: Sequence[Coded], key: str = USER
+    data: PreparedData,
+    split: str,
+    parts: Sequence[Coded],
+    key: str = USER,
+    label: str | None = None,
 ) -> list[Group]:
     """Describes the groups of a split's rows; see `describe_groups`.
 
@@ -24,6 +28,7 @@ def groups_of_split(
         split: Name of the split.
         parts: All users or items that have codes.
         key: Entry of the features that holds their keys.
+        label: Which of several labels is described; the first by default.
 
     Raises:
         ValueError: There are no codes.
@@ -34,6 +39,8 @@ def groups_of_split(
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         with data.errors():
             for features, labels, *_ in data.dataset(split, _BATCH):
+                if isinstance(labels, dict):
+                    labels = labels[label or next(iter(labels))]
                 yield {k: v.numpy() for k, v in features.items()}, labels.numpy()
 
     return describe_groups(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +21,7 @@ from hgr_tf.calibration.method import Method
 from hgr_tf.calibration.per_slice import PerSlice, SliceScale
 from hgr_tf.calibration.platt import Platt
 from hgr_tf.comparing.figures import Predictions, figures
-from hgr_tf.comparing.one_run import predict_with
+from hgr_tf.comparing.predicting import chosen_head, predict_heads
 from hgr_tf.comparing.slices import value_name
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.result_files import plain
@@ -50,8 +50,9 @@ def calibrate(
     batch_size: int = 8192,
     from_logits: bool = True,
     seed: int = 0,
-) -> Calibration:
-    """Fits a calibration of a trained model on half of a split.
+    heads: Collection[str] = (),
+) -> dict[str, Calibration]:
+    """Fits a calibration of each head of a trained model on half of a split.
 
     Half of the users fit it, and the rows of the other users measure it. With fewer
     than `FEWEST_USERS` users the rows are dealt to the halves.
@@ -65,23 +66,31 @@ def calibrate(
         batch_size: Rows per step; only speed depends on it.
         from_logits: Whether the ranker gives logits rather than probabilities.
         seed: Seed of the halves.
+        heads: Names of the heads to calibrate; by default all.
 
     Returns:
-        The calibration with its figures.
+        The calibrations with their figures, by the name of their head; that of a
+        single output has none, "".
 
     Raises:
         CalibrationError: The split has no positives or no negatives, or the labels
             fall where the model's probabilities rise.
         ValueError: `by` names no feature that can be calibrated by, or goes with
-            another method.
+            another method; or there is no such head.
     """
+    chosen = [chosen_head(model.heads, head) for head in heads] or model.heads
     encoding = data.encoding
     names = [] if (column := check_by(by, method, encoding)) is None else [column]
-    predictions, inputs = predict_with(
-        model, data, split, names, batch_size, from_logits
-    )
+    rows = predict_heads(model, data, split, names, batch_size, from_logits)
     log.info("fitting on half of %r, measuring on the other half", split)
-    return fit(predictions, inputs, encoding, method, split, seed)
+    found = {}
+    for head in chosen:
+        try:
+            found[head] = fit(*rows[head], encoding, method, split, seed)
+        except CalibrationError as error:
+            where = f"{head}: " if head else ""
+            raise CalibrationError(f"{where}{error}") from error
+    return found
 
 
 def check_by(by: str | None, method: Method, encoding: FeatureEncoding) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hgr_tf.comparing.calibrating import platt
+from hgr_tf.comparing.compared_head import with_head
 from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.differences import Difference, differences
 from hgr_tf.comparing.figures import (
@@ -33,6 +34,7 @@ from hgr_tf.comparing.one_run import (
 )
 from hgr_tf.comparing.pre_check import FILE as PRE_CHECK
 from hgr_tf.comparing.pre_check import pre_check, seed_spread
+from hgr_tf.comparing.predicting import history_of
 from hgr_tf.comparing.sliced_differences import check_slices, sliced_differences
 from hgr_tf.comparing.tuning import tune
 from hgr_tf.comparing.verdict import decide
@@ -71,7 +73,7 @@ def compare(
         ValueError: The data or a config cannot be used, or the folder holds another
             comparison.
     """
-    output = Path(output)
+    output, config = Path(output), with_head(config)
     check_slices(config)
     _open(config, output)
     workers = workers or os.cpu_count() or 1
@@ -155,6 +157,7 @@ def _of_method(
     results = [json.loads((f / "result.json").read_text()) for f in folders]
     values = [figures(predictions) for predictions in own]
     before, after = platt(own[0])
+    history = json.loads((folders[0] / "history.json").read_text())
     return {
         "figures": {
             metric: {
@@ -174,7 +177,7 @@ def _of_method(
         "platt": {"before": figures(before), "after": figures(after)},
         "by_activity": by_activity(own[0]),
         "reliability": reliability(own[0]),
-        "history": json.loads((folders[0] / "history.json").read_text()),
+        "history": history_of(history, config.head or ""),
         "groups": json.loads((folders[0] / GROUPS).read_text()),
     }
 
@@ -222,7 +225,7 @@ def _trained(
         for name in config.methods:
             run = config.run(name, seed, **found[name])
             folder = run_folder(output, name, seed)
-            future = pool.submit(run_once, run, folder, config.split)
+            future = pool.submit(run_once, run, folder, config.split, config.head)
             waiting[future] = name
     for future in as_completed(waiting):
         result = future.result()
@@ -233,7 +236,10 @@ def _described(config: CompareConfig, output: Path, pool: ProcessPoolExecutor) -
     """Has the groups of each method's codes written, for its first seed."""
     waiting = [
         pool.submit(
-            describe_once, run_folder(output, name, config.seeds[0]), config.split
+            describe_once,
+            run_folder(output, name, config.seeds[0]),
+            config.split,
+            config.head,
         )
         for name in config.methods
     ]
@@ -258,7 +264,7 @@ def _open(config: CompareConfig, output: Path) -> None:
     if kept.exists():
         before = CompareConfig.model_validate_json(kept.read_text(encoding="utf-8"))
         # Further seeds, and methods beside those that were run, go on from there.
-        shared = {"base", "baseline", "evaluate", "tuning"}
+        shared = {"base", "baseline", "evaluate", "head", "tuning"}
         same = before.model_dump(include=shared) == config.model_dump(include=shared)
         common = set(before.methods) & set(config.methods)
         if not same or any(before.methods[m] != config.methods[m] for m in common):

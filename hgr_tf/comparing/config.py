@@ -78,6 +78,7 @@ class CompareConfig(YamlConfig):
             such as random codes for hierarchical ones.
         seeds: Seeds of the runs, or how many, from 1 on.
         evaluate: Split that the figures are of; None for the validation split.
+        head: Which of several heads the figures are of; None for the first.
         tuning: The search before the runs.
         slices: Cuts of that split, such as "country" or "user_activity:quantile5",
             whose differences are told too; as `hgr-tf evaluate --slice` takes them.
@@ -102,6 +103,7 @@ class CompareConfig(YamlConfig):
     controls: dict[str, str] = Field(default_factory=dict)
     seeds: tuple[int, ...] = (1, 2, 3)
     evaluate: str | None = None
+    head: str | None = None
     slices: tuple[str, ...] = ()
     tuning: Tuning = Tuning()
     pre_check: PreCheck = PreCheck()

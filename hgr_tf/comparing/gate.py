@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration, HeadCalibrations
 from hgr_tf.comparing.calibrating import calibrated
-from hgr_tf.comparing.gate_config import GateConfig, Limits
+from hgr_tf.comparing.gate_config import GateConfig, Limits, split_name
 from hgr_tf.comparing.gate_report import FILE, GateError, GateReport, Line, judge
-from hgr_tf.comparing.one_run import predict_with
+from hgr_tf.comparing.predicting import predict_heads
 from hgr_tf.comparing.served_requests import changed_top_k, megabytes, milliseconds
 from hgr_tf.comparing.slices import ALL, Slice, Slicing, all_slices
+from hgr_tf.models.heads import of_head
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,7 @@ def run_gate(
         run=str(candidate.run.path.resolve()),
         weights_sha256=candidate.run.weights_digest(),
         calibrated=candidate.calibration is not None,
-        rows=found[ALL][0].rows,
+        rows=next(iter(found.values()))[0].rows,
         served_version=published[-1] if published else None,
         lines=lines,
         skipped=skipped,
@@ -99,7 +102,8 @@ def parse_slices(config: GateConfig, encoding: Any) -> list[Slicing]:
 def sliced(
     candidate: Candidate, data: Any, config: GateConfig, seed: int
 ) -> dict[str, list[Slice]]:
-    """Metrics of a run as it is exported, for the split and its slices."""
+    """Metrics of each head of a run as it is exported, for the split and its slices."""
+    from hgr_tf.export.ranker import ranker_of
     from hgr_tf.export.saving.low_precision import low_precision_tables
 
     run, calibration = candidate.run, candidate.calibration
@@ -107,18 +111,49 @@ def sliced(
     names = {name for slicing in slicings for name in slicing.inputs}
     names |= set() if calibration is None else set(calibration.inputs)
     log.info("predicting %r for the gate", config.split)
-    with low_precision_tables(run.model.ranker, candidate.table_dtype), data.errors():
-        rows, inputs = predict_with(
+    served = ranker_of(run.model)
+    with low_precision_tables(served, candidate.table_dtype), data.errors():
+        by_head = predict_heads(
             run.model,
             data,
             config.split,
             sorted(names),
             from_logits=run.config.method.from_logits,
         )
-    if calibration is not None:
-        looked_at = {name: inputs[name] for name in calibration.inputs}
-        rows = calibrated(calibration.function, rows, looked_at)
-    return all_slices(rows, inputs, slicings, data.encoding, seed)
+    found: dict[str, list[Slice]] = {}
+    for head, (rows, inputs) in by_head.items():
+        own = _calibration_of(calibration, head)
+        if own is not None:
+            looked_at = {name: inputs[name] for name in own.inputs}
+            rows = calibrated(own.function, rows, looked_at)
+        slices = all_slices(rows, inputs, slicings, data.encoding, seed)
+        found |= {of_head(head, text): each for text, each in slices.items()}
+    return found
+
+
+def check_heads(config: GateConfig, heads: Sequence[str]) -> None:
+    """Raises `ValueError` unless the metrics are of heads of the ranker.
+
+    Args:
+        config: The gate.
+        heads: Names of the heads; "" for a single output.
+    """
+    for name in (*config.metrics, *config.slice_metrics):
+        head, metric = split_name(name)
+        if head not in heads:
+            wanted = [of_head(one, metric) for one in heads]
+            raise ValueError(
+                f"metrics of the gate must be of the ranker's heads, {wanted}, got "
+                f"{name!r}"
+            )
+
+
+def _calibration_of(
+    calibration: AnyCalibration | None, head: str
+) -> Calibration | None:
+    if isinstance(calibration, HeadCalibrations):
+        return calibration.heads.get(head)
+    return calibration
 
 
 def _served_slices(
@@ -167,27 +202,47 @@ def _metric_lines(
     skipped: list[str],
 ) -> Iterator[Line]:
     others = beside or {}
-    (whole,) = found[ALL]
-    (whole_served,) = others.get(ALL, [None])
     for name, limits in config.metrics.items():
-        yield from _lines(name, "", limits, whole, whole_served, skipped)
+        whole_of = of_head(split_name(name)[0], ALL)
+        (whole,) = found[whole_of]
+        (served,) = others.get(whole_of, [None])
+        if beside is not None and limits.compares and served is None:
+            skipped.append(f"{name}: no such head of the served version")
+        yield from _lines(name, "", limits, whole, served, skipped)
     for text in config.slices:
-        by_value = {one.value: one for one in others.get(text, [])}
-        for one in found[text]:
-            where = f" of {text} {one.value}"
-            if one.rows < config.slice_rows:
-                skipped.append(f"{text} {one.value}: {one.rows} rows")
-                continue
-            for name, limits in config.slice_metrics.items():
-                if np.isnan(one.metrics[name].value):
-                    skipped.append(f"{name}{where}: undefined")
+        for head, metrics in _by_head(config.slice_metrics).items():
+            own = of_head(head, text)
+            served_slices = None if beside is None else others.get(own, [])
+            for one in found[own]:
+                if one.rows < config.slice_rows:
+                    skipped.append(f"{own} {one.value}: {one.rows} rows")
                     continue
-                if beside is not None and limits.compares and one.value not in by_value:
-                    skipped.append(
-                        f"{name}{where}: no such slice of the served version"
-                    )
-                other = by_value.get(one.value)
-                yield from _lines(name, where, limits, one, other, skipped)
+                where = f" of {text} {one.value}"
+                yield from _slice_lines(where, metrics, one, served_slices, skipped)
+
+
+def _slice_lines(
+    where: str,
+    metrics: Mapping[str, Limits],
+    one: Slice,
+    served: Sequence[Slice] | None,
+    skipped: list[str],
+) -> Iterator[Line]:
+    other = next((each for each in served or () if each.value == one.value), None)
+    for name, limits in metrics.items():
+        if np.isnan(one.metrics[split_name(name)[1]].value):
+            skipped.append(f"{name}{where}: undefined")
+            continue
+        if served is not None and limits.compares and other is None:
+            skipped.append(f"{name}{where}: no such slice of the served version")
+        yield from _lines(name, where, limits, one, other, skipped)
+
+
+def _by_head(limits: Mapping[str, Limits]) -> dict[str, dict[str, Limits]]:
+    found: dict[str, dict[str, Limits]] = {}
+    for name, one in limits.items():
+        found.setdefault(split_name(name)[0], {})[name] = one
+    return found
 
 
 def _lines(
@@ -198,10 +253,11 @@ def _lines(
     served: Slice | None,
     skipped: list[str],
 ) -> Iterator[Line]:
-    other = None if served is None else served.metrics[name].value
+    metric = split_name(name)[1]
+    other = None if served is None else served.metrics[metric].value
     if limits.compares and other is not None and np.isnan(other):
         skipped.append(f"{name}{where}: undefined for the served version")
-    yield from judge(f"{name}{where}", limits, one.metrics[name].value, other)
+    yield from judge(f"{name}{where}", limits, one.metrics[metric].value, other)
 
 
 def _model_lines(
@@ -211,7 +267,9 @@ def _model_lines(
         log.info("comparing the first %d items of random requests", config.top_k.k)
         changed = changed_top_k(staged, served, encoding, config.top_k, seed)
         limits = Limits(at_most=config.top_k.changed_at_most)
-        yield from judge(f"changed top {config.top_k.k}", limits, changed, None)
+        for head, share in changed.items():
+            what = of_head(head, f"changed top {config.top_k.k}")
+            yield from judge(what, limits, share, None)
     if config.latency is not None:
         log.info("timing requests")
         rows, calls = config.latency.rows, config.latency.calls

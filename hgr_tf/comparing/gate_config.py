@@ -24,6 +24,12 @@ METRICS = (
 """Metrics that a gate may name: those of `hgr_tf.comparing.intervals.estimates`."""
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """The head and the metric of a name, such as "click/auc" or "auc"."""
+    head, _, metric = name.rpartition("/")
+    return head, metric
+
+
 class Limits(Strict):
     """What a metric may be, on its own and beside that of the served version.
 
@@ -138,7 +144,8 @@ class GateConfig(YamlConfig):
     Attributes:
         split: Split that the metrics are of.
         data: Prepared folder; by default that of the run's training.
-        metrics: Limits of metrics of the whole split, at least one.
+        metrics: Limits of metrics of the whole split, at least one; of a ranker with
+            several heads by their names, such as "click/auc".
         slices: How to cut the split, as `hgr-tf evaluate --slice` takes it.
         slice_metrics: Limits of metrics of every slice.
         slice_rows: Slices with fewer rows are not judged.
@@ -162,7 +169,7 @@ class GateConfig(YamlConfig):
     @field_validator("metrics", "slice_metrics")
     @classmethod
     def _check_names(cls, limits: dict[str, Limits]) -> dict[str, Limits]:
-        unknown = [name for name in limits if name not in METRICS]
+        unknown = [name for name in limits if split_name(name)[1] not in METRICS]
         if unknown:
             raise ValueError(f"must be among {', '.join(METRICS)}, got {unknown[0]!r}")
         return limits

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hgr_tf.comparing.figures import Predictions, figures
+from hgr_tf.comparing.predicting import chosen_head, predict_heads
 from hgr_tf.result_files import write_arrays, write_text
 from hgr_tf.training.config import RunConfig
 
@@ -37,13 +37,16 @@ def limit_threads(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
-def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any]:
+def run_once(
+    config: RunConfig, folder: str | Path, split: str, head: str | None = None
+) -> dict[str, Any]:
     """Trains a run into a folder, or finds it there, and evaluates it.
 
     Args:
         config: Config of the run.
         folder: Folder of the run; holds result.json and predictions.npz at the end.
         split: Split of the data to evaluate.
+        head: Which of several heads is evaluated; the first by default.
 
     Returns:
         What result.json holds: "figures", "cpu_seconds" and "steps" of training, and
@@ -60,13 +63,10 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     run = train(config, folder, verbose=0)
     seconds = time.process_time() - start
     data = PreparedData.load(config.data.path)
-    predictions, _ = predict_with(
-        run.model,
-        data,
-        split,
-        (),
-        from_logits=config.method.from_logits,
+    rows = predict_heads(
+        run.model, data, split, (), from_logits=config.method.from_logits
     )
+    predictions, _ = rows[chosen_head([*rows], head, "`head`")]
     write_arrays(folder / PREDICTIONS, predictions._asdict(), compress=True)
     result = {
         "figures": figures(predictions),
@@ -79,7 +79,7 @@ def run_once(config: RunConfig, folder: str | Path, split: str) -> dict[str, Any
     return result
 
 
-def describe_once(folder: str | Path, split: str) -> None:
+def describe_once(folder: str | Path, split: str, head: str | None = None) -> None:
     """Writes groups.json of a finished run, unless it is there; see `groups_of_run`."""
     file = Path(folder) / GROUPS
     if file.exists():
@@ -87,10 +87,12 @@ def describe_once(folder: str | Path, split: str) -> None:
     from hgr_tf.training.run_data import load_run_and_data
 
     run, data = load_run_and_data(folder)
-    write_text(file, json.dumps(groups_of_run(run, data, split), indent=1) + "\n")
+    write_text(file, json.dumps(groups_of_run(run, data, split, head), indent=1) + "\n")
 
 
-def groups_of_run(run: Run, data: PreparedData, split: str) -> list[dict[str, Any]]:
+def groups_of_run(
+    run: Run, data: PreparedData, split: str, head: str | None = None
+) -> list[dict[str, Any]]:
     """The groups of a split by the codes of a run; none for a run without codes."""
     from hgr_tf.codes import codes_of_split, groups_of_split
 
@@ -100,61 +102,8 @@ def groups_of_run(run: Run, data: PreparedData, split: str) -> list[dict[str, An
     parts = list(codes_of_split(run, data, split, named=False))
     return [
         {**group._asdict(), "top": [top._asdict() for top in group.top]}
-        for group in groups_of_split(data, split, parts)
+        for group in groups_of_split(data, split, parts, label=head or None)
     ]
-
-
-def predict_with(
-    model: Any,
-    data: Any,
-    split: str,
-    inputs_kept: Sequence[str],
-    batch_size: int = 8192,
-    from_logits: bool = True,
-) -> tuple[Predictions, dict[str, np.ndarray]]:
-    """What a trained model says of every row of a split, beside some of its inputs.
-
-    Args:
-        model: The trained model; its `ranker` is asked.
-        data: The `hgr_tf.data.PreparedData`.
-        split: Name of a split.
-        inputs_kept: Names of the model's inputs to return for each row.
-        batch_size: Rows per step; only speed depends on it.
-        from_logits: Whether the ranker gives logits rather than probabilities.
-
-    Returns:
-        The predictions, and each kept input as an array of [rows, ...].
-    """
-    import tensorflow as tf
-
-    from hgr_tf.features import USER
-
-    @tf.function(reduce_retracing=True)
-    def outputs(inputs: Any) -> Any:
-        return tf.reshape(model.ranker(inputs, training=False), [-1])
-
-    def probabilities(inputs: Any) -> Any:
-        values = tf.cast(outputs(inputs), tf.float64)
-        return tf.sigmoid(values) if from_logits else values
-
-    columns: list[tuple[np.ndarray, ...]] = []
-    kept: dict[str, list[np.ndarray]] = {name: [] for name in inputs_kept}
-    for inputs, labels, *weights in data.dataset(split, batch_size):
-        ranked = {name: value for name, value in inputs.items() if name != USER}
-        columns.append(
-            (
-                inputs[USER].numpy(),
-                labels.numpy().astype(float),
-                weights[0].numpy().astype(float) if weights else np.ones(len(labels)),
-                probabilities(ranked).numpy(),
-            )
-        )
-        for name, values in kept.items():
-            values.append(inputs[name].numpy())
-    return (
-        Predictions(*map(np.concatenate, zip(*columns, strict=True))),
-        {name: np.concatenate(values) for name, values in kept.items()},
-    )
 
 
 def load_predictions(folder: str | Path) -> Predictions:

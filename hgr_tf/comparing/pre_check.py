@@ -13,6 +13,7 @@ import numpy as np
 from hgr_tf.comparing.config import CompareConfig
 from hgr_tf.comparing.figures import Predictions, figures
 from hgr_tf.comparing.one_run import load_predictions, run_folder, run_once
+from hgr_tf.comparing.predicting import chosen_head
 from hgr_tf.result_files import plain, write_text
 from hgr_tf.training.config import RunConfig
 
@@ -51,6 +52,7 @@ def pre_check(
         "runs": [run.model_dump(mode="json") for run in runs],
         "settings": config.pre_check.model_dump(mode="json"),
         "split": config.split,
+        **({"head": config.head} if config.head else {}),
         "smallest_gain": config.smallest_gain,
     }
     kept = output / FILE
@@ -59,7 +61,7 @@ def pre_check(
         if before["asked"] == asked:
             return before
     waiting = [
-        pool.submit(run_once, run, folder, config.split)
+        pool.submit(run_once, run, folder, config.split, config.head)
         for run, folder in zip(runs, folders, strict=True)
     ]
     for future in waiting:
@@ -73,6 +75,7 @@ def pre_check(
             config.split,
             settings.features,
             settings.permutations,
+            config.head,
         ).result()
     trained = RunConfig.load(folders[0] / "config.yaml")
     layer = trained.method.user_embedding
@@ -94,6 +97,7 @@ def importance_of(
     split: str,
     features: Sequence[str] | None,
     permutations: int,
+    head: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What the user embedding and features are worth to a finished run.
 
@@ -105,16 +109,20 @@ def importance_of(
         split: Split of its data to permute.
         features: Names of features; None for all of the spec.
         permutations: How many times each is permuted.
+        head: Which of several heads; the first by default.
     """
     from hgr_tf.data import PreparedData
     from hgr_tf.models.ranker_halves import halves_of
     from hgr_tf.training import load_run, permutables, permutation_importance
+    from hgr_tf.training.one_head import only_head
 
     run = load_run(folder)
+    heads = run.model.heads
+    head = chosen_head(heads, head, "`head`")
     data = PreparedData.load(run.config.data.path)
     spec = run.encoding.spec
     if features is None:
-        features = [feature.name for feature in spec.features()]
+        features = [feature.name for feature in spec.served_features()]
     layer: str | None = run.config.method.user_embedding
     try:
         halves_of(run.model.ranker, layer)
@@ -123,11 +131,12 @@ def importance_of(
     with data.errors():
         lost = permutation_importance(
             run.model.ranker,
-            data.dataset(split, 8192),
+            only_head(data.dataset(split, 8192), head, heads, run.model.given),
             user_embedding=layer,
             features=permutables(spec, features),
             from_logits=run.config.method.from_logits,
             permutations=permutations,
+            head=head,
         )
     return {
         name: {

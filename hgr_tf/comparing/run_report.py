@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hgr_tf.comparing.figures import by_activity, figures, reliability
-from hgr_tf.comparing.one_run import groups_of_run, predict_with
+from hgr_tf.comparing.one_run import groups_of_run
+from hgr_tf.comparing.predicting import history_of, predict_heads
 from hgr_tf.comparing.report import pictures, template
 from hgr_tf.result_files import plain
 from hgr_tf.training import RunFolder
@@ -33,8 +34,9 @@ def run_report(
         ValueError: A folder holds no finished run, or the data is not of its encoding.
     """
     runs = {
-        name: _of_run(Path(folder), data, split)
+        f"{name}: {head}" if head else name: of_head
         for name, folder in _named(folders).items()
+        for head, of_head in _of_run(Path(folder), data, split)
     }
     metrics = [*next(iter(runs.values()))["figures"]]
     return template("run_report.html.jinja").render(
@@ -50,17 +52,21 @@ def _named(folders: Sequence[str | Path]) -> dict[str, str | Path]:
     return dict(zip(names, folders, strict=True))
 
 
-def _of_run(folder: Path, data: str | Path | None, split: str | None) -> dict[str, Any]:
+def _of_run(
+    folder: Path, data: str | Path | None, split: str | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is shown of each head of a run."""
     log.info("predicting with %s", folder)
     run, prepared = load_run_and_data(folder, data)
     config = run.config
     split = split or config.data.validation
     with prepared.errors():
-        predictions, _ = predict_with(
+        rows = predict_heads(
             run.model, prepared, split, (), from_logits=config.method.from_logits
         )
-    return plain(
-        {
+    history = RunFolder(folder).history()
+    for head, (predictions, _) in rows.items():
+        shown = {
             "data": str(prepared.folder),
             "split": split,
             "ranker": config.ranker.type,
@@ -69,7 +75,7 @@ def _of_run(folder: Path, data: str | Path | None, split: str | None) -> dict[st
             "figures": figures(predictions),
             "by_activity": by_activity(predictions),
             "reliability": reliability(predictions),
-            "history": RunFolder(folder).history(),
-            "groups": groups_of_run(run, prepared, split),
+            "history": history_of(history, head),
+            "groups": groups_of_run(run, prepared, split, head),
         }
-    )
+        yield head, plain(shown)

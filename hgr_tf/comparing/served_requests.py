@@ -12,13 +12,14 @@ import numpy as np
 from hgr_tf.comparing.gate_config import TopK
 from hgr_tf.comparing.gate_report import GateError
 from hgr_tf.export.inputs.sample_requests import SampleRequests
+from hgr_tf.export.runtime.outputs import PROBABILITIES, probability_names
 from hgr_tf.export.runtime.requests import DEFAULT_SIGNATURE
 from hgr_tf.export.runtime.session import ServingSession
 
 
 def changed_top_k(
     new: str | Path, old: str | Path, encoding: Any, top_k: TopK, seed: int = 0
-) -> float:
+) -> dict[str, float]:
     """Share of the old version's first k items that the new one ranks lower.
 
     Args:
@@ -29,23 +30,39 @@ def changed_top_k(
         seed: Seed of the requests.
 
     Returns:
-        The mean over the requests.
+        The mean over the requests, by the name of each head that both versions have;
+        by "" for a ranker with one output.
 
     Raises:
-        GateError: A version has no `rank`, or takes a feature that the encoding lacks.
+        GateError: A version has no `rank`, or takes a feature that the encoding lacks;
+            or the versions have no head in common.
     """
     sessions = [ServingSession(folder) for folder in (new, old)]
     names = [_features(session, "rank", encoding) for session in sessions]
     requests = SampleRequests(encoding, names[0] | names[1], seed)
     raw = requests.rank(top_k.requests, top_k.items)
-    first = [
-        np.argsort(
-            -session.call("rank", {name: raw[name] for name in own})["probabilities"],
-            axis=1,
-            kind="stable",
-        )[:, : top_k.k]
+    answers = [
+        session.call("rank", {name: raw[name] for name in own})
         for session, own in zip(sessions, names, strict=True)
     ]
+    outputs = [probability_names(answer) for answer in answers]
+    shared = [name for name in outputs[0] if name in outputs[1]]
+    if not shared:
+        raise GateError(
+            f"the versions must have a head in common, got {outputs[0]} and "
+            f"{outputs[1]}"
+        )
+    return {
+        "" if name == PROBABILITIES else name: _changed(
+            *(answer[name] for answer in answers), top_k.k
+        )
+        for name in shared
+    }
+
+
+def _changed(new: np.ndarray, old: np.ndarray, k: int) -> float:
+    """The share, given the probabilities [requests, items] of both."""
+    first = [np.argsort(-scores, axis=1, kind="stable")[:, :k] for scores in (new, old)]
     kept = (first[0][:, :, None] == first[1][:, None, :]).any(axis=2)
     return float(1 - kept.mean())
 

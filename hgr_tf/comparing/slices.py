@@ -11,7 +11,7 @@ import numpy as np
 
 from hgr_tf.comparing.figures import NDCG_AT, Predictions
 from hgr_tf.comparing.intervals import Estimate, estimates
-from hgr_tf.comparing.one_run import predict_with
+from hgr_tf.comparing.predicting import predict_heads
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.features.encoding import MISSING
 from hgr_tf.result_files import plain
@@ -142,14 +142,19 @@ def sliced_figures(
         ks: How many of a user's first rows NDCG and hit rates look at.
 
     Returns:
-        "all" with the whole split, then the slices of each slicing by its text.
+        "all" with the whole split, then the slices of each slicing by its text; of
+        several heads "click/all" and so on.
     """
+    from hgr_tf.models.heads import of_head
+
     names = sorted({name for slicing in slicings for name in slicing.inputs})
-    predictions, inputs = predict_with(
-        model, data, split, names, batch_size, from_logits
-    )
+    rows = predict_heads(model, data, split, names, batch_size, from_logits)
     log.info("figures of slices, with intervals")
-    return all_slices(predictions, inputs, slicings, data.encoding, seed, ks)
+    return {
+        of_head(head, text): found
+        for head, of in rows.items()
+        for text, found in all_slices(*of, slicings, data.encoding, seed, ks).items()
+    }
 
 
 def all_slices(

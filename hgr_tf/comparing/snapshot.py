@@ -74,7 +74,8 @@ def snapshot_of_requests(
         prepared: Output of `hgr-tf prepare`.
 
     Returns:
-        The requests, without label rates, and the prepared data.
+        The requests, without label rates, and what they can be compared with of the
+        prepared data: not the features that only training knows.
 
     Raises:
         SnapshotError: No row can be read, or the folder has no statistics.
@@ -83,9 +84,15 @@ def snapshot_of_requests(
     from hgr_tf.export.inputs.log_rows import read_columns
     from hgr_tf.pipelines.learning.statistics import feature_statistics
 
-    trained = load_snapshot(Path(prepared) / "statistics.json")
     encoding = FeatureEncoding.load(prepared)
-    features = {feature.name: feature for feature in encoding.spec.features()}
+    trained = load_snapshot(Path(prepared) / "statistics.json")
+    served = {
+        name: of
+        for name, of in trained.features.items()
+        if name not in encoding.spec.training_only
+    }
+    trained = trained._replace(features=served)
+    features = {feature.name: feature for feature in encoding.spec.served_features()}
     summaries: dict[str, ColumnSummary] = {}
     for columns in read_columns(path, encoding.spec):
         for name, column in columns.items():

@@ -47,7 +47,7 @@ def tune(config: CompareConfig, method: str, folder: str | Path) -> dict[str, An
         values = {n: _suggest(trial, n, where) for n, where in tuning.space.items()}
         run = config.run(method, config.seeds[0], **values)
         trial_folder = folder / f"trial-{trial.number}"
-        result = run_once(run, trial_folder, run.data.validation)
+        result = run_once(run, trial_folder, run.data.validation, config.head)
         shutil.rmtree(trial_folder)
         return float(result["figures"][tuning.metric])
 

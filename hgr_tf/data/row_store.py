@@ -22,7 +22,8 @@ class RowLayout:
 
     Attributes:
         ids: Names of the inputs with one integer per row.
-        floats: Names of the columns with one float per row, labels and weights included.
+        floats: Names of the columns with one float per row, those of labels and
+            weights included.
         lists: Forms of the inputs with a list per row.
         id_type: The narrowest integer type that holds the ids of every feature.
     """

@@ -12,6 +12,7 @@ import numpy as np
 
 from hgr_tf.features.kind import Learned
 from hgr_tf.features.spec import FeatureSpec
+from hgr_tf.features.training_only import as_column
 from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 _T = TypeVar("_T")
@@ -128,6 +129,32 @@ class FeatureEncoding:
             return MISSING
         place = number - source.first_vocabulary_id
         return UNKNOWN if place < 0 else vocabulary[place]
+
+    def constant_of(self, name: str) -> int | float | None:
+        """What a model sees of a feature of `training_only` when it does not train.
+
+        Args:
+            name: Name of the feature.
+
+        Returns:
+            An id or a number; None where the spec has no value for it.
+
+        Raises:
+            ValueError: Training knows no such value.
+        """
+        constant = self.spec.training_only[name]
+        if constant is None:
+            return None
+        kind = self.spec.feature(name).transform
+        encode = kind.encoder(self.learned(name))
+        (column,) = encode(as_column(constant, kind))
+        (number,) = column.to_pylist()
+        if kind.is_categorical and self.value_of(name, number) in (MISSING, UNKNOWN):
+            raise ValueError(
+                f"training_only.{name} must be a value that the training data holds, "
+                f"got {constant!r}"
+            )
+        return number
 
     def save(self, folder: str | Path) -> None:
         """Writes the encoding into `folder`, which is made if needed."""

@@ -34,6 +34,7 @@ from hgr_tf.features.past import check_past, past_features, request_columns
 from hgr_tf.features.shared_ids import check_shared_ids
 from hgr_tf.features.splits import Split, TimeSplit, TimeUnit
 from hgr_tf.features.strict_model import SpecError, Strict, describe
+from hgr_tf.features.training_only import Constant, check_training_only
 from hgr_tf.features.transform import Transform
 
 Owner = Literal["user", "item", "context"]
@@ -98,6 +99,9 @@ class FeatureSpec(Strict):
         counters: Counts of earlier rows that share a key with a row, by name.
         order: Column that orders each user's rows within a split, for logs without
             `time`: a sequence number. An input without it is one moment.
+        training_only: Features that only training knows, such as the position of an
+            item on the page, each with the raw value that stands for it otherwise;
+            with null it counts for nothing then. No request holds them.
 
     Example:
         >>> spec = FeatureSpec.from_yaml('''
@@ -133,6 +137,7 @@ class FeatureSpec(Strict):
     history: dict[str, History] = Field(default_factory=dict)
     counters: dict[str, Counter] = Field(default_factory=dict)
     order: str | None = None
+    training_only: dict[str, Constant] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -156,8 +161,9 @@ class FeatureSpec(Strict):
 
     @model_serializer(mode="wrap")
     def _label_or_labels(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        absent = "label" if self.labels else "labels"
-        return {name: value for name, value in dump(self).items() if name != absent}
+        absent = ["label" if self.labels else "labels"]
+        absent += [] if self.training_only else ["training_only"]
+        return {name: value for name, value in dump(self).items() if name not in absent}
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -165,6 +171,7 @@ class FeatureSpec(Strict):
         check_past(self)
         check_shared_ids(self)
         check_parts(self)
+        check_training_only(self)
         names = [feature.name for feature in self.features()]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
@@ -207,7 +214,11 @@ class FeatureSpec(Strict):
 
     def request_features(self, owner: Owner | None = None) -> Iterator[Feature]:
         """Yields the features whose values a request holds: all not made of others."""
-        return (f for f in self.features(owner) if not f.transform.parts)
+        return (f for f in self.served_features(owner) if not f.transform.parts)
+
+    def served_features(self, owner: Owner | None = None) -> Iterator[Feature]:
+        """Yields the features that a model sees when it serves as in training."""
+        return (f for f in self.features(owner) if f.name not in self.training_only)
 
     def _declared_features(self, owner: Owner | None) -> Iterator[Feature]:
         for section in ("user", "item", "context"):
@@ -263,7 +274,7 @@ class FeatureSpec(Strict):
         return self.labels or {LABEL_KEY: self.label}
 
     def label_name(self, name: str) -> str | None:
-        """The name in `all_labels`, where "label" stands for the first; None if none."""
+        """The name in `all_labels`, "label" being the first; None if there is none."""
         if name in self.all_labels:
             return name
         return next(iter(self.labels)) if name == LABEL_KEY else None
@@ -275,7 +286,7 @@ class FeatureSpec(Strict):
         return {label_key(name): label for name, label in self.labels.items()}
 
     def weight_keys(self) -> dict[str, str | None]:
-        """Columns of the weights by their keys in an example: the row's, then labels'.
+        """Columns of the weights by their keys in an example, the row's first.
 
         None stands for weights that come from the sampling of negatives alone.
         """

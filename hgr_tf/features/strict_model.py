@@ -66,8 +66,9 @@ def _models_of(
     """The models of a field, or the one of a union that a tag such as "mlp" picks."""
     if len(models) == 1:
         field = models[0].model_fields.get(part)
-        return tuple(_models_in(field.annotation)) if field else ()
-    # A part that is no tag is the key of a mapping to models of the union.
+        # A part that is no field is the key of a mapping to such models.
+        return tuple(_models_in(field.annotation)) if field else models
+    # So is one that is no tag, of a mapping to models of a union.
     return tuple(m for m in models if _tag_of(m) == part) or models
 
 

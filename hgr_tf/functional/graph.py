@@ -29,6 +29,13 @@ def is_functional(model: tf.keras.Model) -> bool:
     return bool(getattr(model, "inputs", None))
 
 
+def input_tensors(model: tf.keras.Model) -> dict[str, KerasTensor]:
+    """The symbolic inputs of a functional model, by name."""
+    if isinstance(model.input, Mapping):
+        return dict(model.input)
+    return dict(zip(model.input_names, model.inputs, strict=True))
+
+
 def output_of(model: tf.keras.Model) -> KerasTensor | dict[str, KerasTensor]:
     """A functional model's output: a symbolic tensor, or a dict of several by name."""
     output = _functional(model).output

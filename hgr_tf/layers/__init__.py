@@ -9,6 +9,7 @@ from hgr_tf.layers.residual_vector_quantizer import (
     ResidualVectorQuantizer,
 )
 from hgr_tf.layers.row_embedding import RowEmbedding
+from hgr_tf.layers.side_tower import SideTower
 from hgr_tf.layers.target_attention import TargetAttention
 from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
 
@@ -20,6 +21,7 @@ __all__ = [
     "QuantizerOutput",
     "ResidualVectorQuantizer",
     "RowEmbedding",
+    "SideTower",
     "TargetAttention",
     "UncertaintyWeighting",
 ]

@@ -13,8 +13,10 @@ from hgr_tf.rankers.embedded_features import (
     logits_model,
 )
 from hgr_tf.rankers.interactions import cross
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def dcn_v2_ranker(
     encoding: FeatureEncoding,
     *,

@@ -16,11 +16,13 @@ from hgr_tf.rankers.embedded_features import (
     logits_model,
 )
 from hgr_tf.rankers.interactions import pairwise_dots
+from hgr_tf.rankers.side_towers import debiased
 
 if TYPE_CHECKING:
     from keras import KerasTensor
 
 
+@debiased
 def dlrm_ranker(
     encoding: FeatureEncoding,
     *,

@@ -64,6 +64,7 @@ def embed_features(
 ) -> EmbeddedFeatures:
     """Creates one input per feature and embeds the categorical ones.
 
+    Features that only training knows are left out; see `hgr_tf.rankers.side_towers`.
     A multi-valued feature becomes the mean of its ids' embeddings, 0 left out, unless
     its options say otherwise. A list pooled by "attention" goes beside any tower.
 
@@ -161,7 +162,7 @@ class _Embedder:
             lists_alone: Whether each list of a history is pooled to a vector.
         """
         embedded = EmbeddedFeatures()
-        for feature in self._encoding.spec.features(owner):
+        for feature in self._encoding.spec.served_features(owner):
             inputs = {
                 name: tf.keras.Input(form.shape, name=name, dtype=form.dtype)
                 for name, form in feature.inputs.items()
@@ -178,7 +179,7 @@ class _Embedder:
 
     def attended_lists(self) -> EmbeddedFeatures:
         """Makes the vectors of lists that are pooled by what other vectors say."""
-        attended = filter(self._is_attended, self._encoding.spec.features())
+        attended = filter(self._is_attended, self._encoding.spec.served_features())
         return EmbeddedFeatures(
             vectors=[self._dropped(f, self._vector(f)) for f in attended]
         )
@@ -244,7 +245,7 @@ class _Embedder:
 def _checked(
     features: Options, encoding: FeatureEncoding, history: HistoryOptions
 ) -> Options:
-    known = {f.name: f.transform for f in encoding.spec.features()}
+    known = {f.name: f.transform for f in encoding.spec.served_features()}
     checked = {}
     for name, given in features.items():
         if name not in known:

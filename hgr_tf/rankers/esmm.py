@@ -9,8 +9,10 @@ from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.layers import ProbabilityProduct
 from hgr_tf.rankers.embedded_features import Options, embed_features
 from hgr_tf.rankers.heads import head_logits, labels_of
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def esmm_ranker(
     encoding: FeatureEncoding,
     *,

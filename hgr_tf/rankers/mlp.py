@@ -12,8 +12,10 @@ from hgr_tf.rankers.embedded_features import (
     embed_features,
     logits_model,
 )
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def mlp_ranker(
     encoding: FeatureEncoding,
     *,

@@ -8,8 +8,10 @@ from hgr_tf.features import FeatureEncoding
 from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.rankers.embedded_features import Options, dense_layers, embed_features
 from hgr_tf.rankers.heads import head_logits, labels_of
+from hgr_tf.rankers.side_towers import debiased
 
 
+@debiased
 def shared_bottom_ranker(
     encoding: FeatureEncoding,
     *,

@@ -64,7 +64,8 @@ class EarlyStopping(Strict):
 
     Attributes:
         metric: Metric of the validation split: one of `SIGNS`, or the `name` of a
-            metric that the config adds.
+            metric that the config adds. Of several heads that of one, such as
+            "purchase/auc"; the first head's if none is named.
         mode: Whether "max" or "min" is best, for a metric that the config adds.
         patience: Epochs without a better value before training stops.
     """
@@ -75,7 +76,7 @@ class EarlyStopping(Strict):
 
     @model_validator(mode="after")
     def _check_mode(self) -> EarlyStopping:
-        if (self.metric in SIGNS) == (self.mode is not None):
+        if (self.name in SIGNS) == (self.mode is not None):
             raise ValueError(
                 f"`metric` must be one of {sorted(SIGNS)}, or that of a metric of the "
                 "config's `metrics`, which needs a `mode`, max or min; "
@@ -84,9 +85,19 @@ class EarlyStopping(Strict):
         return self
 
     @property
+    def head(self) -> str:
+        """The head of the metric; "" if none is named."""
+        return self.metric.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The metric without its head."""
+        return self.metric.rpartition("/")[2]
+
+    @property
     def sign(self) -> int:
         """+1 if more of the metric is better, else -1."""
-        return SIGNS.get(self.metric, 1 if self.mode == "max" else -1)
+        return SIGNS.get(self.name, 1 if self.mode == "max" else -1)
 
 
 class CheckpointsConfig(Strict):
@@ -207,10 +218,21 @@ class RunConfig(YamlConfig):
     def for_spec(self, spec: FeatureSpec) -> RunConfig:
         """Returns the config with what depends on the spec filled in.
 
-        That is `method.user_embedding` where it is not given.
+        That is `method.user_embedding` where it is not given, and the head of the
+        metric to stop by where the spec has several labels.
         """
-        if self.method.user_embedding is not None:
-            return self
-        has_tower = bool(spec.history) and bool(getattr(self.ranker, "user_tower", ()))
-        layer = "user_tower" if has_tower else "user_embedding"
-        return self.override(method__user_embedding=layer)
+        filled = {}
+        if self.method.user_embedding is None:
+            layers = getattr(self.ranker, "user_tower", ())
+            has_tower = bool(spec.history) and bool(layers)
+            layer = "user_tower" if has_tower else "user_embedding"
+            filled["method__user_embedding"] = layer
+        stopping = self.training.early_stopping
+        if spec.labels and stopping and not stopping.head:
+            metric = f"{next(iter(spec.labels))}/{stopping.metric}"
+            filled["training__early_stopping__metric"] = metric
+        return self.override(**filled) if filled else self
+
+    def given(self, spec: FeatureSpec) -> dict[str, str]:
+        """Head -> the head whose label must be positive for a row to count."""
+        return self.method.given(spec.labels, self.ranker.entire_space)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from hgr_tf.features import USER
 from hgr_tf.metrics import group_auc
+from hgr_tf.models.heads import ONE_OUTPUT, of_head
 from hgr_tf.training.config import EarlyStopping
+from hgr_tf.training.one_head import only_head
 
 
 class UndefinedMetricError(ValueError):
@@ -18,7 +20,11 @@ class UndefinedMetricError(ValueError):
 
 
 def check_defined(
-    stopping: EarlyStopping | None, batches: Iterable[Any], split: str
+    stopping: EarlyStopping | None,
+    batches: Iterable[Any],
+    split: str,
+    heads: Sequence[str] = ONE_OUTPUT,
+    given: Mapping[str, str] | None = None,
 ) -> None:
     """Refuses a validation split on which the metric would be undefined.
 
@@ -30,14 +36,24 @@ def check_defined(
             user's own, of which nothing is known before training.
         batches: The (inputs, labels[, sample_weight]) of the split.
         split: Its name.
+        heads: Names of the ranker's heads.
+        given: Head -> the head whose label must be positive for a row to count.
 
     Raises:
         UndefinedMetricError: No batch proved it.
+        ValueError: The metric is of no head.
     """
-    if stopping is None or stopping.metric not in _NEEDS:
+    if stopping is None:
+        return
+    if stopping.head not in heads:
+        named = [of_head(head, stopping.name) for head in heads]
+        raise ValueError(
+            f"`early_stopping.metric` must be one of {named}, got {stopping.metric!r}"
+        )
+    if stopping.name not in _NEEDS:
         return
     rows: list[np.ndarray] = []
-    for inputs, labels, *weights in batches:
+    for inputs, labels, *weights in only_head(batches, stopping.head, heads, given):
         labels = np.asarray(labels).reshape(-1)
         weight = np.asarray(weights[0] if weights else np.ones(len(labels))).reshape(-1)
         users = np.asarray(inputs[USER]).reshape(-1)
@@ -45,11 +61,11 @@ def check_defined(
         batch["positive"], batch["user"] = labels > 0, users
         rows.append(np.unique(batch[weight > 0]))
         rows = [np.unique(np.concatenate(rows))]
-        if _is_defined(stopping.metric, rows[0]):
+        if _is_defined(stopping.name, rows[0]):
             return
     raise UndefinedMetricError(
         f"`early_stopping.metric` must be defined on the validation split, got "
-        f"{stopping.metric!r} where {split!r} has no {_NEEDS[stopping.metric]}"
+        f"{stopping.metric!r} where {split!r} has no {_NEEDS[stopping.name]}"
     )
 
 

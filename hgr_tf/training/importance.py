@@ -12,6 +12,7 @@ import tensorflow as tf
 from hgr_tf.features import USER, FeatureSpec
 from hgr_tf.functional.graph import own_inputs
 from hgr_tf.metrics import group_auc
+from hgr_tf.models.heads import by_head
 from hgr_tf.models.ranker_halves import halves_of
 
 Inputs = dict[str, Any]
@@ -87,7 +88,7 @@ def permutables(spec: FeatureSpec, names: Iterable[str]) -> dict[str, Permutable
     of_users = {feature.name for feature in spec.features("user")}
     known = {
         feature.name: Permutable(tuple(feature.inputs), feature.name in of_users)
-        for feature in spec.features()
+        for feature in spec.served_features()
     }
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -105,6 +106,7 @@ def permutation_importance(
     from_logits: bool = True,
     permutations: int = 5,
     seed: int = 0,
+    head: str = "",
 ) -> PermutationImportance:
     """Permutes the user embeddings among users, and features, and ranks again.
 
@@ -128,6 +130,8 @@ def permutation_importance(
         permutations: How many times each is permuted.
         seed: Seed of the permutations. Those of users are random cycles, so that
             no user keeps their own value.
+        head: Name of the output to look at, of a ranker with several; `dataset` then
+            has its labels and weights alone, see `only_head`.
 
     Returns:
         A `PermutationImportance`; the user embedding goes by the layer's name.
@@ -149,7 +153,7 @@ def permutation_importance(
 
     @tf.function(reduce_retracing=True)
     def rank(inputs: Inputs) -> tf.Tensor:
-        return ranker(own_inputs(ranker, inputs), training=False)
+        return by_head(ranker(own_inputs(ranker, inputs), training=False))[head]
 
     def figures(outputs_of: Callable[[Inputs, slice], tf.Tensor]) -> np.ndarray:
         return rows.figures(_each_batch(dataset, outputs_of), from_logits)
@@ -182,7 +186,7 @@ def permutation_importance(
 
         @tf.function(reduce_retracing=True)
         def rank_embedded(inputs: Inputs, embeddings: tf.Tensor) -> tf.Tensor:
-            return halves.rank(inputs, embeddings, training=False)
+            return by_head(halves.rank(inputs, embeddings, training=False))[head]
 
         found[user_embedding] = importance(
             True,

@@ -269,18 +269,27 @@ class MethodConfig(BaseModel):
             )
         if not labels:
             return {}
-        given = {}
-        for name, label in labels.items():
-            own = self.heads[name].entire_space if name in self.heads else None
-            if label.given and not (entire_space if own is None else own):
-                given[name] = label.given
         weights: Any = {name: head.weight for name, head in self.heads.items()}
         if self.head_weights == "uncertainty":
             from hgr_tf.layers import UncertaintyWeighting
 
             scale = self.uncertainty_learning_rate_scale
             weights = UncertaintyWeighting(len(labels), scale)
-        return {"given": given, "head_weights": weights}
+        return {"given": self.given(labels, entire_space), "head_weights": weights}
+
+    def given(self, labels: Mapping[str, Label], entire_space: bool) -> dict[str, str]:
+        """Head -> the head whose label must be positive for a row to count.
+
+        Args:
+            labels: As in `wrap`.
+            entire_space: As in `wrap`.
+        """
+        given = {}
+        for name, label in labels.items():
+            own = self.heads[name].entire_space if name in self.heads else None
+            if label.given and not (entire_space if own is None else own):
+                given[name] = label.given
+        return given
 
     def _quantizer(
         self, calls_per_epoch: int, seed: int

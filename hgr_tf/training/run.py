@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from hgr_tf.calibration.calibration import Calibration
+from hgr_tf.calibration.heads import AnyCalibration, load_calibration
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.training.build_and_evaluate import build_model
 from hgr_tf.training.config import RunConfig
@@ -34,7 +34,7 @@ class Run:
     encoding: FeatureEncoding
     model: tf.keras.Model
     metrics: dict[str, float]
-    calibration: Calibration | None = None
+    calibration: AnyCalibration | None = None
 
     def weights_digest(self) -> str:
         """SHA-256 of the file of its weights."""
@@ -58,5 +58,5 @@ def load_run(path: str | Path) -> Run:
     model = build_model(config, encoding)
     model.load_weights(str(folder.weights))
     model.compile(metrics=run_metrics(config.metrics))
-    calibration = Calibration.load_if_there(folder.calibration)
+    calibration = load_calibration(folder.calibration)
     return Run(folder.path, config, encoding, model, folder.metrics(), calibration)

@@ -12,9 +12,11 @@ import tensorflow as tf
 
 from hgr_tf.compat import dtype_policy
 from hgr_tf.data import PreparedData
+from hgr_tf.models.heads import ONE_OUTPUT, of_head
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
     build_model,
+    check_positives,
     check_targets,
     evaluate,
 )
@@ -67,9 +69,9 @@ def train(
 
     Raises:
         ValueError: The data, the config or the folder cannot be used, among them
-            labels outside of [0, 1] and an early stopping by a metric that the
-            validation split leaves undefined; or the loss stopped being finite.
-            The message says why.
+            labels outside of [0, 1], a head without positives, and an early stopping
+            by a metric that the validation split leaves undefined; or the loss stopped
+            being finite. The message says why.
         TrainingInterruptedError: SIGTERM came, or another worker was lost; the same
             call goes on from there.
     """
@@ -89,15 +91,19 @@ def train(
     )
     for split in (source.train, source.validation):
         data.check_split(split)
-    check_targets(data.encoding.spec)
-    config = config.for_spec(data.encoding.spec)
+    spec = data.encoding.spec
+    check_targets(spec)
+    check_positives(data, config.data.train)
+    config = config.for_spec(spec)
     folder = RunFolder(output)
     is_needed = overwrite or not folder.is_finished
     start = None
     if is_needed:
         validation = data.dataset(config.data.validation, EVALUATION_BATCH)
         stopping = config.training.early_stopping
-        check_defined(stopping, validation, config.data.validation)
+        heads = tuple(spec.labels) or ONE_OUTPUT
+        split, given = config.data.validation, config.given(spec)
+        check_defined(stopping, validation, split, heads, given)
         warn_of_unseen_users(data.encoding, validation, config.data.validation)
         # Before anything of an earlier run is removed.
         start = _begin(config.init_from, data, folder)
@@ -185,7 +191,7 @@ class _Training:
         steps = self._steps * settings.epochs
         optimizer = build_optimizer(settings, steps, first_step)
         metrics = run_metrics(config.metrics)
-        _check_stopping(settings.early_stopping, metrics)
+        _check_stopping(settings.early_stopping, metrics, model.heads)
         jit = config.compute.jit_compile
         by_xla = {} if jit is None else {"jit_compile": jit}
         model.compile(optimizer=optimizer, metrics=metrics, **by_xla)
@@ -256,9 +262,15 @@ class _Training:
 
 
 def _check_stopping(
-    stopping: EarlyStopping | None, metrics: Sequence[tf.keras.metrics.Metric]
+    stopping: EarlyStopping | None,
+    metrics: Sequence[tf.keras.metrics.Metric],
+    heads: Sequence[str],
 ) -> None:
-    names = {metric.name for metric in (*RUN_METRICS, *metrics)}
+    names = {
+        of_head(head, metric.name)
+        for head in heads
+        for metric in (*RUN_METRICS, *metrics)
+    }
     if stopping and stopping.metric not in names:
         raise ValueError(
             "`training.early_stopping.metric` must be one of "

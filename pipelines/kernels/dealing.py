@@ -11,7 +11,7 @@ def dealt(table: pa.Table, targets: np.ndarray) -> list[tuple[int, pa.Table]]:
     order = np.argsort(targets, kind="stable")
     table = table.take(pa.array(order))
     found, starts = np.unique(targets[order], return_index=True)
-    ends = [*starts[1:], len(order)]
+    ends = [*starts, len(order)][1:]
     return [
         (int(target), table.slice(start, end - start))
         for target, start, end in zip(found, starts, ends, strict=True)

@@ -51,9 +51,9 @@ def random_splits(
 ) -> np.ndarray:
     """`[n]` int8: splits at random, in proportion for each user and label.
 
-    The distinct rows of a user with one label (the same labels positive) are put in random order and laid
-    evenly over [0, 1) from a random start; the fractions cut that interval.
-    Equal rows go where the first of them goes.
+    The distinct rows of a user with one label, or the same labels positive, are put
+    in random order and laid evenly over [0, 1) from a random start; the fractions cut
+    that interval. Equal rows go where the first of them goes.
     """
     distinct, first, inverse = np.unique(group, return_index=True, return_inverse=True)
     user = column["user"][first]

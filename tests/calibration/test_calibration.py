@@ -4,6 +4,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from hgr_tf.calibration.calibration import Calibration, CalibrationError
+from hgr_tf.calibration.heads import HeadCalibrations, load_calibration
 from hgr_tf.calibration.isotonic import Isotonic
 from hgr_tf.calibration.platt import Platt
 from tests.calibration.functions import ISOTONIC, PLATT, calibration, per_slice
@@ -59,7 +60,8 @@ def test_the_file_reads_back_as_it_was(function, tmp_path):
     path = tmp_path / "calibration.json"
     calibration(function).save(path)
     assert Calibration.load(path) == calibration(function)
-    assert Calibration.load_if_there(tmp_path / "none.json") is None
+    assert load_calibration(path) == calibration(function)
+    assert load_calibration(tmp_path / "none.json") is None
 
 
 def test_a_damaged_file_is_one_line_with_its_name(tmp_path):
@@ -67,6 +69,34 @@ def test_a_damaged_file_is_one_line_with_its_name(tmp_path):
     path.write_text('{"function": {"method": "plat"}}')
     with pytest.raises(CalibrationError, match=r"calibration\.json: function: .*plat"):
         Calibration.load(path)
+
+
+def test_heads_have_calibrations_of_their_own_in_one_file(tmp_path):
+    heads = {"buy": calibration(PLATT), "click": calibration(per_slice("city"))}
+    both = HeadCalibrations(heads=heads)
+    both.save(tmp_path / "calibration.json")
+    assert load_calibration(tmp_path / "calibration.json") == both
+    assert (both.inputs, both.method) == (("city",), "buy: platt, click: per-slice")
+    values = tf.constant(LOGITS, tf.float32)
+    one = both.logits({"seen": values, "buy": values}, {})
+    np.testing.assert_array_equal(one["seen"], values)
+    np.testing.assert_allclose(one["buy"], 0.7 * values - 0.4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"heads": {}}', "heads: .*at least 1"),
+        ('{"heads": {"buy": {"split": 3}}}', "heads.buy.function: Field required"),
+        ("[]", r"calibration\.json: "),
+        ("{", r"calibration\.json: "),
+    ],
+)
+def test_a_damaged_file_of_heads_is_named(text, message, tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text(text)
+    with pytest.raises(CalibrationError, match=message):
+        load_calibration(path)
 
 
 @pytest.mark.parametrize(

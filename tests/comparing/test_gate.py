@@ -4,7 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hgr_tf.comparing.gate import _metric_lines, _model_lines, parse_slices
+from hgr_tf.comparing.gate import (
+    _metric_lines,
+    _model_lines,
+    check_heads,
+    parse_slices,
+)
 from hgr_tf.comparing.gate_config import GateConfig, Limits
 from hgr_tf.comparing.gate_report import FILE, GateError, GateReport, Line, judge
 from hgr_tf.comparing.intervals import Estimate
@@ -75,6 +80,31 @@ def test_small_undefined_and_new_slices_are_told_and_not_judged():
         "gauc of device id 2: undefined",
         "gauc of device id 3: no such slice of the served version",
     ]
+
+
+def test_metrics_are_those_of_the_head_that_is_named():
+    config = GateConfig.from_yaml("""
+split: val
+metrics: {purchase/auc: {at_least: 0.6, drop_at_most: 0.01}}
+slices: [device]
+slice_metrics: {click/gauc: {at_least: 0.6}}
+""")
+    found = {
+        "click/all": [part("all", auc=0.9)],
+        "click/device": [part("id 1", rows=5_000, gauc=0.5)],
+        "purchase/all": [part("all", auc=0.7)],
+        "purchase/device": [part("id 1", rows=5_000, gauc=0.9)],
+    }
+    skipped = []
+    judged = list(_metric_lines(config, found, {"all": [part("all")]}, skipped))
+    assert [(line.what, line.passed) for line in judged] == [
+        ("purchase/auc", True),
+        ("click/gauc of device id 1", False),
+    ]
+    assert skipped == ["purchase/auc: no such head of the served version"]
+    check_heads(config, ("click", "purchase"))
+    with pytest.raises(ValueError, match=r"heads, \['auc'\], got 'purchase/auc'"):
+        check_heads(config, ("",))
 
 
 def test_nothing_passes_unjudged_where_the_served_metric_is_undefined():
@@ -171,8 +201,25 @@ class Session:
 def test_top_k_changes_by_none_of_equal_and_by_most_of_opposite_versions(monkeypatch):
     monkeypatch.setattr("hgr_tf.comparing.served_requests.ServingSession", Session)
     top = GateConfig.from_yaml(GATE + "top_k: {changed_at_most: 0.5, items: 50}").top_k
-    assert changed_top_k("1", "2", ENCODING, top) == 0
-    assert changed_top_k("1", "-1", ENCODING, top) > 0.7
+    assert changed_top_k("1", "2", ENCODING, top) == {"": 0}
+    assert changed_top_k("1", "-1", ENCODING, top)[""] > 0.7
+
+
+def test_top_k_is_compared_for_every_head_that_both_versions_have(monkeypatch):
+    class Headed(Session):
+        def call(self, signature, inputs):
+            steady = inputs["price"]
+            own = "buy" if self.sign > 0 else "like"
+            return {"view": self.sign * steady, own: steady, "view/logits": steady}
+
+    monkeypatch.setattr("hgr_tf.comparing.served_requests.ServingSession", Headed)
+    top = GateConfig.from_yaml(GATE + "top_k: {changed_at_most: 0.5, items: 50}").top_k
+    changed = changed_top_k("1", "-1", ENCODING, top)
+    assert list(changed) == ["view"] and changed["view"] > 0.7
+    assert changed_top_k("1", "2", ENCODING, top) == {"buy": 0, "view": 0}
+    monkeypatch.setattr(Headed, "call", lambda self, *_: {f"head_{self.sign:.0f}": 1})
+    with pytest.raises(GateError, match="must have a head in common"):
+        changed_top_k("1", "2", ENCODING, top)
 
 
 def test_latency_and_size_are_limited_alone_and_beside_the_served_one(

@@ -128,6 +128,16 @@ LAYERS = {
         "inputs": (FEATURES["item"],),
         "watched": (),
     },
+    "SideTower": {
+        "make": lambda: hgr_tf.layers.SideTower(5, 2),
+        "inputs": (EMBEDDINGS[:, :1], FEATURES["device"]),
+        "kwargs": {"training": True},
+    },
+    "SideTower: a number, no constant": {
+        "make": lambda: hgr_tf.layers.SideTower(None, units=(4, 2)),
+        "inputs": (EMBEDDINGS[:, :1], FEATURES["price"]),
+        "kwargs": {"training": True},
+    },
     "UncertaintyWeighting": {
         "make": lambda: hgr_tf.layers.UncertaintyWeighting(3),
         "inputs": (np.float32([0.1, 0.2, 0.3]), np.array([True, True, False])),

@@ -136,7 +136,7 @@ def check(**columns):
     n = len(columns["clicked"])
     spec = FeatureSpec.from_yaml(SEVERAL)
     raw = {name: pa.array([1] * n) for name in spec.log_columns()} | columns
-    table, checks = check_log(RawBatch(raw, np.arange(n), raw=str), spec)
+    _, checks = check_log(RawBatch(raw, np.arange(n), raw=str), spec)
     return [(r.row, r.column, r.reason) for r in checks.rejected()]
 
 

@@ -1,0 +1,74 @@
+"""Side towers of the features that only training knows, beside any ranker."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
+
+import tensorflow as tf
+
+from hgr_tf.features import FeatureEncoding
+from hgr_tf.functional.graph import output_of
+from hgr_tf.layers.side_tower import SideTower
+
+_Options = ParamSpec("_Options")
+
+
+def debiased(
+    build: Callable[Concatenate[FeatureEncoding, _Options], tf.keras.Model],
+) -> Callable[Concatenate[FeatureEncoding, _Options], tf.keras.Model]:
+    """Makes a function that builds rankers add their side towers.
+
+    Example:
+        >>> @debiased
+        ... def my_ranker(encoding, units=(64,)):
+        ...     ...  # a functional model of `encoding.spec.served_features()`
+    """
+
+    @functools.wraps(build)
+    def with_towers(
+        encoding: FeatureEncoding, *args: _Options.args, **kwargs: _Options.kwargs
+    ) -> tf.keras.Model:
+        return with_side_towers(build(encoding, *args, **kwargs), encoding)
+
+    return with_towers
+
+
+def with_side_towers(
+    ranker: tf.keras.Model, encoding: FeatureEncoding
+) -> tf.keras.Model:
+    """Adds a `SideTower` to each logit for each `training_only` feature of the spec.
+
+    Args:
+        ranker: A functional model over a dict of the other features, giving logits
+            [batch, 1], or a dict of them by head.
+        encoding: Encoding of its features.
+
+    Returns:
+        A model over all features; the ranker itself where the spec names none.
+
+    Raises:
+        ValueError: Training does not know the value that stands for a feature.
+    """
+    spec = encoding.spec
+    if not spec.training_only:
+        return ranker
+    inputs, outputs = dict(ranker.input), output_of(ranker)
+    for name in spec.training_only:
+        feature = spec.feature(name)
+        ((key, form),) = feature.inputs.items()
+        inputs[key] = tf.keras.Input(form.shape, name=key, dtype=form.dtype)
+        tower = functools.partial(
+            SideTower,
+            encoding.num_ids(name) if feature.transform.is_categorical else None,
+            encoding.constant_of(name),
+        )
+        if isinstance(outputs, dict):
+            outputs = {
+                head: tower(name=f"side_tower_{name}_{head}")(logits, inputs[key])
+                for head, logits in outputs.items()
+            }
+        else:
+            outputs = tower(name=f"side_tower_{name}")(outputs, inputs[key])
+    return tf.keras.Model(inputs, outputs, name=ranker.name)
