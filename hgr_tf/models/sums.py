@@ -1,8 +1,4 @@
-"""Sums of terms of which some are not there, without an operation too many.
-
-One output must train to the same bits however the sum over several heads is written,
-and TensorFlow rewrites graphs by the operations in them: a factor 1 changes roundings.
-"""
+"""Sums of terms of which some are not there: one output has no terms of heads."""
 
 from __future__ import annotations
 

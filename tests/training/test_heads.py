@@ -93,25 +93,6 @@ def test_what_does_not_go_with_the_labels_is_told(text, ranker, encoding, messag
         build(text, encoding, ranker)
 
 
-def test_an_interrupted_epoch_goes_on_with_the_means_of_every_head(tmp_path):
-    model, metrics = build("seed: 1"), [AreaUnderCurve(10)]
-    model.compile("sgd", metrics=metrics)
-    model.optimizer.build(model.trainable_variables)
-    means = {metric.name: metric.variables for metric in model.metrics}
-    assert {f"{h}/{n}" for h in model.heads for n in ("auc", "log_loss")} <= set(means)
-    for variables in means.values():
-        for variable in variables:
-            variable.assign(tf.ones(variable.shape))
-    checkpoints = Checkpoints(tmp_path, model, metrics)
-    checkpoints.save(3)
-    model.reset_metrics()
-    assert checkpoints.restore() == 3
-    checkpoints.restore_means()
-    for variables in means.values():
-        for variable in variables:
-            np.testing.assert_array_equal(variable, tf.ones(variable.shape))
-
-
 def test_a_label_that_is_nowhere_positive_trains_no_head():
     labels = {
         "click": LabelCounts(rows=9, positives=3),
@@ -129,3 +110,22 @@ def test_the_metric_to_stop_by_is_the_first_heads_unless_one_is_named():
         config = RunConfig.from_yaml(text).for_spec(TWO_LABELS.spec)
         assert config.training.early_stopping.metric == filled
         assert config.for_spec(ENCODING.spec) == config
+
+
+def test_an_interrupted_epoch_goes_on_with_the_means_of_every_head(tmp_path):
+    model, metrics = build("seed: 1"), [AreaUnderCurve(10)]
+    model.compile("sgd", metrics=metrics)
+    model.optimizer.build(model.trainable_variables)
+    means = {metric.name: metric.variables for metric in model.metrics}
+    assert {f"{h}/{n}" for h in model.heads for n in ("auc", "log_loss")} <= set(means)
+    for variables in means.values():
+        for variable in variables:
+            variable.assign(tf.ones(variable.shape))
+    checkpoints = Checkpoints(tmp_path, model, metrics)
+    checkpoints.save(3)
+    model.reset_metrics()
+    assert checkpoints.restore() == 3
+    checkpoints.restore_means()
+    for variables in means.values():
+        for variable in variables:
+            np.testing.assert_array_equal(variable, tf.ones(variable.shape))
