@@ -72,9 +72,14 @@ class FeatureStore:
     Args:
         path: The file; ":memory:" for none.
         spec: Spec of the served model.
+
+    Raises:
+        ValueError: The spec has several labels, each of which would be streams.
     """
 
     def __init__(self, path: str | Path, spec: FeatureSpec) -> None:
+        if spec.labels:
+            raise ValueError(f"`spec` must have one label, got {list(spec.labels)}")
         self._spec = spec
         self._sections = sections(spec)
         self._db = sqlite3.connect(path)

@@ -86,6 +86,13 @@ def unscaled(
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def tell_inputs(model: tf.keras.Model, inputs: Any) -> None:
+    """Tells Keras 2 the symbolic inputs of a model, without which it saves none."""
+    if not KERAS_3:
+        specs = tf.nest.map_structure(lambda tensor: tensor.type_spec, inputs)
+        model._set_save_spec(specs)
+
+
 @contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
     """Layers made meanwhile compute by a Keras policy, such as "mixed_float16"."""

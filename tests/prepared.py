@@ -79,12 +79,13 @@ def rows(count: int, seed: int, weighted: bool = False) -> list[dict]:
 
 
 def rows_of_two_labels(count: int, seed: int) -> list[dict]:
-    """The rows of `rows` for `TWO_LABELS`: two of five clicks are purchases."""
+    """The rows of `rows` for `TWO_LABELS`: clicked odd items are bought more."""
     rng = np.random.default_rng((seed, 1))
     out = []
     for row in rows(count, seed):
         click = row.pop(LABEL)
-        bought = float(click[0] * (rng.random() < 0.4))
+        rate = 0.15 + 0.5 * (row[ITEM][0] % 2)
+        bought = float(click[0] * (rng.random() < rate))
         labels = {label_key("click"): click, label_key("purchase"): [bought]}
         out.append(row | labels)
     return out

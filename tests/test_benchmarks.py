@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import naive_pipeline, staleness, train_step
+from benchmarks import heads, naive_pipeline, staleness, train_step
+from benchmarks.paired import paired_difference
 from hgr_tf.features import FeatureSpec
 
 SPEC = Path(__file__).parents[1] / "examples" / "kuairand_pure" / "spec.yaml"
@@ -83,3 +84,35 @@ def test_figures_are_told_beside_the_fresh_ones():
     assert told["stale"]["1d"]["log_loss"] == 0.01
     assert told["stale"]["1d"]["std"]["auc"] == 0
     assert told["delayed"]["1d"]["auc"] == 0
+
+
+def test_the_expected_auc_is_that_of_many_draws():
+    rng = np.random.default_rng(0)
+    p = rng.random(400) ** 2
+    scores = p + rng.normal(0, 0.2, 400)
+    drawn = [_auc(rng.random(400) < p, scores) for _ in range(400)]
+    assert heads.expected_auc(p, scores) == pytest.approx(np.mean(drawn), abs=0.005)
+
+
+def _auc(positive, scores):
+    pairs = scores[positive][:, None] > scores[~positive]
+    return pairs.mean()
+
+
+def test_differences_are_paired_by_seed():
+    told = paired_difference([0.5, 0.7, 0.9], [0.4, 0.5, 0.6])
+    assert told["by_seed"] == pytest.approx([0.1, 0.2, 0.3])
+    assert told["mean"] == pytest.approx(0.2)
+    # t of 2 degrees of freedom is 4.3027, the standard error 0.1 / sqrt(3).
+    assert told["interval"] == pytest.approx([0.2 - 0.24841, 0.2 + 0.24841], abs=1e-4)
+    assert paired_difference([0.5], [0.4])["interval"] is None
+
+
+@pytest.mark.slow
+def test_purchases_are_compared_at_their_smallest(tmp_path):
+    found = heads.run_seed(tmp_path, rows=5_000, rate=0.2, seed=0)
+    told = heads.summary([found])
+    methods = {"clicks_alone", "separate", "esmm_groups", *heads.RUNS} - {"clicks"}
+    assert set(told["auc"]["mean"]) == methods
+    assert all(0 < auc < 1 for auc in told["expected_auc"]["mean"].values())
+    assert set(told["ece of esmm"]) == {"click", "purchase"}

@@ -14,6 +14,7 @@ from hgr_tf.cli.stages import load_tensorflow
 if TYPE_CHECKING:
     from hgr_tf.comparing.slices import Slicing
     from hgr_tf.features import FeatureEncoding
+    from hgr_tf.training.importance import PermutationImportance
 
 
 def evaluate(
@@ -81,7 +82,7 @@ def evaluate(
     features = training.permutables(loaded.encoding.spec, permute or [])
     cut = _slicings(slice_by or [], loaded.encoding)
     metrics = training.evaluate(loaded.model, prepared, split, batch_size=batch_size)
-    lost = {}
+    lost: dict[str, PermutationImportance] = {}
     if user_taste or permute:
         layer = loaded.config.method.user_embedding if user_taste else None
         heads, given = loaded.model.heads, loaded.model.given

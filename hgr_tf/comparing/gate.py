@@ -122,7 +122,7 @@ def sliced(
         )
     found: dict[str, list[Slice]] = {}
     for head, (rows, inputs) in by_head.items():
-        own = _of_head(calibration, head)
+        own = _calibration_of(calibration, head)
         if own is not None:
             looked_at = {name: inputs[name] for name in own.inputs}
             rows = calibrated(own.function, rows, looked_at)
@@ -148,7 +148,9 @@ def check_heads(config: GateConfig, heads: Sequence[str]) -> None:
             )
 
 
-def _of_head(calibration: AnyCalibration | None, head: str) -> Calibration | None:
+def _calibration_of(
+    calibration: AnyCalibration | None, head: str
+) -> Calibration | None:
     if isinstance(calibration, HeadCalibrations):
         return calibration.heads.get(head)
     return calibration

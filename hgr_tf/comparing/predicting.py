@@ -43,6 +43,9 @@ def predict_heads(
     Returns:
         The rows of each head by its name, "" for a ranker with one output. A head that
         is `given` another label has the rows where that one is positive.
+
+    Raises:
+        ValueError: There are none.
     """
     import tensorflow as tf
 
@@ -84,7 +87,14 @@ def predict_heads(
                     {name: values[inside] for name, values in kept.items()},
                 )
             )
-    return {head: _joined(own) for head, own in parts.items()}
+    joined = {head: _joined(own) for head, own in parts.items()}
+    for head, other in given.items():
+        if not len(joined[head].predictions.users):
+            raise ValueError(
+                f"{head!r} must have rows in {split!r} where {other!r} is positive, "
+                "got none"
+            )
+    return joined
 
 
 def chosen_head(

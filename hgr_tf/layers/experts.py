@@ -35,16 +35,14 @@ class Experts(tf.keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes a matrix and a bias for each layer, of all experts."""
-        # Glorot's range for each expert: Keras takes the first axis for a part of it.
-        glorot = tf.keras.initializers.VarianceScaling(
-            self.num_experts, "fan_avg", "uniform"
-        )
         width = input_shape[-1]
         self._kernels, self._biases = [], []
         for index, units in enumerate(self.hidden_units, start=1):
             shape = (self.num_experts, width, units)
             self._kernels.append(
-                self.add_weight(name=f"kernel_{index}", shape=shape, initializer=glorot)
+                self.add_weight(
+                    name=f"kernel_{index}", shape=shape, initializer=self._glorot()
+                )
             )
             self._biases.append(
                 self.add_weight(
@@ -55,6 +53,12 @@ class Experts(tf.keras.layers.Layer):
             )
             width = units
         self.built = True
+
+    def _glorot(self) -> tf.keras.initializers.Initializer:
+        """Glorot's range for each expert, whose axis Keras counts as inputs too."""
+        return tf.keras.initializers.VarianceScaling(
+            self.num_experts, "fan_avg", "uniform"
+        )
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """The output of each expert."""

@@ -10,6 +10,7 @@ from hgr_tf.flat_inputs import flat_float, flat_labels
 from hgr_tf.losses.groupwise_loss import GroupwiseLossBase
 from hgr_tf.losses.log_loss import flat_log_loss, mean_weight
 from hgr_tf.models.heads import ByHead, by_head, of_head
+from hgr_tf.models.sums import OptionalTensor, sum_of
 from hgr_tf.models.user_codes import UserCodes
 
 TRAINING_TERMS = ("ranking_loss", "occupancy")
@@ -65,30 +66,33 @@ class HeadTerms(NamedTuple):
 
     Attributes:
         log_loss: Mean over the rows.
-        quantized_log_loss: Likewise, of the second pass and as weighted.
+        mean_log_loss: Weighted mean.
         weight: Sum of the rows' weights.
-        per_weight: What makes means over the rows weighted means.
-        ranking: The ranking loss.
-        spanning: The part of it that every replica computes of the rows of all.
-        occupancy: Share of the samples in a list of two classes; None without lists.
+        quantized_log_loss: Mean over the rows of the second pass, as weighted; None
+            without one, as the next.
+        mean_quantized_log_loss: Weighted mean.
+        ranking: The ranking loss, if there is one.
+        spanning: That, where every replica computes it of the rows of all.
+        occupancy: Share of the samples in a list of two classes.
     """
 
     log_loss: tf.Tensor
-    quantized_log_loss: tf.Tensor | float
+    mean_log_loss: tf.Tensor
     weight: tf.Tensor
-    per_weight: tf.Tensor | float
-    ranking: tf.Tensor | float = 0.0
-    spanning: tf.Tensor | float = 0.0
+    quantized_log_loss: OptionalTensor = None
+    mean_quantized_log_loss: OptionalTensor = None
+    ranking: OptionalTensor = None
+    spanning: OptionalTensor = None
     occupancy: Term | None = None
 
     @property
     def loss(self) -> tf.Tensor:
         """The loss of the head, a float32 scalar."""
-        return self.log_loss + self.quantized_log_loss + self.ranking
+        return sum_of([self.log_loss, self.quantized_log_loss, self.ranking])
 
     def reported(self) -> dict[str, Term]:
         """Name -> `Term`; see `ObjectiveTerms`."""
-        terms = {"log_loss": Term(self.log_loss * self.per_weight, self.weight)}
+        terms = {"log_loss": Term(self.mean_log_loss, self.weight)}
         if self.occupancy is not None:
             terms["ranking_loss"] = Term(self.ranking, self.weight)
             terms["occupancy"] = self.occupancy
@@ -118,12 +122,15 @@ class HeadObjective(NamedTuple):
         labels, logits, weights = rows
         log_loss = flat_log_loss(labels, logits, weights)
         weight, per_weight = mean_weight(labels, weights)
-        second: tf.Tensor | float = 0.0
+        terms = HeadTerms(log_loss, log_loss * per_weight, weight)
         if quantized_logits is not None and codes is not None:
             second = flat_log_loss(labels, flat_float(quantized_logits), weights)
             second = self.quantized_loss_weight * codes.gate(second)
+            terms = terms._replace(
+                quantized_log_loss=second, mean_quantized_log_loss=second * per_weight
+            )
         if self.ranking_loss is None:
-            return HeadTerms(log_loss, second, weight, per_weight)
+            return terms
         output = self.ranking_loss.compute_flat(
             labels,
             logits,
@@ -135,12 +142,8 @@ class HeadObjective(NamedTuple):
         )
         ranking = output.loss if codes is None else codes.gate(output.loss)
         listed = weight if codes is None else codes.gate(weight)
-        return HeadTerms(
-            log_loss,
-            second,
-            weight,
-            per_weight,
-            ranking,
-            spanning=ranking if self.ranking_loss.global_batch else 0.0,
+        return terms._replace(
+            ranking=ranking,
+            spanning=ranking if self.ranking_loss.global_batch else None,
             occupancy=Term(output.occupancy[-1], listed),
         )

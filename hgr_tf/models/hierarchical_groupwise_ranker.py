@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3, gradients_of, under_xla
+from hgr_tf.compat import gradients_of, tell_inputs
 from hgr_tf.distribute import sum_over_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.functional.graph import Inputs, is_functional, own_inputs
@@ -29,9 +29,9 @@ from hgr_tf.models.objective import (
     ObjectiveTerms,
     RankingLoss,
 )
-from hgr_tf.models.ranker_halves import RankerHalves, offers_halves, rank_each
+from hgr_tf.models.quantized_passes import build_quantizer, run_passes
+from hgr_tf.models.ranker_halves import RankerHalves, offers_halves
 from hgr_tf.models.reporting_model import ReportingModel
-from hgr_tf.models.user_codes import UserCodes
 from hgr_tf.models.user_ids import find_user_ids
 
 _ARGUMENTS = (
@@ -47,7 +47,6 @@ _ARGUMENTS = (
     "unique_users",
     "gradient_accumulation",
 )
-_OF_SEVERAL_HEADS = ("head_weights", "given")
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -162,14 +161,11 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self._halves: RankerHalves | None = None
         if quantizer is not None and not offers_halves(ranker):
             self._halves = RankerHalves(ranker, user_embedding)
-            _build(quantizer, self._halves.embedding_dim)
+            build_quantizer(quantizer, self._halves.embedding_dim)
         self.add_trackers(*self.objective.tracked(self.heads))
         self.built = True
-        if not KERAS_3 and is_functional(ranker):
-            # As a SavedModel, Keras 2 saves only models whose inputs it knows.
-            self._set_save_spec(
-                tf.nest.map_structure(lambda tensor: tensor.type_spec, ranker.input)
-            )
+        if is_functional(ranker):
+            tell_inputs(self, ranker.input)
 
     # -- Prediction ---------------------------------------------------------
 
@@ -247,15 +243,19 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self, inputs: Inputs, labels: ByHead, weights: ByHead
     ) -> tuple[ByHead, ObjectiveTerms]:
         """Logits [batch] and the terms of the objective."""
-        users = self._user_ids(inputs)
+        users, objective, codes = self._user_ids(inputs), self.objective, None
         if self.quantizer is None:
-            logits = self.logits(self(inputs, training=True))
-            codes, quantized_logits = None, None
+            outputs, quantized = self(inputs, training=True), None
         else:
-            logits, quantized_logits, codes = self._quantized_pass(
-                inputs, users, self.quantizer
+            self._begin_call(inputs)
+            halves = self._halves or self.ranker
+            distinct = users if self.unique_users else None
+            outputs, quantized, codes = run_passes(
+                halves, objective, self.quantizer, inputs, distinct
             )
-        terms = self.objective.compute(
+        quantized_logits = None if quantized is None else self.logits(quantized)
+        logits = self.logits(outputs)
+        terms = objective.compute(
             labels,
             logits,
             weights,
@@ -266,26 +266,6 @@ class HierarchicalGroupwiseRanker(ReportingModel):
             training=True,
         )
         return logits, terms
-
-    def _quantized_pass(
-        self,
-        inputs: Inputs,
-        users: tf.Tensor | None,
-        quantizer: ResidualVectorQuantizer,
-    ) -> tuple[ByHead, ByHead, UserCodes]:
-        halves = self._halves or self.ranker
-        self._begin_call(inputs)
-        embeddings = halves.embed_users(inputs, training=True)
-        _build(quantizer, embeddings.shape[-1])
-        distinct = self.unique_users and not under_xla()
-        codes = self.objective.quantize(
-            embeddings, users if distinct else None, training=True
-        )
-        several = self.objective.embeddings_to_rank(embeddings, codes)
-        # The first pass runs last: its activity regularization is what is kept.
-        *second, first = rank_each(halves, inputs, several, training=True)
-        quantized_logits = self.logits(second[0]) if second else None
-        return self.logits(first), quantized_logits, codes
 
     def _begin_call(self, inputs: Inputs) -> None:
         """Does what calling the ranker does and calling its halves does not."""
@@ -303,7 +283,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, the layers serialized."""
-        several = () if self.heads == ONE_OUTPUT else _OF_SEVERAL_HEADS
+        several = () if self.heads == ONE_OUTPUT else ("head_weights", "given")
         return {
             name: serialized(getattr(self, name)) for name in (*_ARGUMENTS, *several)
         }
@@ -314,13 +294,6 @@ class HierarchicalGroupwiseRanker(ReportingModel):
     ) -> HierarchicalGroupwiseRanker:
         """Makes the model from `get_config`."""
         return cls(**deserialized(config, custom_objects))
-
-
-def _build(quantizer: ResidualVectorQuantizer, dim: int) -> None:
-    if not quantizer.built:
-        # Out of a step's graph, for the replicas to share the variables.
-        with tf.init_scope():
-            quantizer.build((None, dim))
 
 
 def _sum(losses: Iterable[tf.Tensor]) -> tf.Tensor | float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -18,6 +18,7 @@ from hgr_tf.models.head_objective import (
     rows_by_head,
 )
 from hgr_tf.models.heads import ByHead, by_head, of_head
+from hgr_tf.models.sums import OptionalTensor, sum_of, weighted_sum
 from hgr_tf.models.user_codes import UserCodes
 
 RankingLoss: TypeAlias = GroupwiseLossBase | Mapping[str, GroupwiseLossBase] | None
@@ -199,37 +200,34 @@ class Objective(NamedTuple):
         }
         weights, penalty = self._weigh(heads, training)
 
-        def over_heads(value: Callable[[HeadTerms], tf.Tensor | float]) -> Any:
-            each = zip(weights, heads.values(), strict=True)
-            return sum(weight * value(terms) for weight, terms in each)
+        def over_heads(value: Callable[[HeadTerms], OptionalTensor]) -> OptionalTensor:
+            return weighted_sum(weights, [value(terms) for terms in heads.values()])
 
-        def summed(scale: Callable[[HeadTerms], tf.Tensor | float]) -> tf.Tensor:
-            return (
-                over_heads(lambda of: of.log_loss * scale(of))
-                + regularization
-                + (0.0 if codes is None else codes.loss)
-                + over_heads(lambda of: of.quantized_log_loss * scale(of))
-                + over_heads(lambda of: of.ranking)
-                + penalty
-            )
+        def total(log_loss: OptionalTensor, second: OptionalTensor) -> tf.Tensor:
+            beside = None if codes is None else codes.loss
+            ranking = over_heads(lambda of: of.ranking)
+            return sum_of([log_loss, regularization, beside, second, ranking, penalty])
 
+        loss = total(
+            over_heads(lambda of: of.log_loss),
+            over_heads(lambda of: of.quantized_log_loss),
+        )
+        shown = total(
+            over_heads(lambda of: of.mean_log_loss),
+            over_heads(lambda of: of.mean_quantized_log_loss),
+        )
         weight = tf.add_n([terms.weight for terms in heads.values()])
-        reported = {"loss": Term(summed(lambda of: of.per_weight), weight)}
+        reported = {"loss": Term(shown, weight)}
         for head, terms in heads.items():
             reported |= {of_head(head, n): t for n, t in terms.reported().items()}
-        spans = any(loss.global_batch for loss in losses.values())
-        return ObjectiveTerms(
-            summed(lambda of: 1.0),
-            reported,
-            over_heads(lambda of: of.spanning) if spans else None,
-        )
+        return ObjectiveTerms(loss, reported, over_heads(lambda of: of.spanning))
 
     def _weigh(
         self, heads: Mapping[str, HeadTerms], training: bool
-    ) -> tuple[list[tf.Tensor | float], tf.Tensor | float]:
+    ) -> tuple[list[tf.Tensor | float], OptionalTensor]:
         """The weight of each head, and what learning them adds to the loss."""
         if not isinstance(self.head_weights, UncertaintyWeighting):
-            return list(self.fixed_weights(heads).values()), 0.0
+            return list(self.fixed_weights(heads).values()), None
         losses = tf.stack([terms.loss for terms in heads.values()])
         counts = tf.stack([terms.weight > 0 for terms in heads.values()])
         weights, penalty = self.head_weights.weigh(losses, counts, training=training)

@@ -76,6 +76,16 @@ def check_targets(spec: FeatureSpec) -> None:
             )
 
 
+def check_positives(data: PreparedData, split: str) -> None:
+    """Raises `ValueError` where one of several labels is nowhere positive."""
+    for name, counts in data.manifest.splits[split].labels.items():
+        if not counts.positives:
+            raise ValueError(
+                f"`labels.{name}` must be positive in a row of {split!r} to train its "
+                f"head, got none of {counts.rows:,} rows"
+            )
+
+
 def check_heads(ranker: tf.keras.Model, spec: FeatureSpec) -> None:
     """Raises `ValueError` unless a ranker has a head for each of the spec's labels."""
     heads = heads_of(ranker)

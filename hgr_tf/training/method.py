@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from hgr_tf.features.strict_model import describe
 from hgr_tf.hints import did_you_mean
 from hgr_tf.training.head_config import HeadConfig, LevelWeights, Lists, Normalization
 from hgr_tf.training.imported import NamesOrImported, instance_of, is_imported
@@ -180,7 +188,10 @@ class MethodConfig(BaseModel):
     @model_validator(mode="after")
     def _check_heads(self) -> MethodConfig:
         for name in self.heads:
-            self.of_head(name)
+            try:
+                self.of_head(name)
+            except ValidationError as error:
+                raise ValueError(f"heads.{name}: {describe(error)}") from error
         weighed = {name: head.weight for name, head in self.heads.items()}
         if self.head_weights == "uncertainty" and set(weighed.values()) - {1.0}:
             raise ValueError(

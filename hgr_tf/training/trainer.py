@@ -16,6 +16,7 @@ from hgr_tf.models.heads import ONE_OUTPUT, of_head
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
     build_model,
+    check_positives,
     check_targets,
     evaluate,
 )
@@ -68,9 +69,9 @@ def train(
 
     Raises:
         ValueError: The data, the config or the folder cannot be used, among them
-            labels outside of [0, 1] and an early stopping by a metric that the
-            validation split leaves undefined; or the loss stopped being finite.
-            The message says why.
+            labels outside of [0, 1], a head without positives, and an early stopping
+            by a metric that the validation split leaves undefined; or the loss stopped
+            being finite. The message says why.
         TrainingInterruptedError: SIGTERM came, or another worker was lost; the same
             call goes on from there.
     """
@@ -92,6 +93,7 @@ def train(
         data.check_split(split)
     spec = data.encoding.spec
     check_targets(spec)
+    check_positives(data, config.data.train)
     config = config.for_spec(spec)
     folder = RunFolder(output)
     is_needed = overwrite or not folder.is_finished

@@ -20,7 +20,7 @@ def tune(tmp_path, monkeypatch):
     """Runs the command with trials whose LogLoss is least at a rate of 0.003."""
     runs = []
 
-    def run_once(config, folder, split):
+    def run_once(config, folder, split, head):
         folder.mkdir()
         runs.append((config, split))
         rate = config.training.learning_rate

@@ -4,7 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from hgr_tf.comparing.gate import _metric_lines, _model_lines, parse_slices
+from hgr_tf.comparing.gate import (
+    _metric_lines,
+    _model_lines,
+    check_heads,
+    parse_slices,
+)
 from hgr_tf.comparing.gate_config import GateConfig, Limits
 from hgr_tf.comparing.gate_report import FILE, GateError, GateReport, Line, judge
 from hgr_tf.comparing.intervals import Estimate
@@ -75,6 +80,31 @@ def test_small_undefined_and_new_slices_are_told_and_not_judged():
         "gauc of device id 2: undefined",
         "gauc of device id 3: no such slice of the served version",
     ]
+
+
+def test_metrics_are_those_of_the_head_that_is_named():
+    config = GateConfig.from_yaml("""
+split: val
+metrics: {purchase/auc: {at_least: 0.6, drop_at_most: 0.01}}
+slices: [device]
+slice_metrics: {click/gauc: {at_least: 0.6}}
+""")
+    found = {
+        "click/all": [part("all", auc=0.9)],
+        "click/device": [part("id 1", rows=5_000, gauc=0.5)],
+        "purchase/all": [part("all", auc=0.7)],
+        "purchase/device": [part("id 1", rows=5_000, gauc=0.9)],
+    }
+    skipped = []
+    judged = list(_metric_lines(config, found, {"all": [part("all")]}, skipped))
+    assert [(line.what, line.passed) for line in judged] == [
+        ("purchase/auc", True),
+        ("click/gauc of device id 1", False),
+    ]
+    assert skipped == ["purchase/auc: no such head of the served version"]
+    check_heads(config, ("click", "purchase"))
+    with pytest.raises(ValueError, match=r"heads, \['auc'\], got 'purchase/auc'"):
+        check_heads(config, ("",))
 
 
 def test_nothing_passes_unjudged_where_the_served_metric_is_undefined():

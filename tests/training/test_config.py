@@ -120,7 +120,7 @@ def test_a_head_has_what_it_says_and_the_rest_of_the_method():
         ),
         (
             "method: {heads: {click: {user_level: true, lists: batch}}}",
-            "`user_level` must be false unless",
+            r"heads\.click: \(whole\): `user_level` must be false unless",
         ),
     ],
 )

@@ -1,10 +1,17 @@
 """Models of specs with several labels, as a run's config builds them."""
 
-import pytest
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hgr_tf.data.manifest import LabelCounts, Split
 from hgr_tf.layers import UncertaintyWeighting
+from hgr_tf.metrics import AreaUnderCurve
 from hgr_tf.training import RunConfig
-from hgr_tf.training.build_and_evaluate import build_model
+from hgr_tf.training.build_and_evaluate import build_model, check_positives
+from hgr_tf.training.checkpoints import Checkpoints
 from tests.prepared import ENCODING, TWO_LABELS
 
 
@@ -84,3 +91,41 @@ def test_weights_are_learned_on_demand():
 def test_what_does_not_go_with_the_labels_is_told(text, ranker, encoding, message):
     with pytest.raises(ValueError, match=message):
         build(text, encoding, ranker)
+
+
+def test_a_label_that_is_nowhere_positive_trains_no_head():
+    labels = {
+        "click": LabelCounts(rows=9, positives=3),
+        "purchase": LabelCounts(rows=3, positives=0),
+    }
+    split = Split(rows=9, positives=3, shards=[], labels=labels)
+    data = SimpleNamespace(manifest=SimpleNamespace(splits={"train": split}))
+    with pytest.raises(ValueError, match=r"`labels.purchase` must .* none of 3 rows"):
+        check_positives(data, "train")
+
+
+def test_the_metric_to_stop_by_is_the_first_heads_unless_one_is_named():
+    for metric, filled in (("auc", "click/auc"), ("purchase/auc", "purchase/auc")):
+        text = f"training: {{early_stopping: {{metric: {metric}}}}}"
+        config = RunConfig.from_yaml(text).for_spec(TWO_LABELS.spec)
+        assert config.training.early_stopping.metric == filled
+        assert config.for_spec(ENCODING.spec) == config
+
+
+def test_an_interrupted_epoch_goes_on_with_the_means_of_every_head(tmp_path):
+    model, metrics = build("seed: 1"), [AreaUnderCurve(10)]
+    model.compile("sgd", metrics=metrics)
+    model.optimizer.build(model.trainable_variables)
+    means = {metric.name: metric.variables for metric in model.metrics}
+    assert {f"{h}/{n}" for h in model.heads for n in ("auc", "log_loss")} <= set(means)
+    for variables in means.values():
+        for variable in variables:
+            variable.assign(tf.ones(variable.shape))
+    checkpoints = Checkpoints(tmp_path, model, metrics)
+    checkpoints.save(3)
+    model.reset_metrics()
+    assert checkpoints.restore() == 3
+    checkpoints.restore_means()
+    for variables in means.values():
+        for variable in variables:
+            np.testing.assert_array_equal(variable, tf.ones(variable.shape))
