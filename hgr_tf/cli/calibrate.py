@@ -96,7 +96,9 @@ def calibrate(
 
 
 def _by_head(calibration: AnyCalibration | None) -> dict[str, Calibration]:
-    return getattr(calibration, "heads", {})
+    from hgr_tf.calibration.heads import HeadCalibrations
+
+    return calibration.heads if isinstance(calibration, HeadCalibrations) else {}
 
 
 def _print(head: str, found: Calibration) -> None:

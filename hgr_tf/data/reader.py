@@ -291,11 +291,12 @@ def _elements(
     features[USER] = users
     of_row = [features.pop(WEIGHT)] if WEIGHT in features else []
     if not spec.labels:
-        return (features, features.pop(LABEL), *of_row)
+        label = features.pop(LABEL)
+        return (features, label, of_row[0]) if of_row else (features, label)
     labels = {name: features.pop(label_key(name)) for name in spec.labels}
     weights = {}
-    for name, label in spec.labels.items():
-        own = [features.pop(weight_key(name))] if label.weight else []
+    for name, rule in spec.labels.items():
+        own = [features.pop(weight_key(name))] if rule.weight else []
         weights[name] = math.prod([*of_row, *own], start=tf.ones_like(labels[name]))
     return features, labels, weights
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from typing_extensions import Self
 
 from hgr_tf.features import FeatureSpec, Label
 from hgr_tf.pipelines.kernels.randomness import mixed, random_words, uniform
@@ -20,9 +19,9 @@ class Targets(NamedTuple):
     labels: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
 
-    def take(self, at: np.ndarray) -> Self:
+    def take(self, at: np.ndarray) -> Targets:
         """The targets of some rows."""
-        return type(self)(*({k: v[at] for k, v in part.items()} for part in self))
+        return Targets(*({k: v[at] for k, v in part.items()} for part in self))
 
 
 def sample_negatives(
