@@ -52,9 +52,10 @@ def changed_top_k(
             f"the versions must have a head in common, got {outputs[0]} and "
             f"{outputs[1]}"
         )
+    new_answer, old_answer = answers
     return {
         "" if name == PROBABILITIES else name: _changed(
-            *(answer[name] for answer in answers), top_k.k
+            new_answer[name], old_answer[name], top_k.k
         )
         for name in shared
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec
+from typing import Any, TypeVar, cast
 
 import tensorflow as tf
 
@@ -12,12 +12,10 @@ from hgr_tf.features import FeatureEncoding
 from hgr_tf.functional.graph import output_of
 from hgr_tf.layers.side_tower import SideTower
 
-_Options = ParamSpec("_Options")
+_Build = TypeVar("_Build", bound=Callable[..., tf.keras.Model])
 
 
-def debiased(
-    build: Callable[Concatenate[FeatureEncoding, _Options], tf.keras.Model],
-) -> Callable[Concatenate[FeatureEncoding, _Options], tf.keras.Model]:
+def debiased(build: _Build) -> _Build:
     """Makes a function that builds rankers add their side towers.
 
     Example:
@@ -28,11 +26,11 @@ def debiased(
 
     @functools.wraps(build)
     def with_towers(
-        encoding: FeatureEncoding, *args: _Options.args, **kwargs: _Options.kwargs
+        encoding: FeatureEncoding, *args: Any, **kwargs: Any
     ) -> tf.keras.Model:
         return with_side_towers(build(encoding, *args, **kwargs), encoding)
 
-    return with_towers
+    return cast(_Build, with_towers)
 
 
 def with_side_towers(
