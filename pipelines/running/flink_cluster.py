@@ -45,7 +45,8 @@ _MEMORY = {
 _FAULTS = {
     "restart-strategy.type": "fixed-delay",
     "restart-strategy.fixed-delay.attempts": "5",
-    "restart-strategy.fixed-delay.delay": "2 s",
+    # By then a worker that died is forgotten, see workers.py.
+    "restart-strategy.fixed-delay.delay": "10 s",
     # Two beats without an answer, and a task manager counts as lost.
     "heartbeat.interval": "2000",
     # Every task manager works, and one that is lost leaves enough slots.

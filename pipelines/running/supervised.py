@@ -70,11 +70,15 @@ def _main(job: Path) -> None:
     graph.build(pipeline, settings)
     try:
         pipeline.run().wait_until_finish()
+    except grpc.RpcError as error:
+        _fail(job, f"{_LOST_RUNNER}: {error.details()}")
     except Exception as error:
-        lost = isinstance(error, grpc.RpcError)
-        text = f"{_LOST_RUNNER}: {error.details()}" if lost else str(error)
-        job.with_suffix(".error").write_text(text)
-        os._exit(1)
+        _fail(job, str(error))
+
+
+def _fail(job: Path, reason: str) -> None:
+    job.with_suffix(".error").write_text(reason)
+    os._exit(1)
 
 
 def _end_with(parent: int) -> None:

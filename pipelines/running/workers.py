@@ -23,8 +23,11 @@ _PARALLELISM = {
 }
 """Beam's options for how much an engine does at a time."""
 
-_IDLE_MILLISECONDS = 60_000
-"""How long a worker waits for its next stage; to start another takes seconds."""
+_IDLE_MILLISECONDS = 2_000
+"""How long a worker waits for its next stage; to start another takes seconds.
+
+A job that is retried sooner than that gets the worker again that it lost.
+"""
 
 
 @contextlib.contextmanager
