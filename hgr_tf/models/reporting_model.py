@@ -95,6 +95,8 @@ class ReportingModel(tf.keras.Model):
             )
         if not isinstance(metrics, list | tuple):
             metrics = [metrics] if metrics else []
+        # None, not an empty list, which Keras 3 would ask for its results.
+        others: list[Metric] | None = None
         if self.heads == ONE_OUTPUT:
             own = [m for m in metrics if isinstance(m, GroupMetric)]
             self._own_metrics = HeadMetrics({ONE_OUTPUT[0]: own}, own)
@@ -102,7 +104,6 @@ class ReportingModel(tf.keras.Model):
         else:
             with self.distribute_strategy.scope():
                 self._own_metrics = HeadMetrics.copied(self.heads, metrics)
-            others = []
         super().compile(optimizer=optimizer, weighted_metrics=others, **kwargs)
 
     @property
