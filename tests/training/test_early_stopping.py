@@ -83,9 +83,7 @@ def test_one_class_is_refused_before_training_or_reported_as_undefined(tmp_path)
     assert np.isnan(RunFolder(run.path).history()[0]["val_gauc"])
 
 
-def test_specs_of_targets_that_log_loss_is_not_defined_for_are_refused(
-    tmp_path, monkeypatch
-):
+def test_specs_of_targets_that_log_loss_is_not_defined_for_are_refused(tmp_path):
     label = Label(column="click", min=1, max=5)
     stars = prepared.SPEC.model_copy(update={"label": label})
     with pytest.raises(ValueError, match=r"positive_at_least.*'click'.* 1 and 5"):
@@ -93,9 +91,8 @@ def test_specs_of_targets_that_log_loss_is_not_defined_for_are_refused(
     binary = label.model_copy(update={"positive_at_least": 4.0})
     check_targets(stars.model_copy(update={"label": binary}))
     encoding = dataclasses.replace(prepared.ENCODING, spec=stars)
-    monkeypatch.setattr(prepared, "ENCODING", encoding)
-    monkeypatch.setattr(prepared, "SPEC", stars)
-    folder = write_prepared(tmp_path, {"train": rows(9, 0), "val": rows(9, 1)})
+    splits = {"train": rows(9, 0), "val": rows(9, 1)}
+    folder = write_prepared(tmp_path, splits, encoding=encoding)
     with pytest.raises(ValueError, match="positive_at_least"):
         train(config(folder), tmp_path / "run", verbose=0)
     with pytest.raises(ValueError, match="positive_at_least"):
