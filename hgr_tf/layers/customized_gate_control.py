@@ -95,7 +95,8 @@ class CustomizedGateControl(tf.keras.layers.Layer):
             ExpertGate(count, name=f"gate_{index}")
             for index, count in enumerate(of_gates, start=1)
         ]
-        for layers in (self._experts, self._gates):
+        parts: list[list[Any]] = [[*self._experts], [*self._gates]]
+        for layers in parts:
             for layer, shape in zip(layers, input_shape, strict=False):
                 layer.build(tuple(shape))
         self.built = True

@@ -65,7 +65,8 @@ class MultiGateMixtureOfExperts(tf.keras.layers.Layer):
             ExpertGate(self.num_experts, name=f"gate_{index}")
             for index in range(1, self.num_tasks + 1)
         ]
-        for layer in (self._experts, *self._gates):
+        parts: list[Any] = [self._experts, *self._gates]
+        for layer in parts:
             layer.build(tuple(input_shape))
         self.built = True
 

@@ -33,8 +33,8 @@ def check_objective(objective: Objective) -> None:
                 "those of tensorflow-ranking; got 'uncertainty'"
             )
     if objective.quantizer is not None:
-        for ranking_loss in losses or [None]:
-            check_quantizer(objective.quantizer, ranking_loss)
+        for each in losses or [None]:
+            check_quantizer(objective.quantizer, each)
         return
     if weight or dropout:
         raise ValueError(

@@ -65,7 +65,8 @@ class HeadMetrics:
             if not isinstance(metric, GroupMetric):
                 metric.update_state(*columns)
             elif not training:
-                metric.update_state(*columns, groups=user_ids)
+                labels, probabilities, weights = columns
+                metric.update_state(labels, probabilities, weights, groups=user_ids)
 
 
 def _copy(metric: Any, head: str) -> tf.keras.metrics.Metric:

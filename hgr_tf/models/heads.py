@@ -99,8 +99,8 @@ def targets_of(
         weights = dict.fromkeys(heads, weights)
     weighed = {head: weights.get(head) for head in heads}
     for head, other in (given or {}).items():
-        weighed[head] = _where_positive(labels[other], weighed[head])
-    return {head: labels[head] for head in heads}, weighed
+        weighed[head] = _where_positive(by_head(labels)[other], weighed[head])
+    return {head: by_head(labels)[head] for head in heads}, weighed
 
 
 def _logits_of_probabilities(probabilities: tf.Tensor) -> tf.Tensor:
