@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -41,6 +42,8 @@ from hgr_tf.comparing.verdict import decide
 from hgr_tf.result_files import plain, write_text
 
 Told = Callable[[str, str, float | None], None]
+
+_TASKS_PER_PROCESS = 4
 
 
 def compare(
@@ -249,11 +252,16 @@ def _described(config: CompareConfig, output: Path, pool: ProcessPoolExecutor) -
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     threads = max((os.cpu_count() or 1) // workers, 1)
+    # TensorFlow keeps the data of a run as long as its process lives.
+    renewed: dict[str, Any] = {}
+    if sys.version_info >= (3, 11):
+        renewed = {"max_tasks_per_child": _TASKS_PER_PROCESS}
     return ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=limit_threads,
         initargs=(threads,),
+        **renewed,
     )
 
 
