@@ -36,7 +36,9 @@ CASES = {
         {},
     ),
 }
-UNWEIGHTED = {"ExpiredCodes", "group_auc"}
+# A weight above 0 only says that a row is there, or there is none.
+RANKED = {"GroupHitRate", "GroupMRR", "GroupNDCG"}
+UNWEIGHTED = {"ExpiredCodes", "group_auc"} | RANKED
 every_metric = pytest.mark.parametrize("name", CASES)
 
 
