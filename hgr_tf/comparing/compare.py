@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -43,7 +42,8 @@ from hgr_tf.result_files import plain, write_text
 
 Told = Callable[[str, str, float | None], None]
 
-_TASKS_PER_PROCESS = 4
+_RUNS_PER_PROCESS = 4
+"""TensorFlow keeps the data of a run as long as its process lives."""
 
 
 def compare(
@@ -87,7 +87,7 @@ def compare(
         told(config.baseline, "checked", None)
         if only_pre_check:
             return {"pre_check": checked}
-        _trained(config, output, found, pool, told)
+        _trained(config, output, found, workers, told)
         _described(config, output, pool)
     results = summarize(config, output, found)
     write_text(output / "results.json", json.dumps(results, indent=1) + "\n")
@@ -220,19 +220,23 @@ def _trained(
     config: CompareConfig,
     output: Path,
     found: dict[str, dict[str, Any]],
-    pool: ProcessPoolExecutor,
+    workers: int,
     told: Told,
 ) -> None:
-    waiting = {}
-    for seed in config.seeds:
-        for name in config.methods:
-            run = config.run(name, seed, **found[name])
-            folder = run_folder(output, name, seed)
-            future = pool.submit(run_once, run, folder, config.split, config.head)
-            waiting[future] = name
-    for future in as_completed(waiting):
-        result = future.result()
-        told(waiting[future], "trained", result["figures"]["gauc"])
+    """Trains every method with every seed, in processes that end after some runs."""
+    runs = [(name, seed) for seed in config.seeds for name in config.methods]
+    most = _RUNS_PER_PROCESS * workers
+    for start in range(0, len(runs), most):
+        with _pool(workers) as pool:
+            waiting = {}
+            for name, seed in runs[start : start + most]:
+                run = config.run(name, seed, **found[name])
+                folder = run_folder(output, name, seed)
+                future = pool.submit(run_once, run, folder, config.split, config.head)
+                waiting[future] = name
+            for future in as_completed(waiting):
+                result = future.result()
+                told(waiting[future], "trained", result["figures"]["gauc"])
 
 
 def _described(config: CompareConfig, output: Path, pool: ProcessPoolExecutor) -> None:
@@ -252,16 +256,11 @@ def _described(config: CompareConfig, output: Path, pool: ProcessPoolExecutor) -
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     threads = max((os.cpu_count() or 1) // workers, 1)
-    # TensorFlow keeps the data of a run as long as its process lives.
-    renewed: dict[str, Any] = {}
-    if sys.version_info >= (3, 11):
-        renewed = {"max_tasks_per_child": _TASKS_PER_PROCESS}
     return ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=limit_threads,
         initargs=(threads,),
-        **renewed,
     )
 
 
