@@ -167,8 +167,8 @@ class FeatureSpec(Strict):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        check_labels(self)
         check_past(self)
+        check_labels(self)
         check_shared_ids(self)
         check_parts(self)
         check_training_only(self)
