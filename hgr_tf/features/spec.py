@@ -279,6 +279,10 @@ class FeatureSpec(Strict):
             return name
         return next(iter(self.labels)) if name == LABEL_KEY else None
 
+    def label_of(self, name: str) -> Label:
+        """Returns the label of a name that `label_name` knows."""
+        return self.all_labels[self.label_name(name) or name]
+
     def label_keys(self) -> dict[str, Label]:
         """The labels by their keys in an example, in the order of the spec."""
         if not self.labels:
