@@ -17,7 +17,7 @@ def started(monkeypatch):
 
     def prepare(*arguments, **settings):
         calls.append(settings)
-        train = SimpleNamespace(rows=1, positives=1, shards=["one"])
+        train = SimpleNamespace(rows=1, positives=1, shards=["one"], labels={})
         return SimpleNamespace(counters={}, splits={"train": train})
 
     monkeypatch.setattr(run, "prepare", prepare)
