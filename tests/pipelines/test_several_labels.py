@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -14,7 +15,7 @@ from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, WITHOUT_GI
 from hgr_tf.pipelines.rows.validation import check_log
 from hgr_tf.pipelines.run import prepare
 from hgr_tf.pipelines.sources import RawBatch
-from tests.pipelines.conftest import SPEC, examples
+from tests.pipelines.conftest import SPEC, examples, read_records
 
 LABELS = """labels:
   click: clicked
@@ -77,6 +78,24 @@ def test_batches_hold_each_label_and_its_weight_by_name(prepared):
         assert purchase == (row.get("bought", 0) >= 2)
         assert w_click == w_like == row["w"]
         assert w_purchase == row["w"] * row.get("w_buy", 1)
+
+
+def test_lists_hold_every_label_and_its_weight(tmp_path):
+    tfr = pytest.importorskip("tensorflow_ranking", reason="needs TF 2.15")
+    folder, manifest = written(tmp_path, SEVERAL, rows(), output_format="elwc")
+    (shard,) = manifest.splits["train"].shards
+    keys = ("__label_click__", "__label_purchase__", "__weight_purchase__")
+    absent = tf.io.FixedLenFeature([1], tf.float32, [-1.0])
+    parsed = tfr.data.parse_from_example_list(
+        read_records(folder / shard.file),
+        context_feature_spec={"__user__": tf.io.FixedLenFeature([1], tf.int64)},
+        example_feature_spec=dict.fromkeys(keys, absent),
+    )
+    listed = zip(*(parsed[key].numpy().ravel() for key in keys), strict=True)
+    assert sorted(row for row in listed if row[0] >= 0) == sorted(
+        (row["clicked"], row.get("bought", 0) >= 2, row.get("w_buy", 1))
+        for row in rows()
+    )
 
 
 def test_counts_are_those_of_each_label_where_it_is_defined(prepared):
