@@ -30,6 +30,7 @@ import scipy.stats
 import tensorflow as tf
 import typer
 
+from benchmarks.paired import paired_difference
 from benchmarks.timing import print_json
 from hgr_tf.data import PreparedData
 from hgr_tf.data.synthetic import write_logs
@@ -128,11 +129,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for kind in Taus._fields:
         by_seed = {name: [getattr(run[name], kind) for run in runs] for name in RANKERS}
-        gained = np.subtract(by_seed["debiased"], by_seed["biased"])
         told[f"tau of {kind}"] = {
             **{name: float(np.mean(values)) for name, values in by_seed.items()},
-            "difference": float(gained.mean()),
-            "interval": _interval(gained),
+            "difference": paired_difference(by_seed["debiased"], by_seed["biased"]),
             "by_seed": by_seed,
         }
     return told
@@ -146,13 +145,6 @@ def _rows_by_user(users: np.ndarray) -> list[np.ndarray]:
     order = np.argsort(users, kind="stable")
     starts = np.unique(users[order], return_index=True)[1]
     return [own for own in np.split(order, starts[1:]) if len(own) > 1]
-
-
-def _interval(gained: np.ndarray) -> list[float] | None:
-    if len(gained) < 2:
-        return None
-    half = scipy.stats.t.ppf(0.975, len(gained) - 1) * scipy.stats.sem(gained)
-    return [float(gained.mean() - half), float(gained.mean() + half)]
 
 
 def main(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MISSING = "missing"
 OUT_OF_RANGE = "label outside its range"
-WITHOUT_GIVEN = "positive, where the label that it is `given` is not"
+WITHOUT_GIVEN = "positive although the label it is `given` is not positive"
 NEGATIVE = "negative weight"
 UNMATCHED = "id is not in the table"
 OUT_OF_TIME = "time outside the years 1 to 9999, or what 64 bits of its unit hold"

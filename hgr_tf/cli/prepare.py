@@ -209,13 +209,19 @@ def prepare(
 
 
 def _rates(split: Split) -> str:
-    """Shares of positives, each label's among the rows where it is defined."""
+    """Shares of positives, each label's among the rows where it is defined.
+
+    Those of several labels are of the rows before negatives were sampled.
+    """
     if not split.labels:
         return f"{_share(split.positives, split.rows)} positive"
-    return ", ".join(
+    told = ", ".join(
         f"{label} {_share(counts.positives, counts.rows)} of {counts.rows:,}"
         for label, counts in split.labels.items()
     )
+    # The first label is defined in all rows.
+    sampled = next(iter(split.labels.values())).rows != split.rows
+    return f"{told} before sampling" if sampled else told
 
 
 def _share(positives: int, rows: int) -> str:

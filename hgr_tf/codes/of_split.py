@@ -20,6 +20,7 @@ def groups_of_split(
     parts: Sequence[Coded],
     key: str = USER,
     label: str | None = None,
+    given: str | None = None,
 ) -> list[Group]:
     """Describes the groups of a split's rows; see `describe_groups`.
 
@@ -29,6 +30,7 @@ def groups_of_split(
         parts: All users or items that have codes.
         key: Entry of the features that holds their keys.
         label: Which of several labels is described; the first by default.
+        given: The label that must be positive for a row to count, if any.
 
     Raises:
         ValueError: There are no codes.
@@ -39,9 +41,11 @@ def groups_of_split(
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         with data.errors():
             for features, labels, *_ in data.dataset(split, _BATCH):
+                counted = slice(None) if given is None else labels[given].numpy() > 0
                 if isinstance(labels, dict):
                     labels = labels[label or next(iter(labels))]
-                yield {k: v.numpy() for k, v in features.items()}, labels.numpy()
+                kept = {k: v.numpy()[counted] for k, v in features.items()}
+                yield kept, labels.numpy()[counted]
 
     return describe_groups(
         batches(),

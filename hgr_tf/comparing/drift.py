@@ -14,14 +14,17 @@ from hgr_tf.hints import did_you_mean
 
 LABEL = "(label)"
 
+LabelRates = Mapping[str, float | None]
+"""Label rates by "split" or "split/label"; see `Snapshot`."""
+
 
 class Finding(NamedTuple):
     """One measure.
 
     Attributes:
         feature: The feature, or "(label)".
-        measure: A field of `FeatureLimits`, "label_rate", or "feature", "type" and
-            "split" for what came, went or changed its type.
+        measure: A field of `FeatureLimits`, "label_rate", or "feature", "type", "split"
+            and "label" for what came, went or changed its type.
         value: How far it moved.
         limit: How far it may move; None if it is not judged.
         before: What it was, where it is one number.
@@ -41,7 +44,7 @@ class Finding(NamedTuple):
         return self.limit is not None and self.value > self.limit
 
     def __str__(self) -> str:
-        if self.measure in ("feature", "type", "split"):
+        if self.measure in ("feature", "type", "split", "label"):
             return f"{self.feature}: {self.measure} was {self.before}, is {self.now}"
         limit = "no limit" if self.limit is None else f"limit {self.limit:g}"
         moved = f"{self.feature}: {self.measure} {self.value:.4g}, {limit}"
@@ -115,17 +118,34 @@ def _labels(
 ) -> Iterator[Finding]:
     if not now.label_rates:  # requests
         return
-    for split in dict.fromkeys([*before.label_rates, *now.label_rates]):
-        was, is_ = before.label_rates.get(split), now.label_rates.get(split)
-        name = f"{LABEL} of {split}"
+    later = _named_alike(now.label_rates, before.label_rates)
+    earlier = _named_alike(before.label_rates, later)
+    for name in dict.fromkeys([*earlier, *later]):
+        was, is_ = earlier.get(name), later.get(name)
+        told = f"{LABEL} of {name}"
         if was is not None and is_ is not None:
             moved = abs(is_ / was - 1) if was else float(is_ > 0)
-            yield Finding(name, "label_rate", moved, thresholds.label_rate, was, is_)
+            yield Finding(told, "label_rate", moved, thresholds.label_rate, was, is_)
         elif (was is None) != (is_ is None):
-            presence = [
-                "without rows" if one is None else "there" for one in (was, is_)
-            ]
-            yield Finding(name, "split", 1.0, 0.0, *presence)
+            measure = "label" if "/" in name else "split"
+            presence = [_presence(name, rates) for rates in (earlier, later)]
+            yield Finding(told, measure, 1.0, 0.0, *presence)
+
+
+def _named_alike(rates: LabelRates, others: LabelRates) -> LabelRates:
+    """The rates, those of an only label by the first label that the others have."""
+    first: dict[str, str] = {}
+    for name in others:
+        first.setdefault(name.partition("/")[0], name)
+    return {first.get(name, name): rate for name, rate in rates.items()}
+
+
+def _presence(name: str, rates: LabelRates) -> str:
+    if rates.get(name) is not None:
+        return "there"
+    if "/" not in name:
+        return "without rows"
+    return "without rows where it is defined" if name in rates else "absent"
 
 
 def _distances(

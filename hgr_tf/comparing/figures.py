@@ -162,7 +162,7 @@ def calibration_error(predictions: Predictions, bins: int = ECE_BINS) -> float:
 
 
 def by_activity(predictions: Predictions, parts: int = 5) -> list[dict[str, float]]:
-    """Figures of users by their number of rows, fewest first.
+    """Figures of users by their number of rows among the predictions, fewest first.
 
     Returns:
         A dict for each part: "rows_from", "rows_to" of a user, "users", "rows",

@@ -15,7 +15,7 @@ from hgr_tf.calibration.heads import AnyCalibration, HeadCalibrations
 from hgr_tf.comparing.calibrating import calibrated
 from hgr_tf.comparing.gate_config import GateConfig, Limits, split_name
 from hgr_tf.comparing.gate_report import FILE, GateError, GateReport, Line, judge
-from hgr_tf.comparing.predicting import predict_heads
+from hgr_tf.comparing.predicting import judged_on, predict_heads
 from hgr_tf.comparing.served_requests import changed_top_k, megabytes, milliseconds
 from hgr_tf.comparing.slices import ALL, Slice, Slicing, all_slices
 from hgr_tf.models.heads import of_head
@@ -63,7 +63,8 @@ def run_gate(
         The report; see `GateReport.raise_if_refused`.
 
     Raises:
-        GateError: The served version's metrics are wanted and cannot be had.
+        GateError: The served version's metrics are wanted and cannot be had, or are of
+            other rows.
         ValueError: A slice is no column, or the split is none of the data.
     """
     from hgr_tf.export.versions import version_path, versions
@@ -73,10 +74,11 @@ def run_gate(
     skipped = [] if served else ["comparisons: no version is served"]
     found = sliced(candidate, data, config, seed)
     beside = None
-    if served and config.compares_metrics:
+    if served and config.compared_heads:
         beside = _served_slices(config, candidate, data, served, seed)
     lines = list(_metric_lines(config, found, beside, skipped))
-    lines += _model_lines(config, candidate.run.encoding, Path(staged), served, seed)
+    encoding = candidate.run.encoding
+    lines += _model_lines(config, encoding, Path(staged), served, seed, skipped)
     return GateReport(
         split=config.split,
         run=str(candidate.run.path.resolve()),
@@ -179,6 +181,7 @@ def _served_slices(
             f"{served} must have been exported from the weights that {path} holds; "
             "it was trained anew since: name another copy as `served: {run: ...}`"
         )
+    _check_same_rows(config, candidate.run.model, run.model)
     if config.served.data is not None:
         data = PreparedData.load(config.served.data, spec=run.encoding.spec)
     try:
@@ -193,6 +196,18 @@ def _served_slices(
     return sliced(
         Candidate(run, options.calibration, options.table_dtype), data, config, seed
     )
+
+
+def _check_same_rows(config: GateConfig, model: Any, served: Any) -> None:
+    """Raises `GateError` where both models judge a compared head on other rows."""
+    for head in config.compared_heads:
+        ours, theirs = judged_on(model, head), judged_on(served, head)
+        if head in served.heads and ours != theirs:
+            raise GateError(
+                f"the served version must judge {head!r} on the same rows, to be "
+                f"compared with, got {theirs}, and {ours} of the new one: set its "
+                "`entire_space` alike, or give it no drop_at_most and rise_at_most"
+            )
 
 
 def _metric_lines(
@@ -261,7 +276,12 @@ def _lines(
 
 
 def _model_lines(
-    config: GateConfig, encoding: Any, staged: Path, served: Path | None, seed: int
+    config: GateConfig,
+    encoding: Any,
+    staged: Path,
+    served: Path | None,
+    seed: int,
+    skipped: list[str],
 ) -> Iterator[Line]:
     if config.top_k is not None and served is not None:
         log.info("comparing the first %d items of random requests", config.top_k.k)
@@ -269,6 +289,9 @@ def _model_lines(
         limits = Limits(at_most=config.top_k.changed_at_most)
         for head, share in changed.items():
             what = of_head(head, f"changed top {config.top_k.k}")
+            if share is None:
+                skipped.append(f"{what}: only one of the versions has such a head")
+                continue
             yield from judge(what, limits, share, None)
     if config.latency is not None:
         log.info("timing requests")

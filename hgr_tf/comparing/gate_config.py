@@ -185,7 +185,8 @@ class GateConfig(YamlConfig):
         return self
 
     @property
-    def compares_metrics(self) -> bool:
-        """Whether metrics of the served version are needed."""
-        limits = [*self.metrics.values(), *self.slice_metrics.values()]
-        return any(one.compares for one in limits)
+    def compared_heads(self) -> list[str]:
+        """Heads with metrics beside the served version's; "" for a single output."""
+        limits = [*self.metrics.items(), *self.slice_metrics.items()]
+        heads = [split_name(name)[0] for name, one in limits if one.compares]
+        return list(dict.fromkeys(heads))

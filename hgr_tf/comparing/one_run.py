@@ -93,16 +93,22 @@ def describe_once(folder: str | Path, split: str, head: str | None = None) -> No
 def groups_of_run(
     run: Run, data: PreparedData, split: str, head: str | None = None
 ) -> list[dict[str, Any]]:
-    """The groups of a split by the codes of a run; none for a run without codes."""
+    """The groups of the rows of a split that a head is judged on, by a run's codes.
+
+    There are none for a run without codes.
+    """
     from hgr_tf.codes import codes_of_split, groups_of_split
 
     quantizer = run.model.quantizer
     if quantizer is None or not quantizer.started.numpy():
         return []
     parts = list(codes_of_split(run, data, split, named=False))
+    head = head or run.model.heads[0]
+    given = (run.model.given or {}).get(head)
+    groups = groups_of_split(data, split, parts, label=head or None, given=given)
     return [
         {**group._asdict(), "top": [top._asdict() for top in group.top]}
-        for group in groups_of_split(data, split, parts, label=head or None)
+        for group in groups
     ]
 
 

@@ -97,6 +97,12 @@ def predict_heads(
     return joined
 
 
+def judged_on(model: Any, head: str) -> str:
+    """The rows that a model's head is judged on, in words."""
+    given = (model.given or {}).get(head)
+    return "all rows" if given is None else f"rows where {given!r} is positive"
+
+
 def chosen_head(
     heads: Sequence[str], wanted: str | None, argument: str = "--head"
 ) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hgr_tf.comparing.figures import by_activity, figures, reliability
 from hgr_tf.comparing.one_run import groups_of_run
-from hgr_tf.comparing.predicting import history_of, predict_heads
+from hgr_tf.comparing.predicting import history_of, judged_on, predict_heads
 from hgr_tf.comparing.report import pictures, template
 from hgr_tf.result_files import plain
 from hgr_tf.training import RunFolder
@@ -72,6 +72,7 @@ def _of_run(
             "ranker": config.ranker.type,
             "method": config.method.preset,
             "seed": config.seed,
+            "rows": judged_on(run.model, head),
             "figures": figures(predictions),
             "by_activity": by_activity(predictions),
             "reliability": reliability(predictions),

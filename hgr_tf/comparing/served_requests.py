@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hgr_tf.export.runtime.session import ServingSession
 
 def changed_top_k(
     new: str | Path, old: str | Path, encoding: Any, top_k: TopK, seed: int = 0
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Share of the old version's first k items that the new one ranks lower.
 
     Args:
@@ -30,12 +30,11 @@ def changed_top_k(
         seed: Seed of the requests.
 
     Returns:
-        The mean over the requests, by the name of each head that both versions have;
-        by "" for a ranker with one output.
+        The mean over the requests, by the name of each head, "" for a ranker with one
+        output; None for a head that only one of the versions has.
 
     Raises:
-        GateError: A version has no `rank`, or takes a feature that the encoding lacks;
-            or the versions have no head in common.
+        GateError: A version has no `rank`, or takes a feature that the encoding lacks.
     """
     sessions = [ServingSession(folder) for folder in (new, old)]
     names = [_features(session, "rank", encoding) for session in sessions]
@@ -45,19 +44,20 @@ def changed_top_k(
         session.call("rank", {name: raw[name] for name in own})
         for session, own in zip(sessions, names, strict=True)
     ]
-    outputs = [probability_names(answer) for answer in answers]
-    shared = [name for name in outputs[0] if name in outputs[1]]
-    if not shared:
-        raise GateError(
-            f"the versions must have a head in common, got {outputs[0]} and "
-            f"{outputs[1]}"
-        )
-    new_answer, old_answer = answers
+    new_heads, old_heads = (_by_head(answer) for answer in answers)
     return {
-        "" if name == PROBABILITIES else name: _changed(
-            new_answer[name], old_answer[name], top_k.k
-        )
-        for name in shared
+        head: _changed(new_heads[head], old_heads[head], top_k.k)
+        if head in new_heads and head in old_heads
+        else None
+        for head in {**new_heads, **old_heads}
+    }
+
+
+def _by_head(answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The probabilities of an answer by head; "" for a single output."""
+    return {
+        "" if name == PROBABILITIES else name: answer[name]
+        for name in probability_names(answer)
     }
 
 

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 ALL = "all"
 
 USER_ACTIVITY = "user_activity"
-"""Slices by the number of rows that the row's user has in the split."""
+"""Slices by the number of rows that the row's user has in the split; of those that the
+head is judged on, where there are several heads."""
 
 USER_IN_TRAINING = "user_in_training"
 """Slices by whether the vocabulary of the users' ids, learned from the training split,

@@ -24,7 +24,7 @@ class Snapshot(NamedTuple):
         source: Where it is from, for people.
         features: By feature, what statistics.json has of it.
         label_rates: Label rate of each split, by "split/label" where there are several
-            labels; None where a split has no rows.
+            labels; None where a split has no rows in which the label is defined.
         values: By feature, its distinct values and how often each came, 0 where that
             is not known: of prepared data those of the vocabulary, of requests all.
             Features without are left out.

@@ -77,7 +77,8 @@ class History(AsOf):
         of: Feature whose values are listed, the item's id as a rule.
         with_: More features of the events, listed beside; `with` in YAML.
         where: Values that a feature must have in an event; "label" is the target, as
-            is the name of one of several labels. A list of values allows each of them.
+            is the name of one of several labels, which must be defined there. A list
+            of values allows each of them.
         by: Column of the user id.
         length: Events kept, the newest ones.
         newest_first: Whether lists start at the newest event. Padding always lies
@@ -114,6 +115,7 @@ class Counter(AsOf):
     exposures = earlier rows, where consecutive rows of one user and item are one;
     positives = those with a target above 0; both become log(1 + x). And
     rate = (positives + strength * prior) / (labelled exposures + strength).
+    Of a label that is `given` another, only the rows where it is defined are exposures.
 
     Attributes:
         by: Feature, or user or item id, that rows must share; or a pair of them.

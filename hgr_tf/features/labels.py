@@ -36,7 +36,8 @@ class Label(Strict):
             the rows where that one is positive. The others may lack it; their target
             is 0.
         weight: Column of weights of this label alone, which multiply the row's
-            weight; for one of the spec's `labels`.
+            weight; for one of the spec's `labels`. The rows where the label is not
+            defined may lack it; it is 1 there.
     """
 
     column: str
@@ -103,7 +104,7 @@ class NegativeSampling(Strict):
     """Keeps a share of the negatives; the kept ones weigh 1 / rate more.
 
     Attributes:
-        rate: Probability of keeping a row whose target is 0, that of each label.
+        rate: Probability of keeping a row where the target of every label is 0.
         splits: Splits that are sampled; the others stay whole.
     """
 

@@ -167,8 +167,8 @@ class FeatureSpec(Strict):
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        check_labels(self)
         check_past(self)
+        check_labels(self)
         check_shared_ids(self)
         check_parts(self)
         check_training_only(self)
@@ -278,6 +278,10 @@ class FeatureSpec(Strict):
         if name in self.all_labels:
             return name
         return next(iter(self.labels)) if name == LABEL_KEY else None
+
+    def label_of(self, name: str) -> Label:
+        """Returns the label of a name that `label_name` knows."""
+        return self.all_labels[self.label_name(name) or name]
 
     def label_keys(self) -> dict[str, Label]:
         """The labels by their keys in an example, in the order of the spec."""

@@ -20,6 +20,7 @@ from hgr_tf.pipelines.histories.timeline import (
     ITEM,
     TIE,
     USER,
+    is_defined,
     key_name,
     target_name,
     where_name,
@@ -81,8 +82,7 @@ def past_of_users(
             if len(counter.by) > 1:
                 of_key = by_other_key(by_user, keys, moments.of_row, columns[ITEM])
             ends = cutoffs(counter, columns, moments, spec, splits)
-            positive = columns[target_name(counter.of, spec)] > 0
-            numbers = count(of_key, counter, *ends, positive, known, spec)
+            numbers = count(of_key, counter, *ends, columns, known, spec)
             past.numbers.update(_named(name, numbers))
     return past
 
@@ -99,8 +99,7 @@ def past_of_key(
     keys, known = _keys(counter, columns, spec)
     of_key = sequence(keys, moments.of_row, *runs_and_ties(columns))
     ends = cutoffs(counter, columns, moments, spec, splits)
-    positive = columns[target_name(counter.of, spec)] > 0
-    numbers = count(of_key, counter, *ends, positive, known, spec)
+    numbers = count(of_key, counter, *ends, columns, known, spec)
     return Past(numbers=_named(name, numbers))
 
 
@@ -120,7 +119,7 @@ def count(
     counter: Counter,
     cut: np.ndarray,
     at_row: np.ndarray,
-    positive: np.ndarray,
+    columns: Columns,
     known: np.ndarray,
     spec: FeatureSpec,
 ) -> Counts:
@@ -131,17 +130,19 @@ def count(
         counter: What to count.
         cut: `[n]` where the past of each row ends, by row like the others.
         at_row: `[n]` whether that is the row itself.
-        positive: `[n]` whether a row counts as positive.
+        columns: `[n]` columns of the timeline, with the targets of the labels.
         known: `[n]` whether a row has a key; others have no past.
         spec: The spec.
     """
     order, unit = of_key.order, spec.time_unit
     cut, not_own = cut[order], at_row[order]
-    exposed = Events.of(of_key, known)
+    exposed = Events.of(of_key, known & is_defined(counter.of, columns, spec))
+    positive = columns[target_name(counter.of, spec)] > 0
     clicked = Events.of(of_key, known & positive)
     delay = in_units(counter.delay, unit)
     labelled = earlier(cut, delay + in_units(counter.label_delay, unit))
-    delayed = earlier(cut, delay)
+    # Where a label is defined is itself known from a label.
+    delayed = labelled if spec.label_of(counter.of).given else earlier(cut, delay)
     found: Counts = {}
     for window in counter.windows:
 

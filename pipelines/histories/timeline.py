@@ -75,6 +75,22 @@ def where_name(history: str) -> str:
     return f"where/{history}"
 
 
+def is_defined(
+    label: str, columns: Mapping[str, np.ndarray], spec: FeatureSpec
+) -> np.ndarray:
+    """`[n]` bool: where a label is defined.
+
+    Args:
+        label: Its name.
+        columns: Holds the `target_name` column of each label.
+        spec: The spec.
+    """
+    given = spec.label_of(label).given
+    if given is None:
+        return np.ones(len(columns[target_name(label, spec)]), bool)
+    return columns[target_name(given, spec)] > 0
+
+
 def value_name(feature: str) -> str:
     """Column of a feature's values; lists of them are one text."""
     return f"value/{feature}"
@@ -120,6 +136,7 @@ def _allowed(
         if spec.label_name(name):
             values = targets[target_name(name, spec)]
             allowed &= np.isin(values, np.array(wanted, np.float32))
+            allowed &= is_defined(name, targets, spec)
             continue
         values = _values(joined, spec, name)
         value_set = pa.array([_typed(w, values.type) for w in wanted], values.type)

@@ -30,7 +30,7 @@ def sample_negatives(
     """Keeps every positive, and each negative with probability `rate`.
 
     Args:
-        negative: `[n]` bool: rows whose target is 0, that of each label.
+        negative: `[n]` bool: rows where the target of every label is 0.
         rate: In (0, 1].
         seed: Seed of the run.
         words: `[n]` uint64 that tell rows apart, the same on every run.
@@ -47,12 +47,18 @@ def sample_negatives(
 
 
 def targets_of(rows: pa.Table, spec: FeatureSpec) -> Targets:
-    """The targets and weights of checked rows, before negatives are sampled."""
+    """The targets and weights of checked rows, before negatives are sampled.
+
+    A label's own weight that is missing, as it may be where the label is not defined,
+    is 1.
+    """
     labels = {key: target_of(rows, lab) for key, lab in spec.label_keys().items()}
     fields = weight_fields(spec)
     ones = np.ones(rows.num_rows, np.float32)
     weights = {
-        key: rows[fields[key].name].to_numpy() if key in fields else ones
+        key: pc.fill_null(rows[fields[key].name], 1).to_numpy()
+        if key in fields
+        else ones
         for key in spec.weight_keys()
     }
     return Targets(labels, weights)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hgr_tf.features import Feature, FeatureSpec
+from hgr_tf.features.keys import WEIGHT, weight_key
 from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.reasons import (
     MISSING,
@@ -72,9 +73,8 @@ def check_log(batch: RawBatch, spec: FeatureSpec) -> tuple[pa.Table, Checks]:
     for owner in ("user", "item"):
         _require(table, id_field(spec, owner), checks)
     _check_labels(table, spec, checks)
-    for weight in weight_fields(spec).values():
-        weights = _required_numbers(table, weight, checks)
-        checks.reject(weight.column, NEGATIVE, weights < 0)
+    if row_weight := weight_fields(spec).get(WEIGHT):
+        _check_weight(table, row_weight, np.ones(table.num_rows, bool), checks)
     if time := time_field(spec):
         times = _required_numbers(table, time, checks)
         if spec.time_unit:
@@ -121,6 +121,7 @@ def _check_kinds(table: pa.Table, features: Iterable[Feature], checks: Checks) -
 
 def _check_labels(table: pa.Table, spec: FeatureSpec, checks: Checks) -> None:
     positive: dict[str, np.ndarray] = {}
+    weights = weight_fields(spec)
     for name, label in spec.all_labels.items():
         values = table[label_field(label).name].combine_chunks()
         positive[name] = target_of(table, label) > 0
@@ -133,6 +134,19 @@ def _check_labels(table: pa.Table, spec: FeatureSpec, checks: Checks) -> None:
         outside = ~missing & ((numbers < label.min) | (numbers > label.max))
         checks.reject(label.column, OUT_OF_RANGE, outside)
         checks.reject(label.column, WITHOUT_GIVEN, positive[name] & ~defined)
+        if label.weight is not None:
+            _check_weight(table, weights[weight_key(name)], defined, checks)
+
+
+def _check_weight(
+    table: pa.Table, field: Field, required: np.ndarray, checks: Checks
+) -> None:
+    """Rejects negative weights, and rows without one where it is required."""
+    values = table[field.name].combine_chunks()
+    missing = values.is_null().to_numpy(False)
+    checks.reject(field.column, MISSING, missing & required)
+    negative = pc.fill_null(values, 0).to_numpy(False) < 0
+    checks.reject(field.column, NEGATIVE, negative)
 
 
 def _require(table: pa.Table, field: Field, checks: Checks) -> None:

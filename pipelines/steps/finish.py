@@ -98,8 +98,8 @@ def make_manifest(
                 positives=rates["positives"],
                 shards=own,
                 labels={
-                    label: LabelCounts(rows=own["rows"], positives=own["positives"])
-                    for label, own in rates.get("labels", {}).items()
+                    label: LabelCounts(rows=told["rows"], positives=told["positives"])
+                    for label, told in rates.get("labels", {}).items()
                 },
             )
     return Manifest(

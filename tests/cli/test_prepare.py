@@ -3,6 +3,8 @@ from types import SimpleNamespace
 import pytest
 
 from hgr_tf.cli import main as cli
+from hgr_tf.cli.prepare import _rates
+from hgr_tf.data.manifest import LabelCounts, Split
 from hgr_tf.pipelines import run
 
 LINE = ["prepare", "--spec=spec.yaml", "--output=out", "--input", "a.csv"]
@@ -15,11 +17,21 @@ def started(monkeypatch):
 
     def prepare(*arguments, **settings):
         calls.append(settings)
-        train = SimpleNamespace(rows=1, positives=1, labels={}, shards=["one"])
+        train = SimpleNamespace(rows=1, positives=1, shards=["one"], labels={})
         return SimpleNamespace(counters={}, splits={"train": train})
 
     monkeypatch.setattr(run, "prepare", prepare)
     return calls
+
+
+@pytest.mark.parametrize(("rows", "end"), [(10, ""), (4, " before sampling")])
+def test_rates_of_several_labels_say_when_they_are_of_more_rows(rows, end):
+    labels = {
+        "click": LabelCounts(rows=10, positives=2),
+        "buy": LabelCounts(rows=2, positives=1),
+    }
+    split = Split(rows=rows, positives=2, shards=[], labels=labels)
+    assert _rates(split) == f"click 20.0% of 10, buy 50.0% of 2{end}"
 
 
 @pytest.mark.parametrize(

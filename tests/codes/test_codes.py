@@ -1,5 +1,8 @@
 """Codes of a trained run: of users and items, as a table and as groups."""
 
+import contextlib
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -7,7 +10,13 @@ import pytest
 import tensorflow as tf
 
 from hgr_tf.cli import main
-from hgr_tf.codes import codes_of_split, codes_of_table, describe_groups, html_page
+from hgr_tf.codes import (
+    codes_of_split,
+    codes_of_table,
+    describe_groups,
+    groups_of_split,
+    html_page,
+)
 from hgr_tf.codes.groups import value_text
 from hgr_tf.codes.item_codes import collisions, item_codes, made_unique
 from hgr_tf.data import PreparedData
@@ -116,6 +125,27 @@ def test_groups_count_what_a_loop_over_the_rows_counts(run, data):
             share = np.mean([age == id_ for *_, age in own if age])
             assert top.share == pytest.approx(share)
             assert top.lift == pytest.approx(share / np.mean(ages[ages > 0] == id_))
+
+
+def test_groups_count_the_rows_where_the_given_label_is_positive():
+    batches = [
+        (
+            {USER: tf.constant([0, 0, 1, 1])},
+            {"click": tf.constant([1, 0, 0, 1]), "buy": tf.constant([1, 0, 0, 0])},
+        )
+    ]
+    data = SimpleNamespace(
+        errors=contextlib.nullcontext,
+        dataset=lambda *_: batches,
+        encoding=SimpleNamespace(
+            spec=SimpleNamespace(id_feature=lambda _: None, features=lambda _: [])
+        ),
+    )
+    parts = [SimpleNamespace(keys=np.array([0, 1]), codes=np.array([[0], [0]]))]
+    (group,) = groups_of_split(data, "val", parts, label="buy", given="click")
+    assert (group.rows, group.positive_rate) == (2, 0.5)
+    (group,) = groups_of_split(data, "val", parts, label="buy")
+    assert (group.rows, group.positive_rate) == (4, 0.25)
 
 
 def test_the_page_shows_every_group(run, data):

@@ -187,6 +187,30 @@ def test_a_label_rate_that_was_zero_and_splits_that_come_or_go_are_drift():
     assert not moved(snapshot(), before)  # requests have no labels
 
 
+def test_an_only_label_is_compared_with_the_first_of_several():
+    one = snapshot(rates={"train": 0.2, "val": 0.2})
+    several = snapshot(
+        rates={"train/click": 0.2, "train/buy": 0.1, "val/click": 0.3, "val/buy": None}
+    )
+    for now, before in ((several, one), (one, several)):
+        found = moved(now, before)
+        assert [key for key in found if key[1] == "label_rate"] == [
+            ("(label) of train/click", "label_rate"),
+            ("(label) of val/click", "label_rate"),
+        ]
+    assert str(moved(several, one)["(label) of train/buy", "label"]) == (
+        "(label) of train/buy: label was absent, is there"
+    )
+
+
+def test_a_label_that_is_nowhere_defined_is_not_a_split_without_rows():
+    before = snapshot(rates={"val/click": 0.2, "val/buy": 0.1})
+    now = snapshot(rates={"val/click": 0.0, "val/buy": None})
+    assert str(moved(now, before)["(label) of val/buy", "label"]) == (
+        "(label) of val/buy: label was there, is without rows where it is defined"
+    )
+
+
 def test_a_measure_without_a_limit_can_be_told():
     assert str(Finding("age", "new_values", 0.5, None)) == (
         "age: new_values 0.5, no limit"

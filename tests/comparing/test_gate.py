@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from hgr_tf.comparing.gate import (
+    Candidate,
     _metric_lines,
     _model_lines,
+    _served_slices,
     check_heads,
     parse_slices,
 )
@@ -107,6 +109,31 @@ slice_metrics: {click/gauc: {at_least: 0.6}}
         check_heads(config, ("",))
 
 
+@pytest.mark.parametrize(
+    "limits",
+    [
+        "metrics: {purchase/log_loss: {rise_at_most: 0.01}}",
+        "metrics: {click/auc: {at_least: 0.5}}\n"
+        "slices: [device]\n"
+        "slice_metrics: {purchase/log_loss: {rise_at_most: 0.01}}",
+    ],
+)
+def test_a_head_is_not_compared_with_one_of_other_rows(limits, monkeypatch, tmp_path):
+    mmoe, esmm = (
+        SimpleNamespace(
+            model=SimpleNamespace(heads=("click", "purchase"), given=given),
+            weights_digest=str,
+        )
+        for given in ({"purchase": "click"}, None)
+    )
+    monkeypatch.setattr("hgr_tf.training.load_run", lambda _: mmoe)
+    config = GateConfig.from_yaml(f"{limits}\nsplit: val\nserved: {{run: {tmp_path}}}")
+    with pytest.raises(
+        GateError, match=r"'purchase' .* rows where 'click' is positive"
+    ):
+        _served_slices(config, Candidate(esmm, None), None, tmp_path, 0)
+
+
 def test_nothing_passes_unjudged_where_the_served_metric_is_undefined():
     found = {"all": [part("all", gauc=0.7, pcoc=1)], "device": []}
     beside = {"all": [part("all", gauc=np.nan, pcoc=1)], "device": []}
@@ -205,7 +232,7 @@ def test_top_k_changes_by_none_of_equal_and_by_most_of_opposite_versions(monkeyp
     assert changed_top_k("1", "-1", ENCODING, top)[""] > 0.7
 
 
-def test_top_k_is_compared_for_every_head_that_both_versions_have(monkeypatch):
+def test_top_k_is_compared_for_heads_of_both_versions_and_others_are_told(monkeypatch):
     class Headed(Session):
         def call(self, signature, inputs):
             steady = inputs["price"]
@@ -215,11 +242,25 @@ def test_top_k_is_compared_for_every_head_that_both_versions_have(monkeypatch):
     monkeypatch.setattr("hgr_tf.comparing.served_requests.ServingSession", Headed)
     top = GateConfig.from_yaml(GATE + "top_k: {changed_at_most: 0.5, items: 50}").top_k
     changed = changed_top_k("1", "-1", ENCODING, top)
-    assert list(changed) == ["view"] and changed["view"] > 0.7
+    assert changed.pop("view") > 0.7
+    assert changed == {"buy": None, "like": None}
     assert changed_top_k("1", "2", ENCODING, top) == {"buy": 0, "view": 0}
-    monkeypatch.setattr(Headed, "call", lambda self, *_: {f"head_{self.sign:.0f}": 1})
-    with pytest.raises(GateError, match="must have a head in common"):
-        changed_top_k("1", "2", ENCODING, top)
+
+
+def test_a_gate_with_top_k_lets_one_output_become_heads(monkeypatch):
+    class Changed(Session):
+        def call(self, signature, inputs):
+            name = "buy" if self.sign > 0 else "probabilities"
+            return {name: inputs["price"]}
+
+    monkeypatch.setattr("hgr_tf.comparing.served_requests.ServingSession", Changed)
+    config = GateConfig.from_yaml(GATE + "top_k: {changed_at_most: 0.5, items: 50}")
+    skipped = []
+    assert not list(_model_lines(config, ENCODING, "1", "-1", 0, skipped))
+    assert skipped == [
+        "buy/changed top 10: only one of the versions has such a head",
+        "changed top 10: only one of the versions has such a head",
+    ]
 
 
 def test_latency_and_size_are_limited_alone_and_beside_the_served_one(
@@ -234,7 +275,7 @@ def test_latency_and_size_are_limited_alone_and_beside_the_served_one(
     config = GateConfig.from_yaml(
         GATE + limits + "size: {mb_at_most: 0.01, rise_at_most: 0.4}"
     )
-    found = list(_model_lines(config, ENCODING, "1", "2", 0))
+    found = list(_model_lines(config, ENCODING, "1", "2", 0, []))
     assert [line.passed for line in found] == [True, True, True, False]
     assert found[-1].value == megabytes("1") == 0.003 and found[-1].served == 0.002
-    assert len(list(_model_lines(config, ENCODING, "1", None, 0))) == 2
+    assert len(list(_model_lines(config, ENCODING, "1", None, 0, []))) == 2

@@ -51,7 +51,7 @@ def test_every_plot_of_every_run_is_on_the_page(page):
     assert "<script" not in text
     assert "http://" not in text.replace("http://www.w3.org", "")
     for name in ("none", "default"):
-        assert f"<td>{name}</td>" in text
+        assert f"<td>{name}</td><td>all rows</td>" in text
 
 
 def test_a_browser_draws_every_plot(page, tmp_path):

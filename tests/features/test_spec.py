@@ -148,6 +148,12 @@ def parse_several(labels=SEVERAL, extra=""):
     return FeatureSpec.from_yaml(MINIMAL.replace("label: click", labels) + extra)
 
 
+@pytest.mark.parametrize("labels", ["label: clicked", "labels: {click: clicked}"])
+def test_an_unknown_feature_of_a_history_is_named_with_one_label_or_several(labels):
+    with pytest.raises(SpecError, match=r"history\.seen\.of or with .*'nothing'"):
+        parse_several(labels, "time: t\nhistory: {seen: {of: nothing}}")
+
+
 def test_one_label_leaves_the_spec_what_it_was():
     dumped = parse("weight: w").model_dump()
     assert "labels" not in dumped

@@ -5,16 +5,17 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from hgr_tf.data import PreparedData
 from hgr_tf.features import FeatureSpec
-from hgr_tf.pipelines.reasons import MISSING, OUT_OF_RANGE, WITHOUT_GIVEN
+from hgr_tf.pipelines.reasons import MISSING, NEGATIVE, OUT_OF_RANGE, WITHOUT_GIVEN
 from hgr_tf.pipelines.rows.validation import check_log
 from hgr_tf.pipelines.run import prepare
 from hgr_tf.pipelines.sources import RawBatch
-from tests.pipelines.conftest import SPEC, examples
+from tests.pipelines.conftest import SPEC, examples, read_records
 
 LABELS = """labels:
   click: clicked
@@ -32,11 +33,11 @@ def rows(n=300):
             "user": f"u{rng.integers(20)}",
             "item": int(rng.integers(30)),
             "clicked": int(clicked[i]),
-            # What was not clicked may lack it.
+            # What was not clicked may lack these.
             **({"bought": int(bought[i])} if clicked[i] or i % 2 else {}),
+            **({"w_buy": float(rng.integers(1, 4)) / 2} if clicked[i] or i % 3 else {}),
             "liked": int(rng.random() < 0.1),
             "w": float(rng.integers(1, 4)),
-            "w_buy": float(rng.integers(1, 4)) / 2,
             "age": float(i),
         }
         for i in range(n)
@@ -50,10 +51,11 @@ def written(folder, spec, log, **arguments):
     return out, prepare(FeatureSpec.from_yaml(spec), [str(path)], out, **arguments)
 
 
-@pytest.fixture(scope="module", params=["parquet", "tfrecord"])
+@pytest.fixture(scope="module", params=[("parquet", "shuffled"), ("tfrecord", "user")])
 def prepared(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("several")
-    return written(folder, SEVERAL, rows(), output_format=request.param)
+    output_format, layout = request.param
+    return written(folder, SEVERAL, rows(), output_format=output_format, layout=layout)
 
 
 def test_batches_hold_each_label_and_its_weight_by_name(prepared):
@@ -75,7 +77,25 @@ def test_batches_hold_each_label_and_its_weight_by_name(prepared):
         assert (click, like) == (row["clicked"], row["liked"])
         assert purchase == (row.get("bought", 0) >= 2)
         assert w_click == w_like == row["w"]
-        assert w_purchase == row["w"] * row["w_buy"]
+        assert w_purchase == row["w"] * row.get("w_buy", 1)
+
+
+def test_lists_hold_every_label_and_its_weight(tmp_path):
+    tfr = pytest.importorskip("tensorflow_ranking", reason="needs TF 2.15")
+    folder, manifest = written(tmp_path, SEVERAL, rows(), output_format="elwc")
+    (shard,) = manifest.splits["train"].shards
+    keys = ("__label_click__", "__label_purchase__", "__weight_purchase__")
+    absent = tf.io.FixedLenFeature([1], tf.float32, [-1.0])
+    parsed = tfr.data.parse_from_example_list(
+        read_records(folder / shard.file),
+        context_feature_spec={"__user__": tf.io.FixedLenFeature([1], tf.int64)},
+        example_feature_spec=dict.fromkeys(keys, absent),
+    )
+    listed = zip(*(parsed[key].numpy().ravel() for key in keys), strict=True)
+    assert sorted(row for row in listed if row[0] >= 0) == sorted(
+        (row["clicked"], row.get("bought", 0) >= 2, row.get("w_buy", 1))
+        for row in rows()
+    )
 
 
 def test_counts_are_those_of_each_label_where_it_is_defined(prepared):
@@ -111,8 +131,9 @@ def test_schema_names_the_labels_and_their_weights(prepared):
 
 def test_a_random_split_keeps_the_share_of_each_combination(tmp_path):
     log = [
-        {"user": "u", "item": i, "age": i, "w": 1, "w_buy": 1}
-        | {"clicked": i % 2, "bought": 3 * (i % 4 == 1), "liked": i % 3 // 2}
+        {"user": "u", "item": i, "age": i, "w": 1}
+        | {"clicked": i % 2, "liked": i % 3 // 2}
+        | ({"bought": 3 * (i % 4 == 1), "w_buy": 1} if i % 2 else {})
         for i in range(240)
     ]
     split = "split: {by: random, fractions: {train: 0.75, val: 0.25}}\n"
@@ -146,6 +167,16 @@ def test_a_label_may_be_missing_where_it_is_not_defined():
         (1, "bought", MISSING),
         (3, "bought", WITHOUT_GIVEN),
         (5, "bought", OUT_OF_RANGE),
+    ]
+
+
+def test_a_labels_weight_may_be_missing_where_the_label_is_not_defined():
+    weights = pa.array([None, None, -1, -1, 2])
+    clicked = pa.array([0, 1, 0, 1, 1])
+    assert check(clicked=clicked, bought=clicked, w_buy=weights) == [
+        (1, "w_buy", MISSING),
+        (2, "w_buy", NEGATIVE),
+        (3, "w_buy", NEGATIVE),
     ]
 
 

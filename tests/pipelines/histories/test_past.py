@@ -107,6 +107,30 @@ def test_one_label_of_several_is_counted_and_allowed_as_an_only_one_is(rows):
     assert one == other
 
 
+@pytest.mark.parametrize(("label_delay", "seen"), [(0, 2), (8, 0)])
+def test_only_rows_where_a_label_is_defined_are_counted_and_listed(label_delay, seen):
+    row = {"user": "u", "author": "x", "request": "p", "split": "train"}
+    rows = [
+        {**row, "item": item, "label": float(label), "t": t, "id": t}
+        for item, label, t in [("a", 0, 0), ("b", 1, 1), ("c", 2, 2), ("d", 0, 9)]
+    ]
+    click, buy = ({"column": "label", "max": 2, "positive_at_least": n} for n in (1, 2))
+    counter = {"by": "user", "of": "buy", "label_delay": label_delay}
+    spec = make_spec(
+        label=None,
+        labels={"click": click, "buy": {**buy, "given": "click"}},
+        counters={"n": {**counter, "statistics": ["exposures", "positives", "rate"]}},
+        history={"left": {"of": "item", "where": {"buy": 0}}},
+    )
+    columns = past_of(rows, spec)
+    bought = seen // 2
+    assert columns["past/float32:n_all_exposures"][-1] == seen
+    assert columns["past/float32:n_all_positives"][-1] == bought
+    expected = reference.rate(bought, seen, spec.counters["n"])
+    assert columns["past/float32:n_all_rate"][-1] == expected
+    assert columns["past/string:left_item"][-1] == ["b"]
+
+
 @settings(max_examples=25, deadline=None)
 @given(rows=logs(), seed=st.integers(0, 99))
 def test_the_order_of_the_rows_in_their_files_does_not_matter(rows, seed):
