@@ -13,6 +13,7 @@ from hgr_tf.metrics import GroupAUC, group_auc
 from hgr_tf.models.heads import targets_of
 from hgr_tf.models.objective import Objective
 from hgr_tf.models.ranker_halves import RankerHalves
+from hgr_tf.models.user_codes import UserCodes
 from hgr_tf.testing import two_replicas
 
 keras = tf.keras
@@ -154,6 +155,33 @@ def test_learned_weights_are_those_of_uncertainty():
     np.testing.assert_allclose(log_sigma, 0.5 * np.log(losses), rtol=1e-5)
     expected = np.sum(0.5 * np.array(losses) * np.exp(-2 * log_sigma) + log_sigma)
     np.testing.assert_allclose(terms.loss, expected, rtol=1e-5)
+
+
+def test_learned_weights_start_with_the_codes():
+    logits = {head: RANDOM.normal(size=ROWS).astype(np.float32) for head in LABELS}
+    labels = {"click": CLICKS, "purchase": np.nan_to_num(PURCHASES)}
+    losses = {"click": HierarchicalGroupwiseLoss(1, level_weights=5.0)}
+    weighting = UncertaintyWeighting(2)
+    objective = Objective(ranking_loss=losses, head_weights=weighting)
+
+    def compute(started):
+        codes = UserCodes(
+            tf.zeros([ROWS, 1]), USERS[:, None] % 3, tf.zeros([]), tf.constant(started)
+        )
+        return objective.compute(labels, logits, codes=codes, training=True)
+
+    with tf.GradientTape() as tape:
+        terms = compute(started=False)
+    halves = sum(terms.reported[f"{head}/log_loss"].value for head in logits) / 2
+    np.testing.assert_allclose(terms.loss, halves, rtol=1e-6)
+    (gradient,) = tape.gradient(terms.loss, weighting.trainable_variables)
+    np.testing.assert_array_equal(gradient, [0, 0])
+    assert np.isnan(weighting.log_sigma).all()
+    terms = compute(started=True)
+    of_click = terms.reported["click/log_loss"].value
+    of_click += terms.reported["click/ranking_loss"].value
+    found = dict(zip(logits, weighting.log_sigma.numpy(), strict=True))
+    np.testing.assert_allclose(found["click"], 0.5 * np.log(of_click), rtol=1e-5)
 
 
 def test_the_parts_of_learned_weights_make_their_sum():
