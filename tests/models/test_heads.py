@@ -341,6 +341,15 @@ def listed(heads):
         ({"head_weights": "equal"}, "`head_weights` must be a dict.*got 'equal'"),
         ({"head_weights": UncertaintyWeighting(3)}, "UncertaintyWeighting of as many"),
         (
+            {
+                "head_weights": "uncertainty",
+                "ranking_loss": {
+                    "click": GroupwiseBaselineLoss(level_weights="uncertainty")
+                },
+            },
+            "`head_weights` must be fixed .* learned `level_weights`",
+        ),
+        (
             {"ranker": make_ranker(None), "given": {"purchase": "click"}},
             "`given` must name heads of the ranker, which has one output, got",
         ),
