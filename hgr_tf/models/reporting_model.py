@@ -173,9 +173,11 @@ class ReportingModel(tf.keras.Model):
                 result = metric.result()
                 results |= result if isinstance(result, dict) else {metric.name: result}
         if not training:
+            # 0 times the NaN of a head without rows would be NaN.
             results["loss"] = sum(
                 weight * results[of_head(head, "log_loss")]
                 for head, weight in self.evaluation_weights().items()
+                if weight > 0
             )
         return results
 
@@ -250,7 +252,8 @@ def warn_of_undefined(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         warnings.warn(
             f"{', '.join(names)}: undefined on the rows that were evaluated, NaN. AUC "
             "needs a positive and a negative of weight above 0, GAUC a user with both, "
-            "PCOC a positive; NaN scores make all of them so.",
+            "PCOC a positive, LogLoss a row of weight above 0; NaN scores make all of "
+            "them so.",
             stacklevel=3,
         )
     return results

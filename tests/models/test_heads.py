@@ -220,6 +220,17 @@ def test_each_head_is_judged_on_its_own_rows(trained):
     assert len(found) == 7
 
 
+def test_a_head_of_weight_0_without_rows_leaves_the_loss_of_an_evaluation():
+    model = hgr_tf.HierarchicalGroupwiseRanker(
+        make_ranker(), head_weights={"purchase": 0.0}, given={"purchase": "click"}
+    )
+    model.compile(run_eagerly=True)
+    none = {"click": 0 * CLICKS, "purchase": PURCHASES}
+    with pytest.warns(UserWarning, match="purchase/log_loss.* a row of weight above 0"):
+        found = model.evaluate(batches(none, None), verbose=0, return_dict=True)
+    assert found["loss"] == found["click/log_loss"] > 0
+
+
 def test_history_tells_of_each_head(trained):
     terms = ("log_loss", "ranking_loss", "occupancy", "auc")
     expected = {f"{head}/{term}" for head in LABELS for term in terms}
