@@ -80,7 +80,7 @@ def targets_of(
         Labels and weights as they came for a single output; else a dict of each.
 
     Raises:
-        ValueError: `labels` are not those of the heads.
+        ValueError: `labels` are not those of the heads, or `weights` has others.
     """
     if tuple(heads) == ONE_OUTPUT:
         if isinstance(labels, dict):
@@ -97,6 +97,11 @@ def targets_of(
         )
     if not isinstance(weights, dict):
         weights = dict.fromkeys(heads, weights)
+    unknown = sorted(set(weights) - set(heads))
+    if unknown:
+        raise ValueError(
+            f"weights must go by the ranker's heads {list(heads)}, got {unknown}"
+        )
     weighed = {head: weights.get(head) for head in heads}
     for head, other in (given or {}).items():
         weighed[head] = _where_positive(by_head(labels)[other], weighed[head])

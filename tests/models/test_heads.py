@@ -397,6 +397,12 @@ def test_labels_of_other_heads_are_refused(ranker, labels, message):
         model.unpack((INPUTS, labels))
 
 
+def test_weights_of_unknown_heads_are_refused():
+    model = hgr_tf.HierarchicalGroupwiseRanker(make_ranker())
+    with pytest.raises(ValueError, match=r"weights must go by .*, got \['buy'\]"):
+        model.unpack((INPUTS, LABELS, {"buy": WEIGHTS["purchase"]}))
+
+
 class Nameless(keras.metrics.Mean):
     """A metric that cannot have another name."""
 
