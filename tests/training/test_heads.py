@@ -93,7 +93,7 @@ def test_what_does_not_go_with_the_labels_is_told(text, ranker, encoding, messag
         build(text, encoding, ranker)
 
 
-def test_a_label_that_is_nowhere_positive_trains_no_head():
+def test_a_label_that_is_nowhere_positive_trains_no_head(caplog):
     labels = {
         "click": LabelCounts(rows=9, positives=3),
         "purchase": LabelCounts(rows=3, positives=0),
@@ -102,6 +102,8 @@ def test_a_label_that_is_nowhere_positive_trains_no_head():
     data = SimpleNamespace(manifest=SimpleNamespace(splits={"train": split}))
     with pytest.raises(ValueError, match=r"`labels.purchase` must .* none of 3 rows"):
         check_positives(data, "train")
+    check_positives(data, "train", goes_on=True)
+    assert "none of 3 rows" in caplog.text
 
 
 def test_the_metric_to_stop_by_is_the_first_heads_unless_one_is_named():
