@@ -32,11 +32,6 @@ def by_head(values: ByHead) -> dict[str, Any]:
     return dict(values) if isinstance(values, dict) else {ONE_OUTPUT[0]: values}
 
 
-def of_first_head(values: ByHead) -> Any:
-    """Those of the first head, or of the single output."""
-    return next(iter(by_head(values).values()))
-
-
 def of_head(head: str, name: str) -> str:
     """The name of a figure of a head, such as "click/auc"; "auc" of a single output."""
     return f"{head}/{name}" if head else name
