@@ -44,6 +44,13 @@ def test_a_head_without_ranking_loss_has_none():
     assert list(model.objective.ranking_losses) == ["click"]
 
 
+def test_users_are_quantized_where_a_head_needs_codes():
+    method = "method: {{ranking_loss: jrc, heads: {{{}}}}}".format
+    batch = ["click: {lists: batch}", "purchase: {lists: batch}"]
+    assert build(method(batch[0])).quantizer is not None
+    assert build(method(", ".join(batch))).quantizer is None
+
+
 @pytest.mark.parametrize(
     ("ranker", "heads", "given"),
     [
