@@ -74,7 +74,8 @@ class ReportingModel(tf.keras.Model):
             metrics: Keras metrics of (labels, probabilities, sample_weight), or
                 names of some; one or a list. Those by user, such as `GroupAUC`, are
                 given the user ids too, in evaluation only. Several heads take no
-                names of metrics, and each gets a copy of all of them.
+                names of metrics, and each gets a copy of all of them, made from its
+                `get_config`: a metric of your own without one loses its arguments.
             **kwargs: As of `tf.keras.Model.compile`, without `loss` and
                 `loss_weights`: the losses are the constructor's; and without
                 `weighted_metrics`: all `metrics` are.
