@@ -37,10 +37,9 @@ class ObjectiveTerms(NamedTuple):
         loss: float32 scalar to be trained; its LogLosses are means over the rows.
         reported: Name -> `Term`. "loss" and "log_loss" with LogLosses that are
             weighted means, which is the loss that an epoch of training shows; with a
-            ranking loss "ranking_loss" and "occupancy", the
-            share of the samples that are in a list of two classes at the deepest
-            level. With several heads "click/log_loss" and so on, before the weight
-            of the head.
+            ranking loss "ranking_loss" and "occupancy", the share of the samples that
+            are in a list of two classes at the deepest level. With several heads
+            "click/log_loss" and so on, before the weight of the head.
         spanning: The part of `loss` that every replica computes of the rows of all;
             None where each has its own.
     """
