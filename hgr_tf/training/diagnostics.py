@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -101,7 +101,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
 
     def _head(self) -> str:
         """The head whose lists are looked at."""
-        losses, heads = self.model.objective.ranking_losses, self.model.heads
+        losses = self.model.objective.ranking_losses
+        heads: Sequence[str] = self.model.heads
         by_code = (head for head in heads if hasattr(losses.get(head), "num_levels"))
         return next(by_code, heads[0])
 
