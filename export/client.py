@@ -131,6 +131,8 @@ class Client:
     def probabilities(self, inputs: Mapping[str, np.ndarray]) -> Scores:
         """Scores raw rows [rows, ...] by feature name in batches.
 
+        Without any rows the server is asked for its outputs alone.
+
         Returns:
             [rows] float32; of a ranker with several heads {head: [rows]}.
         """
@@ -146,6 +148,8 @@ class Client:
         self, request: Mapping[str, object], items: Mapping[str, np.ndarray]
     ) -> Scores:
         """Scores the candidates of one request in batches.
+
+        Without any candidates the server is asked for its outputs alone.
 
         Args:
             request: Its user and context features, a value each; a list where the

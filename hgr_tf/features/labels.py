@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 NAME = r"[A-Za-z][A-Za-z0-9_]*"
 """What features and labels are called: they name tensors of the served model."""
 
+_OUTPUTS = frozenset({"probabilities", "logits"})
+"""Outputs of the served model that are of no head."""
+
 
 class Label(Strict):
     """A label column, and how its values become targets.
@@ -90,6 +93,12 @@ def check_labels(spec: FeatureSpec) -> None:
     taken = sorted({feature.name for feature in spec.features()} & set(spec.labels))
     if taken:
         raise ValueError(f"labels must not have the names of features, got {taken}")
+    outputs = sorted(_OUTPUTS & set(spec.labels))
+    if outputs:
+        raise ValueError(
+            f"labels must not have the names {sorted(_OUTPUTS)}, which outputs of the "
+            f"served model have; got {outputs}"
+        )
     earlier: list[str] = []
     for name, label in spec.labels.items():
         if label.given is not None and label.given not in earlier:

@@ -35,7 +35,8 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         losses: float32 [num_losses], at least 0.
         counts: bool [num_losses]. A loss that does not count, such as that of
             a level without a valid list, adds 0 and has no gradient.
-        started: bool; sigma waits for it, such as for codes that mean something.
+        started: bool; sigma waits for it, such as for codes that mean something,
+            and is 1 until then, without a gradient.
         training: Whether the start may be set.
 
     Returns:
@@ -115,11 +116,11 @@ class UncertaintyWeighting(tf.keras.layers.Layer):
         start = tf.where(starts, optimum, start)
         if training:
             self._start.assign(start)
-        start = tf.where(tf.math.is_nan(start), 0.0, start)
         # A gradient as if the scale were 1: the steps of SGD are scaled once too.
         moved = tf.convert_to_tensor(self._moved)
         moved += (self.learning_rate_scale - 1.0) * tf.stop_gradient(moved)
-        return start + moved
+        # Before the start there is nothing to move away from.
+        return tf.where(tf.math.is_nan(start), 0.0, start + moved)
 
     @property
     def log_sigma(self) -> tf.Tensor:

@@ -26,12 +26,8 @@ def check_objective(objective: Objective) -> None:
     losses = objective.ranking_losses.values()
     for ranking_loss in losses:
         check_ranking_loss(ranking_loss)
-        learns = isinstance(objective.head_weights, UncertaintyWeighting)
-        if learns and ranking_loss.may_be_negative:
-            raise ValueError(
-                "`head_weights` must be fixed with a loss that may be negative, as "
-                "those of tensorflow-ranking; got 'uncertainty'"
-            )
+        if isinstance(objective.head_weights, UncertaintyWeighting):
+            _check_at_least_0(ranking_loss)
     if objective.quantizer is not None:
         for each in losses or [None]:
             check_quantizer(objective.quantizer, each)
@@ -44,6 +40,17 @@ def check_objective(objective: Objective) -> None:
     if any(hasattr(ranking_loss, "num_levels") for ranking_loss in losses):
         raise ValueError(
             "`quantizer` must be given with a HierarchicalGroupwiseLoss, got None"
+        )
+
+
+def _check_at_least_0(ranking_loss: GroupwiseLossBase) -> None:
+    """Raises `ValueError` where a loss may be negative: its weight is not learned."""
+    learned = isinstance(ranking_loss.level_weights, str | UncertaintyWeighting)
+    if learned or ranking_loss.may_be_negative:
+        cause = "learned `level_weights`" if learned else "losses of tensorflow-ranking"
+        raise ValueError(
+            "`head_weights` must be fixed with a ranking loss that may be negative, as "
+            f"with {cause}; got 'uncertainty'"
         )
 
 

@@ -32,11 +32,6 @@ def by_head(values: ByHead) -> dict[str, Any]:
     return dict(values) if isinstance(values, dict) else {ONE_OUTPUT[0]: values}
 
 
-def of_first_head(values: ByHead) -> Any:
-    """Those of the first head, or of the single output."""
-    return next(iter(by_head(values).values()))
-
-
 def of_head(head: str, name: str) -> str:
     """The name of a figure of a head, such as "click/auc"; "auc" of a single output."""
     return f"{head}/{name}" if head else name
@@ -80,7 +75,7 @@ def targets_of(
         Labels and weights as they came for a single output; else a dict of each.
 
     Raises:
-        ValueError: `labels` are not those of the heads.
+        ValueError: `labels` are not those of the heads, or `weights` has others.
     """
     if tuple(heads) == ONE_OUTPUT:
         if isinstance(labels, dict):
@@ -97,6 +92,11 @@ def targets_of(
         )
     if not isinstance(weights, dict):
         weights = dict.fromkeys(heads, weights)
+    unknown = sorted(set(weights) - set(heads))
+    if unknown:
+        raise ValueError(
+            f"weights must go by the ranker's heads {list(heads)}, got {unknown}"
+        )
     weighed = {head: weights.get(head) for head in heads}
     for head, other in (given or {}).items():
         weighed[head] = _where_positive(by_head(labels)[other], weighed[head])

@@ -36,10 +36,10 @@ class ObjectiveTerms(NamedTuple):
     Attributes:
         loss: float32 scalar to be trained; its LogLosses are means over the rows.
         reported: Name -> `Term`. "loss" and "log_loss" with LogLosses that are
-            weighted means; with a ranking loss "ranking_loss" and "occupancy", the
-            share of the samples that are in a list of two classes at the deepest
-            level. With several heads "click/log_loss" and so on, before the weight
-            of the head.
+            weighted means, which is the loss that an epoch of training shows; with a
+            ranking loss "ranking_loss" and "occupancy", the share of the samples that
+            are in a list of two classes at the deepest level. With several heads
+            "click/log_loss" and so on, before the weight of the head.
         spanning: The part of `loss` that every replica computes of the rows of all;
             None where each has its own.
     """
@@ -198,7 +198,7 @@ class Objective(NamedTuple):
             )
             for head, rows in rows_by_head(labels, logits, sample_weight).items()
         }
-        weights, penalty = self._weigh(heads, training)
+        weights, penalty = self._weigh(heads, codes, training)
 
         def over_heads(value: Callable[[HeadTerms], OptionalTensor]) -> OptionalTensor:
             return weighted_sum(weights, [value(terms) for terms in heads.values()])
@@ -223,12 +223,17 @@ class Objective(NamedTuple):
         return ObjectiveTerms(loss, reported, over_heads(lambda of: of.spanning))
 
     def _weigh(
-        self, heads: Mapping[str, HeadTerms], training: bool
+        self, heads: Mapping[str, HeadTerms], codes: UserCodes | None, training: bool
     ) -> tuple[list[tf.Tensor | float], OptionalTensor]:
-        """The weight of each head, and what learning them adds to the loss."""
+        """The weight of each head, and what learning them adds to the loss.
+
+        Learned weights start with the codes: the terms that need codes are part of
+        the losses whose scale they start from.
+        """
         if not isinstance(self.head_weights, UncertaintyWeighting):
             return list(self.fixed_weights(heads).values()), None
         losses = tf.stack([terms.loss for terms in heads.values()])
         counts = tf.stack([terms.weight > 0 for terms in heads.values()])
-        weights, penalty = self.head_weights.weigh(losses, counts, training=training)
+        started = True if codes is None else codes.started
+        weights, penalty = self.head_weights.weigh(losses, counts, started, training)
         return tf.unstack(weights), penalty

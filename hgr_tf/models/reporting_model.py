@@ -74,7 +74,8 @@ class ReportingModel(tf.keras.Model):
             metrics: Keras metrics of (labels, probabilities, sample_weight), or
                 names of some; one or a list. Those by user, such as `GroupAUC`, are
                 given the user ids too, in evaluation only. Several heads take no
-                names of metrics, and each gets a copy of all of them.
+                names of metrics, and each gets a copy of all of them, made from its
+                `get_config`: a metric of your own without one loses its arguments.
             **kwargs: As of `tf.keras.Model.compile`, without `loss` and
                 `loss_weights`: the losses are the constructor's; and without
                 `weighted_metrics`: all `metrics` are.
@@ -173,9 +174,11 @@ class ReportingModel(tf.keras.Model):
                 result = metric.result()
                 results |= result if isinstance(result, dict) else {metric.name: result}
         if not training:
+            # 0 times the NaN of a head without rows would be NaN.
             results["loss"] = sum(
                 weight * results[of_head(head, "log_loss")]
                 for head, weight in self.evaluation_weights().items()
+                if weight > 0
             )
         return results
 
@@ -250,7 +253,8 @@ def warn_of_undefined(results: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         warnings.warn(
             f"{', '.join(names)}: undefined on the rows that were evaluated, NaN. AUC "
             "needs a positive and a negative of weight above 0, GAUC a user with both, "
-            "PCOC a positive; NaN scores make all of them so.",
+            "PCOC a positive, LogLoss a row of weight above 0; NaN scores make all of "
+            "them so.",
             stacklevel=3,
         )
     return results

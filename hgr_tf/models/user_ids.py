@@ -28,7 +28,7 @@ def find_user_ids(inputs: Inputs, key: str, needed: bool) -> tf.Tensor | None:
         is_dict = isinstance(inputs, dict)
         found = sorted(inputs) if is_dict else type(inputs).__name__
         raise ValueError(
-            f"inputs must be a dict with {key!r} (`user_id`), as GroupAUC "
+            f"inputs must be a dict with {key!r} (`user_id`), as metrics by user "
             f"and lists of users need the ids of the users, got {found}"
         )
     if not tf.as_dtype(users.dtype).is_integer:

@@ -68,6 +68,6 @@ def esmm_ranker(
     for head, label in labels.items():
         if label.given:
             # Labels come after those that they are given.
-            product = ProbabilityProduct(name=f"{head}_and_{label.given}")
+            product = ProbabilityProduct(name=f"{head}.product")
             logits[head] = product([logits[label.given], logits[head]])
     return tf.keras.Model(embedded.inputs, logits, name="esmm")

@@ -36,17 +36,19 @@ def head_logits(
 ) -> dict[str, KerasTensor]:
     """A tower of dense ReLU layers for each head, and its logit, [batch, 1].
 
+    Names of heads and features hold no ".", which keeps names of layers apart.
+
     Args:
         vectors: What each head sees, [batch, dim].
         tower_units: Units of the layers of each tower.
         dropout: Share of a tower's hidden units dropped in training.
     """
     return {
-        head: _logit(dense_layers(x, tower_units, head, dropout), head)
+        head: _logit(dense_layers(x, tower_units, f"{head}.tower", dropout), head)
         for head, x in vectors.items()
     }
 
 
 def _logit(x: KerasTensor, head: str) -> KerasTensor:
     # float32 under mixed precision too: losses and metrics need the range.
-    return tf.keras.layers.Dense(1, name=f"{head}_logits", dtype="float32")(x)
+    return tf.keras.layers.Dense(1, name=f"{head}.logits", dtype="float32")(x)

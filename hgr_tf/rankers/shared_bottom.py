@@ -61,6 +61,6 @@ def shared_bottom_ranker(
         encoding, embedding_dim, user_tower, features, history, without
     )
     x = embedded.concatenated("features")
-    x = dense_layers(x, hidden_units, "shared", dropout)
+    x = dense_layers(x, hidden_units, "bottom", dropout)
     logits = head_logits(dict.fromkeys(labels, x), tower_units, dropout)
     return tf.keras.Model(embedded.inputs, logits, name="shared_bottom")

@@ -56,6 +56,7 @@ def with_side_towers(
     for name in spec.training_only:
         feature = spec.feature(name)
         ((key, form),) = feature.inputs.items()
+        # Names of heads and features hold no ".".
         inputs[key] = tf.keras.Input(form.shape, name=key, dtype=form.dtype)
         tower = functools.partial(
             SideTower,
@@ -64,9 +65,9 @@ def with_side_towers(
         )
         if isinstance(outputs, dict):
             outputs = {
-                head: tower(name=f"side_tower_{name}_{head}")(logits, inputs[key])
+                head: tower(name=f"side_tower.{head}.{name}")(logits, inputs[key])
                 for head, logits in outputs.items()
             }
         else:
-            outputs = tower(name=f"side_tower_{name}")(outputs, inputs[key])
+            outputs = tower(name=f"side_tower.{name}")(outputs, inputs[key])
     return tf.keras.Model(inputs, outputs, name=ranker.name)

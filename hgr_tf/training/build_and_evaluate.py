@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import tensorflow as tf
 
 from hgr_tf.data import PreparedData
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 from hgr_tf.models.heads import ONE_OUTPUT, heads_of
 from hgr_tf.training.config import RunConfig
+
+log = logging.getLogger(__name__)
 
 EVALUATION_BATCH = 8192
 
@@ -76,14 +80,25 @@ def check_targets(spec: FeatureSpec) -> None:
             )
 
 
-def check_positives(data: PreparedData, split: str) -> None:
-    """Raises `ValueError` where one of several labels is nowhere positive."""
+def check_positives(data: PreparedData, split: str, goes_on: bool = False) -> None:
+    """Raises `ValueError` where one of several labels is nowhere positive.
+
+    Args:
+        data: The data.
+        split: The split to train on.
+        goes_on: Whether the run begins with an earlier one, whose heads have learned:
+            a day without positives is then warned of.
+    """
     for name, counts in data.manifest.splits[split].labels.items():
-        if not counts.positives:
-            raise ValueError(
-                f"`labels.{name}` must be positive in a row of {split!r} to train its "
-                f"head, got none of {counts.rows:,} rows"
-            )
+        if counts.positives:
+            continue
+        message = (
+            f"`labels.{name}` must be positive in a row of {split!r} to train its "
+            f"head, got none of {counts.rows:,} rows"
+        )
+        if not goes_on:
+            raise ValueError(message)
+        log.warning("%s", message)
 
 
 def check_heads(ranker: tf.keras.Model, spec: FeatureSpec) -> None:

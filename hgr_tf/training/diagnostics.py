@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ from hgr_tf.groups import group_statistics, prefix_groups
 from hgr_tf.groups.statistics import GroupStatistics
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.layers.codebooks import finite_rows
-from hgr_tf.models.heads import of_first_head
+from hgr_tf.models.heads import by_head
 from hgr_tf.models.ranker_halves import halves_of
 
 LOW_OCCUPANCY = 0.5
@@ -39,7 +39,8 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
     - expired_codes: see `hgr_tf.metrics.ExpiredCodes`.
 
     And "skipped_rows": rows so far whose embedding was not finite; the figures of
-    codes leave such rows out. Lists are those of the labels of the first head.
+    codes leave such rows out. Lists are those of the labels of the first head whose
+    ranking loss has lists of codes, or of the first head.
 
     Warns once, with advice, when the occupancy of the deepest level is under one
     half. Epochs before the codebooks have started have no figures. Put it before
@@ -79,11 +80,12 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
             for level, size in enumerate(quantizer.codebook_sizes, start=1)
         ]
         halves = halves_of(self.model.ranker, self.model.user_embedding)
+        head = self._head()
         # Under a strategy each replica adds the same, which leaves shares as they are.
         run = tf.distribute.get_strategy().run
         for batch in self._batches():
             inputs, *targets = self.model.unpack(batch)
-            labels, weights = map(of_first_head, targets)
+            labels, weights = (by_head(values)[head] for values in targets)
             embeddings = halves.embed_users(inputs, training=False)
             codes = quantizer.encode(embeddings)
             embeddings, finite = finite_rows(embeddings)
@@ -96,6 +98,13 @@ class QuantizerDiagnostics(tf.keras.callbacks.Callback):
                 run(level.update_lists, args=(labels, codes, weights, lists))
                 run(level.expired.update_state, args=(quantizer.expired,))
         return levels
+
+    def _head(self) -> str:
+        """The head whose lists are looked at."""
+        losses = self.model.objective.ranking_losses
+        heads: Sequence[str] = self.model.heads
+        by_code = (head for head in heads if hasattr(losses.get(head), "num_levels"))
+        return next(by_code, heads[0])
 
     def _batches(self) -> Iterable[tuple[Inputs, ...]]:
         """Batches of the size that lists are made of."""

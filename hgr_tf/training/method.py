@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -209,10 +209,14 @@ class MethodConfig(BaseModel):
 
     @property
     def has_codes(self) -> bool:
-        """Whether users are quantized at all."""
+        """Whether users are quantized at all, by a ranker with one output."""
+        return self._quantizes((self,))
+
+    def _quantizes(self, methods: Iterable[MethodConfig]) -> bool:
+        """Whether users are quantized where these are the methods of the heads."""
         by_code = any(
             method.ranking_loss is not None and method.lists in _BY_CODE
-            for method in (self, *map(self.of_head, self.heads))
+            for method in methods
         )
         return (
             by_code or self.quantized_loss_weight > 0 or self.quantization_dropout > 0
@@ -244,10 +248,12 @@ class MethodConfig(BaseModel):
         """
         from hgr_tf.models import HierarchicalGroupwiseRanker
 
+        quantizes = self._quantizes(map(self.of_head, labels) if labels else (self,))
+        steps = gradient_accumulation * steps_per_epoch
         return HierarchicalGroupwiseRanker(
             ranker,
             user_embedding=self.user_embedding,
-            quantizer=self._quantizer(gradient_accumulation * steps_per_epoch, seed),
+            quantizer=self._quantizer(steps, seed) if quantizes else None,
             ranking_loss=self._ranking_losses(labels),
             quantized_loss_weight=self.quantized_loss_weight,
             quantization_dropout=self.quantization_dropout,
@@ -291,11 +297,7 @@ class MethodConfig(BaseModel):
                 given[name] = label.given
         return given
 
-    def _quantizer(
-        self, calls_per_epoch: int, seed: int
-    ) -> ResidualVectorQuantizer | None:
-        if not self.has_codes:
-            return None
+    def _quantizer(self, calls_per_epoch: int, seed: int) -> ResidualVectorQuantizer:
         from hgr_tf.layers import ResidualVectorQuantizer
 
         return ResidualVectorQuantizer(

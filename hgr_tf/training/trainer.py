@@ -69,9 +69,9 @@ def train(
 
     Raises:
         ValueError: The data, the config or the folder cannot be used, among them
-            labels outside of [0, 1], a head without positives, and an early stopping
-            by a metric that the validation split leaves undefined; or the loss stopped
-            being finite. The message says why.
+            labels outside of [0, 1], a head without positives unless the run begins
+            with another, and an early stopping by a metric that the validation split
+            leaves undefined; or the loss stopped being finite. The message says why.
         TrainingInterruptedError: SIGTERM came, or another worker was lost; the same
             call goes on from there.
     """
@@ -93,7 +93,8 @@ def train(
         data.check_split(split)
     spec = data.encoding.spec
     check_targets(spec)
-    check_positives(data, config.data.train)
+    begins_with = config.init_from.run if config.init_from else None
+    check_positives(data, config.data.train, goes_on=begins_with is not None)
     config = config.for_spec(spec)
     folder = RunFolder(output)
     is_needed = overwrite or not folder.is_finished

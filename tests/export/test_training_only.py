@@ -170,7 +170,7 @@ def test_rows_of_a_file_may_lack_their_columns(exported, tmp_path):
 def test_every_head_has_a_tower_of_its_own():
     ranker = with_side_towers(two_heads(plain()), ENCODING)
     for head, weight in (("view", 0.5), ("buy", 1.0)):
-        tower = ranker.get_layer(f"side_tower_position_{head}")
+        tower = ranker.get_layer(f"side_tower.{head}.position")
         tower.set_weights([np.full(w.shape, weight) for w in tower.get_weights()])
     rows = {name: tf.constant(values) for name, values in inputs().items()}
     served, evaluated = ranker_of(ranker), ranker(rows, training=False)

@@ -197,6 +197,7 @@ def test_counters_and_histories_may_name_a_label():
         ("labels: {click: {colum: c}}", "labels.click.colum: unknown field; did you"),
         ("labels: {a-b: c}", "a label's name must be letters, digits and '_'"),
         ("labels: {price: c}", "must not have the names of features, got ['price']"),
+        ("labels: {logits: c}", "outputs of the served model have; got ['logits']"),
         (
             "labels: {buy: {column: b, given: click}, click: c}",
             "labels.buy.given must be an earlier label, among [], got 'click'",

@@ -13,6 +13,7 @@ from hgr_tf.metrics import GroupAUC, group_auc
 from hgr_tf.models.heads import targets_of
 from hgr_tf.models.objective import Objective
 from hgr_tf.models.ranker_halves import RankerHalves
+from hgr_tf.models.user_codes import UserCodes
 from hgr_tf.testing import two_replicas
 
 keras = tf.keras
@@ -156,6 +157,33 @@ def test_learned_weights_are_those_of_uncertainty():
     np.testing.assert_allclose(terms.loss, expected, rtol=1e-5)
 
 
+def test_learned_weights_start_with_the_codes():
+    logits = {head: RANDOM.normal(size=ROWS).astype(np.float32) for head in LABELS}
+    labels = {"click": CLICKS, "purchase": np.nan_to_num(PURCHASES)}
+    losses = {"click": HierarchicalGroupwiseLoss(1, level_weights=5.0)}
+    weighting = UncertaintyWeighting(2)
+    objective = Objective(ranking_loss=losses, head_weights=weighting)
+
+    def compute(started):
+        codes = UserCodes(
+            tf.zeros([ROWS, 1]), USERS[:, None] % 3, tf.zeros([]), tf.constant(started)
+        )
+        return objective.compute(labels, logits, codes=codes, training=True)
+
+    with tf.GradientTape() as tape:
+        terms = compute(started=False)
+    halves = sum(terms.reported[f"{head}/log_loss"].value for head in logits) / 2
+    np.testing.assert_allclose(terms.loss, halves, rtol=1e-6)
+    (gradient,) = tape.gradient(terms.loss, weighting.trainable_variables)
+    np.testing.assert_array_equal(gradient, [0, 0])
+    assert np.isnan(weighting.log_sigma).all()
+    terms = compute(started=True)
+    of_click = terms.reported["click/log_loss"].value
+    of_click += terms.reported["click/ranking_loss"].value
+    found = dict(zip(logits, weighting.log_sigma.numpy(), strict=True))
+    np.testing.assert_allclose(found["click"], 0.5 * np.log(of_click), rtol=1e-5)
+
+
 def test_the_parts_of_learned_weights_make_their_sum():
     weighting = UncertaintyWeighting(3)
     losses, counts = tf.constant([0.5, 4.0, 0.0]), tf.constant([True, True, False])
@@ -190,6 +218,17 @@ def test_each_head_is_judged_on_its_own_rows(trained):
         total += weight * expected
     assert found["loss"] == pytest.approx(total, abs=1e-6)
     assert len(found) == 7
+
+
+def test_a_head_of_weight_0_without_rows_leaves_the_loss_of_an_evaluation():
+    model = hgr_tf.HierarchicalGroupwiseRanker(
+        make_ranker(), head_weights={"purchase": 0.0}, given={"purchase": "click"}
+    )
+    model.compile(run_eagerly=True)
+    none = {"click": 0 * CLICKS, "purchase": PURCHASES}
+    with pytest.warns(UserWarning, match="purchase/log_loss.* a row of weight above 0"):
+        found = model.evaluate(batches(none, None), verbose=0, return_dict=True)
+    assert found["loss"] == found["click/log_loss"] > 0
 
 
 def test_history_tells_of_each_head(trained):
@@ -313,6 +352,15 @@ def listed(heads):
         ({"head_weights": "equal"}, "`head_weights` must be a dict.*got 'equal'"),
         ({"head_weights": UncertaintyWeighting(3)}, "UncertaintyWeighting of as many"),
         (
+            {
+                "head_weights": "uncertainty",
+                "ranking_loss": {
+                    "click": GroupwiseBaselineLoss(level_weights="uncertainty")
+                },
+            },
+            "`head_weights` must be fixed .* learned `level_weights`",
+        ),
+        (
             {"ranker": make_ranker(None), "given": {"purchase": "click"}},
             "`given` must name heads of the ranker, which has one output, got",
         ),
@@ -347,6 +395,12 @@ def test_labels_of_other_heads_are_refused(ranker, labels, message):
     model = hgr_tf.HierarchicalGroupwiseRanker(ranker)
     with pytest.raises(ValueError, match=message):
         model.unpack((INPUTS, labels))
+
+
+def test_weights_of_unknown_heads_are_refused():
+    model = hgr_tf.HierarchicalGroupwiseRanker(make_ranker())
+    with pytest.raises(ValueError, match=r"weights must go by .*, got \['buy'\]"):
+        model.unpack((INPUTS, LABELS, {"buy": WEIGHTS["purchase"]}))
 
 
 class Nameless(keras.metrics.Mean):

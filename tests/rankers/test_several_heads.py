@@ -22,8 +22,17 @@ every_ranker = pytest.mark.parametrize("build", RANKERS)
 BATCH = {name: tf.constant(values) for name, values in FEATURES.items()}
 
 
-def build_small(build, **arguments):
-    return build(TWO_LABELS, embedding_dim=4, hidden_units=(8, 4), **arguments)
+def build_small(build, encoding=TWO_LABELS, **arguments):
+    return build(encoding, embedding_dim=4, hidden_units=(8, 4), **arguments)
+
+
+def of_labels(labels):
+    """The encoding with these labels."""
+    fields = TWO_LABELS.spec.model_dump(mode="json", exclude={"labels"})
+    spec = FeatureSpec.model_validate({**fields, "labels": labels})
+    return type(ENCODING)(
+        spec, ENCODING.vocabularies, ENCODING.boundaries, ENCODING.moments
+    )
 
 
 @every_ranker
@@ -53,12 +62,20 @@ def test_model_can_be_cut_at_the_user_embedding(build):
 
 def test_a_purchase_of_esmm_is_a_click_and_a_purchase_given_it():
     ranker = build_small(esmm_ranker)
-    conditional = ranker.get_layer("purchase_logits").output
+    conditional = ranker.get_layer("purchase.logits").output
     outputs = {**ranker.output, "conditional": conditional}
     outputs = tf.keras.Model(ranker.input, outputs)(BATCH)
     p = {name: 1 / (1 + np.exp(-logits)) for name, logits in outputs.items()}
     expected = p["click"] * p["conditional"]
     np.testing.assert_allclose(p["purchase"], expected, rtol=1e-5)
+
+
+@every_ranker
+@pytest.mark.parametrize("head", ["shared", "bottom", "user"])
+def test_heads_may_have_the_names_of_other_layers(build, head):
+    labels = {"click": "click", head: {"column": "buy", "given": "click"}}
+    ranker = build_small(build, encoding=of_labels(labels), user_tower=(8,))
+    assert heads_of(ranker) == ("click", head)
 
 
 def test_heads_of_esmm_chain():
@@ -67,22 +84,12 @@ def test_heads_of_esmm_chain():
         "cart": {"column": "cart", "given": "click"},
         "purchase": {"column": "buy", "given": "cart"},
     }
-    fields = TWO_LABELS.spec.model_dump(mode="json", exclude={"labels"})
-    spec = FeatureSpec.model_validate({**fields, "labels": labels})
-    encoding = type(ENCODING)(
-        spec, ENCODING.vocabularies, ENCODING.boundaries, ENCODING.moments
-    )
-    click, cart, purchase = esmm_ranker(encoding)(BATCH).values()
+    click, cart, purchase = esmm_ranker(of_labels(labels))(BATCH).values()
     assert (cart < click).numpy().all() and (purchase < cart).numpy().all()
 
 
 def test_esmm_needs_a_label_that_is_given_another():
-    fields = TWO_LABELS.spec.model_dump(mode="json", exclude={"labels"})
-    labels = {"click": "click", "like": "like"}
-    spec = FeatureSpec.model_validate({**fields, "labels": labels})
-    encoding = type(ENCODING)(
-        spec, ENCODING.vocabularies, ENCODING.boundaries, ENCODING.moments
-    )
+    encoding = of_labels({"click": "click", "like": "like"})
     with pytest.raises(ValueError, match=r"`given` another.*got \['click', 'like'\]"):
         esmm_ranker(encoding)
 

@@ -83,6 +83,37 @@ def test_lists_are_those_of_the_batches(dataset):
         np.testing.assert_allclose(found(f"list_length_{name}"), lengths)
 
 
+def test_lists_are_those_of_the_first_head_that_has_lists_of_codes(dataset):
+    user = tf.keras.Input((), name="user", dtype="int64")
+    embedding = tf.keras.layers.Embedding(100, 8, "normal", name="user_embedding")
+    heads = ("click", "like", "buy")
+    logits = {head: tf.keras.layers.Dense(1)(embedding(user)) for head in heads}
+    by_code = hgr_tf.losses.HierarchicalGroupwiseLoss(LEVELS)
+    model = hgr_tf.HierarchicalGroupwiseRanker(
+        tf.keras.Model({"user": user}, logits),
+        user_embedding="user_embedding",
+        quantizer=hgr_tf.layers.ResidualVectorQuantizer(LEVELS, CODEWORDS),
+        ranking_loss={
+            "click": hgr_tf.losses.GroupwiseBaselineLoss(),
+            "like": by_code,
+            "buy": by_code,
+        },
+    )
+    inputs, labels = next(iter(dataset))
+    embeddings = embedding(inputs["user"])
+    model.quantizer.fit(embeddings)
+    never = tf.zeros_like(labels)
+    targets = {"click": never, "like": labels, "buy": never}
+    rows = tf.data.Dataset.from_tensors((inputs, targets))
+    diagnostics, logs = QuantizerDiagnostics(rows), {}
+    diagnostics.set_model(model)
+    diagnostics.on_epoch_end(0, logs)
+    codes = model.quantizer.encode(embeddings)
+    expected = group_statistics(prefix_groups(codes), labels).occupancy
+    found = [logs[f"group_occupancy_{level}"] for level in (1, 2)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_replaced_codewords_and_skipped_rows_are_counted(dataset):
     model = make_model(expiry_threshold=0.9)
     fit(model, dataset)

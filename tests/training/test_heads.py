@@ -44,6 +44,13 @@ def test_a_head_without_ranking_loss_has_none():
     assert list(model.objective.ranking_losses) == ["click"]
 
 
+def test_users_are_quantized_where_a_head_needs_codes():
+    method = "method: {{ranking_loss: jrc, heads: {{{}}}}}".format
+    batch = ["click: {lists: batch}", "purchase: {lists: batch}"]
+    assert build(method(batch[0])).quantizer is not None
+    assert build(method(", ".join(batch))).quantizer is None
+
+
 @pytest.mark.parametrize(
     ("ranker", "heads", "given"),
     [
@@ -93,7 +100,7 @@ def test_what_does_not_go_with_the_labels_is_told(text, ranker, encoding, messag
         build(text, encoding, ranker)
 
 
-def test_a_label_that_is_nowhere_positive_trains_no_head():
+def test_a_label_that_is_nowhere_positive_trains_no_head(caplog):
     labels = {
         "click": LabelCounts(rows=9, positives=3),
         "purchase": LabelCounts(rows=3, positives=0),
@@ -102,6 +109,8 @@ def test_a_label_that_is_nowhere_positive_trains_no_head():
     data = SimpleNamespace(manifest=SimpleNamespace(splits={"train": split}))
     with pytest.raises(ValueError, match=r"`labels.purchase` must .* none of 3 rows"):
         check_positives(data, "train")
+    check_positives(data, "train", goes_on=True)
+    assert "none of 3 rows" in caplog.text
 
 
 def test_the_metric_to_stop_by_is_the_first_heads_unless_one_is_named():
