@@ -39,7 +39,8 @@ def worker_processes(
     Args:
         runner: Beam's name of the runner.
         workers: Number of processes; 1 leaves it to the runner.
-        options: Beam's options; what they say of workers holds.
+        options: Beam's options; what they say of workers holds, if they come after
+            those that are given here.
     """
     given = PipelineOptions([*options]).get_all_options()
     if workers > 1 and runner == "FnApiRunner":

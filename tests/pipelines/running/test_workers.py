@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from hgr_tf.pipelines import run
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.running.processes import running, wait_until
 from hgr_tf.pipelines.running.workers import worker_processes
@@ -49,6 +50,25 @@ def test_each_task_manager_of_a_cluster_has_a_worker_of_its_own():
 def test_other_workers_are_left_to_the_runner(runner, workers, options):
     with worker_processes(runner, workers, options) as more:
         assert more == []
+
+
+@pytest.mark.parametrize(
+    ("runner", "option", "value"),
+    [
+        ("FnApiRunner", "direct_num_workers", 5),
+        ("FlinkRunner", "parallelism", 8),
+        ("FlinkRunner", "sdk_worker_parallelism", "4"),
+        ("SparkRunner", "spark_master_url", "local[8]"),
+        ("SparkRunner", "spark_master_url", "spark://master:7077"),
+    ],
+)
+def test_what_the_user_says_to_beam_wins(monkeypatch, runner, option, value):
+    found = {}
+    monkeypatch.setattr(
+        run, "run_supervised", lambda _, options: found.update(given(options))
+    )
+    run._run_job(None, runner, 2, [f"--{option}={value}"])
+    assert found[option] == value
 
 
 def test_what_a_process_started_ends_with_it(tmp_path):
