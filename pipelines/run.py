@@ -176,7 +176,8 @@ def _run_job(
     run: Settings, runner: str, workers: int, beam_options: Sequence[str]
 ) -> None:
     with worker_processes(runner, workers, beam_options) as more:
-        options = [f"--runner={runner}", *beam_options, *more]
+        # Beam takes the last value of an option: what the user says wins.
+        options = [f"--runner={runner}", *more, *beam_options]
         if more or starts_java(runner, beam_options):
             run_supervised(run, options)
         else:

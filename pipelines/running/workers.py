@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import stat
 import sys
 import tempfile
@@ -17,11 +18,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from hgr_tf.pipelines.running import worker_boot
 
-_PARALLELISM = {
-    "FlinkRunner": "--parallelism={}",
-    "SparkRunner": "--spark_master_url=local[{}]",
+_EMBEDDED = {
+    "FlinkRunner": ("flink_master", r"\[(auto|local)\]"),
+    "SparkRunner": ("spark_master_url", r"local(\[.+\])?"),
 }
-"""Beam's options for how much an engine does at a time."""
+"""Beam's option for an engine's address, and its values inside the job server."""
 
 _IDLE_MILLISECONDS = 2_000
 """How long a worker waits for its next stage; to start another takes seconds.
@@ -38,21 +39,29 @@ def worker_processes(
 
     Args:
         runner: Beam's name of the runner.
-        workers: Number of processes; 1 leaves it to the runner.
-        options: Beam's options; what they say of workers holds.
+        workers: Number of processes; 1 leaves it to the runner, unless the engine is
+            a cluster, for which Beam would start containers.
+        options: Beam's options; what they say of workers holds, if they come after
+            those that are given here.
     """
     given = PipelineOptions([*options]).get_all_options()
-    if workers > 1 and runner == "FnApiRunner":
+    if runner == "FnApiRunner" and workers > 1:
         yield [
             f"--direct_num_workers={workers}",
             "--direct_running_mode=multi_processing",
         ]
         return
-    if workers == 1 or runner not in _PARALLELISM or given["environment_type"]:
+    if runner not in _EMBEDDED:
         yield []
         return
-    # Each task manager of a Flink cluster has workers of its own.
-    here = 1 if given["flink_master"].strip("[]") not in ("auto", "local") else workers
+    option, pattern = _EMBEDDED[runner]
+    embedded = re.fullmatch(pattern, given[option]) is not None
+    parallelism = _parallelism(runner, workers, embedded)
+    if given["environment_type"] or (embedded and workers == 1):
+        yield parallelism
+        return
+    # Each task manager of a cluster has workers of its own.
+    here = workers if embedded else 1
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = json.dumps({"command": str(boot_program(Path(folder)))})
         yield [
@@ -60,8 +69,18 @@ def worker_processes(
             f"--environment_config={command}",
             f"--environment_cache_millis={_IDLE_MILLISECONDS}",
             f"--sdk_worker_parallelism={here}",
-            _PARALLELISM[runner].format(workers),
+            *parallelism,
         ]
+
+
+def _parallelism(runner: str, workers: int, embedded: bool) -> list[str]:
+    """Gives Beam's option for how much an engine does at a time."""
+    if workers == 1:
+        return []
+    if runner == "FlinkRunner":
+        return [f"--parallelism={workers}"]
+    # A Spark cluster does as much as it has cores.
+    return [f"--spark_master_url=local[{workers}]"] if embedded else []
 
 
 def boot_program(folder: Path) -> Path:

@@ -131,7 +131,7 @@ def standalone():
     ("runner", "workers", "engine"),
     [
         pytest.param("PrismRunner", 1, embedded, id="prism"),
-        pytest.param("FlinkRunner", 1, embedded, id="flink"),
+        pytest.param("FlinkRunner", 1, embedded, id="flink", marks=pytest.mark.slow),
         pytest.param(
             "FlinkRunner", 2, embedded, id="flink-processes", marks=pytest.mark.slow
         ),
@@ -275,13 +275,21 @@ def test_killed_prism_fails_the_job_in_one_line_and_a_rerun_succeeds(
 FLINK = ("--runner=FlinkRunner", "--workers=2")
 
 
-@pytest.mark.fault(
-    "pipeline",
-    "a worker or a task manager of Flink is killed",
-    "the job goes on and writes the same bytes",
-)
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", ["worker_boot", "TaskManagerRunner"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        pytest.param(
+            "TaskManagerRunner",
+            marks=pytest.mark.fault(
+                "pipeline",
+                "a task manager of Flink is killed",
+                "the job goes on and writes the same bytes",
+            ),
+        ),
+        "worker_boot",  # no fault of docs/reliability.md: it was never seen to pass
+    ],
+)
 def test_flink_replaces_what_is_killed_and_writes_the_same(
     log, tmp_path, expected, lost
 ):

@@ -99,13 +99,13 @@ class TestFetching:
             capture_output=True,
             text=True,
         )
-        return done.returncode, done.stdout
+        return done.returncode, done.stdout + done.stderr
 
     def maven(self, only, script):
         only("java")
         only("mvn", script)
 
-    def test_jars_are_checked_against_checksums(self, tmp_path, only):
+    def test_maven_is_told_to_check_checksums(self, tmp_path, only):
         self.maven(only, f"echo $* >{tmp_path}/asked")
         assert self.fetch(tmp_path / "engines", "flink")[0] == 0
         asked = (tmp_path / "asked").read_text()
@@ -122,6 +122,21 @@ class TestFetching:
         code, told = self.fetch(tmp_path, "flink")
         assert code == 1
         assert "flink: left out: [ERROR] Could not find artifact x" in told
+
+    def test_jar_that_is_damaged_is_told(self, tmp_path, only):
+        self.maven(
+            only,
+            "case $* in *--strict-checksums*) "
+            "echo '[ERROR] Checksum validation failed for x'; exit 1;; esac",
+        )
+        code, told = self.fetch(tmp_path, "flink")
+        assert code == 1
+        assert "flink: left out: [ERROR] Checksum validation failed for x" in told
+
+    def test_unknown_engine_is_refused(self, tmp_path, only):
+        self.maven(only, "exit 0")
+        code, told = self.fetch(tmp_path, "flnk")
+        assert code == 2 and "flnk: no engine; there are prism, flink and" in told
 
     def test_one_engine_that_is_left_out_leaves_the_others(self, tmp_path, only):
         self.maven(only, "exit 1")
