@@ -197,12 +197,13 @@ class HierarchicalGroupwiseRanker(ReportingModel):
     @property
     def objective(self) -> Objective:
         """What is trained."""
+        weights = self.head_weights
         return Objective(
             self.quantizer,
             self.ranking_loss,
             self.quantized_loss_weight,
             self.quantization_dropout,
-            self._weighting or self.head_weights,
+            self._weighting if isinstance(weights, str) else weights,
         )
 
     def train_step(self, data: tuple[Inputs, ...]) -> dict[str, tf.Tensor]:
