@@ -102,7 +102,7 @@ def taus(model: tf.keras.Model, truth: PreparedData) -> Taus:
 
 def effects(model: tf.keras.Model, encoding: FeatureEncoding) -> dict[str, float]:
     """What the side tower adds at each position, less what it adds at the first."""
-    tower = model.ranker.get_layer("side_tower_position")
+    tower = model.ranker.get_layer("side_tower.position")
     ids = range(encoding.first_vocabulary_id("position"), encoding.num_ids("position"))
     zeros = tf.zeros([len(ids), 1])
     moved = tower(zeros, tf.constant(list(ids)), training=True) - tower(zeros, zeros)

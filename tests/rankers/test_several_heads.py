@@ -71,7 +71,7 @@ def test_a_purchase_of_esmm_is_a_click_and_a_purchase_given_it():
 
 
 @every_ranker
-@pytest.mark.parametrize("head", ["shared", "bottom", "user"])
+@pytest.mark.parametrize("head", ["shared", "bottom"])
 def test_heads_may_have_the_names_of_other_layers(build, head):
     labels = {"click": "click", head: {"column": "buy", "given": "click"}}
     ranker = build_small(build, encoding=of_labels(labels), user_tower=(8,))

@@ -86,8 +86,8 @@ def test_lists_are_those_of_the_batches(dataset):
 def test_lists_are_those_of_the_first_head_that_has_lists_of_codes(dataset):
     user = tf.keras.Input((), name="user", dtype="int64")
     embedding = tf.keras.layers.Embedding(100, 8, "normal", name="user_embedding")
-    heads = ("click", "like", "buy")
-    logits = {head: tf.keras.layers.Dense(1)(embedding(user)) for head in heads}
+    vectors, heads = embedding(user), ("click", "like", "buy")
+    logits = {head: tf.keras.layers.Dense(1)(vectors) for head in heads}
     by_code = hgr_tf.losses.HierarchicalGroupwiseLoss(LEVELS)
     model = hgr_tf.HierarchicalGroupwiseRanker(
         tf.keras.Model({"user": user}, logits),
