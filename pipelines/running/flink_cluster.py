@@ -12,11 +12,13 @@ import argparse
 import contextlib
 import json
 import signal
+import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.running.engines import engine_options
 from hgr_tf.pipelines.running.processes import free_port, running, wait_until
 
@@ -118,8 +120,9 @@ def _configuration(folder: Path, port: int) -> str:
 
 def _slots_of(port: int) -> int:
     """Slots of the task managers that the job manager knows."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://localhost:{port}/overview") as answer:
+        with direct.open(f"http://localhost:{port}/overview", timeout=5) as answer:
             return json.load(answer)["slots-total"]
     except OSError:  # it does not listen yet
         return 0
@@ -129,10 +132,20 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description=flink_cluster.__doc__)
     parser.add_argument("--task-managers", type=int, default=2)
     count = parser.parse_args().task_managers
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with flink_cluster(count) as master, contextlib.suppress(KeyboardInterrupt):
-        print(f"hgr-tf prepare --runner FlinkRunner --workers {count} ... -- {master}")
-        signal.pause()
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    try:
+        with flink_cluster(count) as master:
+            print(
+                "hgr-tf prepare --runner FlinkRunner "
+                f"--workers {count} ... -- {master}",
+                flush=True,
+            )
+            signal.pause()
+    except PrepareError as error:
+        sys.exit(f"flink_cluster: {error}")
+    except KeyboardInterrupt:
+        pass
 
 
 if __name__ == "__main__":

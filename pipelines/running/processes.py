@@ -15,10 +15,18 @@ from hgr_tf.pipelines.errors import PrepareError
 
 _START_SECONDS = 300
 
+_ENDS_WITH_PARENT = """
+(while kill -0 $PPID; do sleep 1; done; kill -9 0) >/dev/null 2>&1 &
+exec "$@"
+"""
+"""Runs a program, and kills its process group when the parent is gone."""
+
 
 @contextlib.contextmanager
 def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen]:
     """Runs a program in a process group of its own, which ends with the block.
+
+    It also ends with this process, which may be killed before the block ends.
 
     Args:
         command: The program and its arguments.
@@ -27,7 +35,10 @@ def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen]:
     with (
         log.open("ab") as file,
         subprocess.Popen(
-            command, stdout=file, stderr=file, start_new_session=True
+            ["/bin/sh", "-c", _ENDS_WITH_PARENT, "sh", *command],
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         ) as process,
     ):
         try:

@@ -30,7 +30,8 @@ from hgr_tf.pipelines.settings import Settings
 
 _WORKER_THREAD = "run_worker"  # the local runner's thread that waits for a worker
 _LOGGER = "apache_beam"
-_LOST = "a worker process died"
+_LOST_WORKER = "a worker process died"
+_LOST_JOB = "the job's process died"
 _LOST_RUNNER = "PrepareError: Beam's runner was lost during the job"
 
 
@@ -39,7 +40,7 @@ def run_supervised(settings: Settings, options: list[str]) -> None:
 
     Raises:
         RuntimeError: The job failed; its text is that of the runner.
-        PrepareError: A worker process, or the engine, died.
+        PrepareError: A worker process, the job's process or the engine died.
     """
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder, "job")
@@ -58,7 +59,8 @@ def run_supervised(settings: Settings, options: list[str]) -> None:
         if failed and error.exists():
             raise RuntimeError(error.read_text())
         if failed:
-            raise PrepareError(_LOST)
+            # Of a worker that dies, Flink and Spark tell themselves.
+            raise PrepareError(_LOST_WORKER if _is_local(options) else _LOST_JOB)
 
 
 def _main(job: Path) -> None:
@@ -66,14 +68,21 @@ def _main(job: Path) -> None:
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threading.excepthook = _end_with_worker
     logging.getLogger(_LOGGER).setLevel(level)
-    pipeline = beam.Pipeline(options=PipelineOptions(options))
-    graph.build(pipeline, settings)
     try:
+        pipeline = beam.Pipeline(options=PipelineOptions(options))
+        graph.build(pipeline, settings)
         pipeline.run().wait_until_finish()
     except grpc.RpcError as error:
         _fail(job, f"{_LOST_RUNNER}: {error.details()}")
+    except PrepareError as error:
+        _fail(job, f"PrepareError: {error}")
     except Exception as error:
-        _fail(job, str(error))
+        _fail(job, str(error) or repr(error))
+
+
+def _is_local(options: list[str]) -> bool:
+    """Tells whether Beam's local runner runs the job."""
+    return "--runner=FnApiRunner" in options
 
 
 def _fail(job: Path, reason: str) -> None:

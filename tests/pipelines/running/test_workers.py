@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,28 @@ def test_what_a_process_started_ends_with_it(tmp_path):
     command = ["ps", "-o", "stat=", child.read_text().strip()]
     state = subprocess.run(command, capture_output=True, text=True).stdout
     assert state.strip()[:1] in ("", "Z")  # ZN, say, where tests are nice
+
+
+def test_what_was_started_ends_with_the_process_that_is_killed(tmp_path):
+    program = (
+        "import pathlib, time\n"
+        "from hgr_tf.pipelines.running.processes import running\n"
+        "with running(['sleep', '99'], pathlib.Path('log')) as process:\n"
+        "    print(process.pid, flush=True)\n"
+        "    time.sleep(99)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=tmp_path, text=True
+    ) as parent:
+        child = parent.stdout.readline().strip()
+        parent.kill()
+    deadline = time.monotonic() + 30
+    command = ["ps", "-o", "stat=", child]
+    while subprocess.run(command, capture_output=True, text=True).stdout.strip()[
+        :1
+    ] not in ("", "Z"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_process_that_ends_at_its_start_is_told_with_its_last_line(tmp_path):
