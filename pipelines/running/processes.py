@@ -16,10 +16,12 @@ from hgr_tf.pipelines.errors import PrepareError
 _START_SECONDS = 300
 
 _ENDS_WITH_PARENT = """
-(while kill -0 $PPID; do sleep 1; done; kill -9 0) >/dev/null 2>&1 &
+parent=$1
+shift
+(while kill -0 "$parent"; do sleep 1; done; kill -9 0) >/dev/null 2>&1 &
 exec "$@"
 """
-"""Runs a program, and kills its process group when the parent is gone."""
+"""Runs a program, and kills its process group when a process is gone."""
 
 
 @contextlib.contextmanager
@@ -35,7 +37,7 @@ def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen]:
     with (
         log.open("ab") as file,
         subprocess.Popen(
-            ["/bin/sh", "-c", _ENDS_WITH_PARENT, "sh", *command],
+            ["/bin/sh", "-c", _ENDS_WITH_PARENT, "sh", str(os.getpid()), *command],
             stdout=file,
             stderr=file,
             start_new_session=True,
