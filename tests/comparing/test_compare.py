@@ -77,6 +77,7 @@ def test_the_report_is_one_page_with_every_plot(compared):
     "a comparison is interrupted",
     "finished runs are not repeated",
 )
+@pytest.mark.slow
 def test_a_finished_run_is_not_repeated(compared, data):
     output, results, _ = compared
     kept = run_folder(output, "log_loss", 1) / "model.weights.h5"
