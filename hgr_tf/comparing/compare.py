@@ -27,6 +27,7 @@ from hgr_tf.comparing.figures import (
 from hgr_tf.comparing.one_run import (
     GROUPS,
     describe_once,
+    finished_result,
     limit_threads,
     load_predictions,
     run_folder,
@@ -224,12 +225,19 @@ def _trained(
     told: Told,
 ) -> None:
     """Trains every method with every seed, in processes that end after some runs."""
-    runs = [(name, seed) for seed in config.seeds for name in config.methods]
+    unfinished = []
+    for seed in config.seeds:
+        for name in config.methods:
+            result = finished_result(run_folder(output, name, seed))
+            if result is None:
+                unfinished.append((name, seed))
+            else:
+                told(name, "trained", result["figures"]["gauc"])
     most = _RUNS_PER_PROCESS * workers
-    for start in range(0, len(runs), most):
+    for start in range(0, len(unfinished), most):
         with _pool(workers) as pool:
             waiting = {}
-            for name, seed in runs[start : start + most]:
+            for name, seed in unfinished[start : start + most]:
                 run = config.run(name, seed, **found[name])
                 folder = run_folder(output, name, seed)
                 future = pool.submit(run_once, run, folder, config.split, config.head)

@@ -53,8 +53,8 @@ def run_once(
         "peak_mb".
     """
     folder = Path(folder)
-    if (folder / RESULT).exists():
-        return json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    if (finished := finished_result(folder)) is not None:
+        return finished
     from hgr_tf.data import PreparedData
     from hgr_tf.training import RunFolder, train
 
@@ -77,6 +77,12 @@ def run_once(
     }
     write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
     return result
+
+
+def finished_result(folder: str | Path) -> dict[str, Any] | None:
+    """What `run_once` returned for a folder; None where the run is not finished."""
+    file = Path(folder) / RESULT
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 def describe_once(folder: str | Path, split: str, head: str | None = None) -> None:

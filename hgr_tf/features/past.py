@@ -27,7 +27,7 @@ def past_features(
         for listed in history.listed:
             yield (
                 "user",
-                f"{name}_{listed}",
+                history_feature(name, listed),
                 HistoryList(
                     history=name,
                     shares=listed,
@@ -37,15 +37,24 @@ def past_features(
                 ),
             )
     for name, counter in spec.counters.items():
-        for window in counter.windows:
-            for statistic in counter.statistics:
-                yield (
-                    _owner_of(counter, spec),
-                    counter_feature(name, window, statistic),
-                    Numeric(
-                        log1p=statistic != "rate", default=_default(counter, statistic)
-                    ),
-                )
+        for feature, statistic in counter_features(name, counter).items():
+            default = _default(counter, statistic)
+            transform = Numeric(log1p=statistic != "rate", default=default)
+            yield _owner_of(counter, spec), feature, transform
+
+
+def history_feature(history: str, listed: str) -> str:
+    """Name of a history's feature, such as "watched_item_id"."""
+    return f"{history}_{listed}"
+
+
+def counter_features(name: str, counter: Counter) -> dict[str, str]:
+    """Names of a counter's features, in order, each with its statistic."""
+    return {
+        counter_feature(name, window, statistic): statistic
+        for window in counter.windows
+        for statistic in counter.statistics
+    }
 
 
 def counter_feature(counter: str, window: int | str, statistic: str) -> str:

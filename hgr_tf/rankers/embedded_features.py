@@ -130,9 +130,13 @@ def logits_model(
     inputs: dict[str, KerasTensor], x: KerasTensor, name: str
 ) -> tf.keras.Model:
     """Closes a ranker: one float32 logit of `x`, [batch, 1]."""
+    return tf.keras.Model(inputs, logit(x, "logits"), name=name)
+
+
+def logit(x: KerasTensor, name: str) -> KerasTensor:
+    """The last layer of a ranker: one float32 logit of `x`, [batch, 1]."""
     # float32 under mixed precision too: losses and metrics need the range.
-    head = tf.keras.layers.Dense(1, name="logits", dtype="float32")
-    return tf.keras.Model(inputs, head(x), name=name)
+    return tf.keras.layers.Dense(1, name=name, dtype="float32")(x)
 
 
 class _Embedder:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import tensorflow as tf
-
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.features.labels import Label
-from hgr_tf.rankers.embedded_features import dense_layers
+from hgr_tf.rankers.embedded_features import dense_layers, logit
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -44,11 +42,8 @@ def head_logits(
         dropout: Share of a tower's hidden units dropped in training.
     """
     return {
-        head: _logit(dense_layers(x, tower_units, f"{head}.tower", dropout), head)
+        head: logit(
+            dense_layers(x, tower_units, f"{head}.tower", dropout), f"{head}.logits"
+        )
         for head, x in vectors.items()
     }
-
-
-def _logit(x: KerasTensor, head: str) -> KerasTensor:
-    # float32 under mixed precision too: losses and metrics need the range.
-    return tf.keras.layers.Dense(1, name=f"{head}.logits", dtype="float32")(x)

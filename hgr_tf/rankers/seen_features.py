@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from hgr_tf.features import Feature, FeatureSpec
-from hgr_tf.features.past import counter_feature
+from hgr_tf.features.past import counter_features, history_feature
 
 
 def seen_features(spec: FeatureSpec, without: Collection[str]) -> list[Feature]:
@@ -36,13 +36,6 @@ def seen_features(spec: FeatureSpec, without: Collection[str]) -> list[Feature]:
 
 def _past(spec: FeatureSpec) -> Iterator[tuple[str, list[str]]]:
     for name, history in spec.history.items():
-        yield name, [f"{name}_{listed}" for listed in history.listed]
+        yield name, [history_feature(name, listed) for listed in history.listed]
     for name, counter in spec.counters.items():
-        yield (
-            name,
-            [
-                counter_feature(name, window, statistic)
-                for window in counter.windows
-                for statistic in counter.statistics
-            ],
-        )
+        yield name, list(counter_features(name, counter))
