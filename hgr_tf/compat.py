@@ -86,10 +86,10 @@ def unscaled(
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def tell_inputs(model: tf.keras.Model, inputs: Any) -> None:
-    """Tells Keras 2 the symbolic inputs of a model, without which it saves none."""
+def take_inputs_of(model: tf.keras.Model, other: tf.keras.Model) -> None:
+    """Tells Keras 2 that a model takes what another does; else it saves no inputs."""
     if not KERAS_3:
-        specs = tf.nest.map_structure(lambda tensor: tensor.type_spec, inputs)
+        specs = tf.nest.map_structure(lambda tensor: tensor.type_spec, other.input)
         model._set_save_spec(specs)
 
 

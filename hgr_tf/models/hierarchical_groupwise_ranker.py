@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import gradients_of, tell_inputs
+from hgr_tf.compat import gradients_of, take_inputs_of
 from hgr_tf.distribute import sum_over_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.functional.graph import Inputs, is_functional, own_inputs
@@ -165,7 +165,7 @@ class HierarchicalGroupwiseRanker(ReportingModel):
         self.add_trackers(*self.objective.tracked(self.heads))
         self.built = True
         if is_functional(ranker):
-            tell_inputs(self, ranker.input)
+            take_inputs_of(self, ranker)
 
     # -- Prediction ---------------------------------------------------------
 
