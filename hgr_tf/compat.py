@@ -7,10 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.autograph.core import config as autograph
 from tensorflow.python.ops import control_flow_util
 
 KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
 """Whether tf.keras is Keras 3 (otherwise Keras 2 or tf-keras)."""
+
+# The package branches on tensors by `tf.cond` alone. AutoGraph would parse and compile
+# each of its functions anew in every process, half of the time until the first step.
+# What others write, such as a ranker's `call`, is converted as ever.
+autograph.CONVERSION_RULES = (
+    autograph.DoNotConvert("hgr_tf"),
+    *autograph.CONVERSION_RULES,
+)
 
 
 def add_state(

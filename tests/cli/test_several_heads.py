@@ -92,6 +92,7 @@ def test_heads_are_calibrated_one_by_one_or_together(shop, run, clicks):
     assert code == 1 and "which has ['click', 'purchase'], got 'buy'" in err
 
 
+@pytest.mark.slow
 def test_a_gate_goes_by_the_names_of_heads(shop, run, place):
     gate = "split: val\nmetrics: {purchase/auc: {at_least: 0.99}, click/auc: "
     (place / "gate.yaml").write_text(f"{gate}{{at_least: 0.4}}}}\n")

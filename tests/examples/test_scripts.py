@@ -55,6 +55,7 @@ def test_tf_ranking_loss_falls(run):
     assert values[-1] < values[0] - 0.01
 
 
+@pytest.mark.slow
 def test_qa_trains_and_answers(run, capsys):
     pytest.importorskip("tokenizers", reason="the extra qa is not installed")
     scores = run("qa.py")["main"](questions=64, epochs=2)

@@ -73,6 +73,7 @@ def test_an_export_without_calibration_is_what_it_was(exported):
     assert "calibration" not in (exported / "assets.extra/export.json").read_text()
 
 
+@pytest.mark.slow
 def test_the_twin_notices_a_calibration_that_the_version_does_not_tell_of(
     model, tmp_path
 ):

@@ -211,6 +211,7 @@ def test_onnx_is_written_with_what_is_published_only(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "ranker.onnx"]
 
 
+@pytest.mark.slow
 def test_export_keeps_what_it_publishes_and_the_newest(hgr_tf, run_of_model, tmp_path):
     for version in ("5", "6", "7"):
         (tmp_path / version).mkdir()

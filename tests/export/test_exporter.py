@@ -154,6 +154,7 @@ def test_probabilities_of_a_sigmoid_ranker_are_served_as_they_are(tmp_path):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_process_with_tensorflow_alone_loads_and_answers(model, exported, tmp_path):
     raw = requests().raw(5)
     np.savez(tmp_path / "raw.npz", **raw)
@@ -187,6 +188,7 @@ def test_v1_loader_runs_it(model, exported):
     np.testing.assert_allclose(scores, trained_scores(model, raw), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_saved_model_cli_finds_no_denylisted_op(exported):
     done = subprocess.run(
         [

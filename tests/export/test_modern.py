@@ -31,7 +31,9 @@ scores = ServingSession(folder).call("serving_default", inputs)["probabilities"]
 }
 
 
-@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize(
+    "loader", ["saved_model", pytest.param("c_api", marks=pytest.mark.slow)]
+)
 def test_the_newest_tensorflow_gives_the_same_scores(loader, model, exported, tmp_path):
     python = os.environ.get("HGR_MODERN_PYTHON", MADE)
     if not Path(python).exists():

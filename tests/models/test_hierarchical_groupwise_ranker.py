@@ -280,6 +280,7 @@ def test_a_model_that_offers_the_halves_is_saved_without_having_predicted(tmp_pa
 
 
 @ONLY_KERAS_2
+@pytest.mark.slow
 def test_a_model_that_offers_the_halves_is_a_saved_model_after_training(tmp_path):
     model = wrap(TwoTowers(), user_embedding=None, user_id="user")
     model.compile("adam")
@@ -291,6 +292,7 @@ def test_a_model_that_offers_the_halves_is_a_saved_model_after_training(tmp_path
     again.fit(own, LABELS, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_model_that_offers_the_halves_trains_on_two_replicas():
     with two_replicas().scope():
         model = compiled(wrap(TwoTowers(), "paper", user_embedding=None))
@@ -476,6 +478,7 @@ def test_a_batch_of_one_row_or_none_trains_and_evaluates(method, rows):
     assert all(np.isfinite(weight).all() for weight in model.ranker.get_weights())
 
 
+@pytest.mark.slow
 def test_before_the_start_the_second_pass_shows_layers_no_codes():
     """It shows them the same batch again: momentum .9 twice is .81 once."""
 

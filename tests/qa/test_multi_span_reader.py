@@ -128,6 +128,7 @@ def test_a_saved_reader_is_loaded_with_encoder_and_arguments(tmp_path):
         np.testing.assert_allclose(value, after[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_tiny_encoder_overfits_64_questions():
     options = ReportOptions(min_events=2, max_events=4)
     examples = list(generate(64, seed=1, options=options))

@@ -106,6 +106,7 @@ def test_sigterm_saves_the_step_and_the_same_call_goes_on(whole, tmp_path, monke
     "SIGTERM in the last step of an epoch",
     "the epoch is saved with its metrics; the same command goes on to the same bits",
 )
+@pytest.mark.slow
 def test_sigterm_in_the_last_step_of_an_epoch_saves_the_epoch(
     whole, tmp_path, monkeypatch
 ):

@@ -95,6 +95,7 @@ def test_a_ranker_and_a_metric_of_ones_own_train_stop_early_and_load(
         np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
 
 
+@pytest.mark.slow
 def test_a_loss_of_ones_own_changes_what_is_trained(own, data, tmp_path):
     def weights(name, **method):
         run = train(

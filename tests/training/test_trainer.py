@@ -120,6 +120,7 @@ def test_learns(plain):
     assert plain.metrics["log_loss"] < entropy
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_runs(plain, folder, tmp_path):
     assert_equal_weights(plain, train(config(folder), tmp_path, verbose=0))
     other = config(folder).override(seed=6)
@@ -132,6 +133,7 @@ def test_equal_seeds_give_equal_runs(plain, folder, tmp_path):
     "killed between epochs",
     "the same command goes on to the same bits",
 )
+@pytest.mark.slow
 def test_interrupted_run_resumes_to_the_same_weights(
     plain, folder, tmp_path, monkeypatch
 ):
@@ -177,6 +179,7 @@ def test_finished_run_is_not_trained_again(plain, folder):
     assert (plain.path / "model.weights.h5").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_folder_of_another_config_is_refused_unless_overwritten(
     plain, folder, tmp_path
 ):
@@ -200,7 +203,7 @@ def test_folder_that_is_no_run_is_never_touched(folder, tmp_path, overwrite):
     "method",
     [
         "default",
-        "softmax_ce_batch",
+        pytest.param("softmax_ce_batch", marks=pytest.mark.slow),
         {"ranking_loss": "jrc"},
         pytest.param("paper", marks=pytest.mark.slow),
         pytest.param("list_ce_user", marks=pytest.mark.slow),
@@ -269,6 +272,7 @@ def test_interrupted_average_resumes_to_the_same_weights(
     "killed after the last epoch",
     "the same command finishes it with the same metrics",
 )
+@pytest.mark.slow
 def test_run_killed_after_its_last_epoch_is_finished_alike(
     averaged, folder, tmp_path, monkeypatch
 ):
