@@ -23,7 +23,7 @@ from hgr_tf.export.client import Client
 from hgr_tf.features import Counter, FeatureSpec, History
 from hgr_tf.features.durations import in_units
 from hgr_tf.features.histories import DAY, LABEL_KEY
-from hgr_tf.features.past import counter_feature, sections
+from hgr_tf.features.past import counter_feature, key_values, sections
 from hgr_tf.features.splits import TRAIN
 
 SPEC = """
@@ -185,8 +185,11 @@ class FeatureStore:
 
     def _key(self, section: History | Counter, row: Row) -> str | None:
         by = section.by if isinstance(section, Counter) else (self._spec.user_id,)
-        values = [row[name] for name in by]
+        values = [self._shared(name, row[name]) for name in by]
         return None if None in values else json.dumps(values)
+
+    def _shared(self, name: str, value: Any) -> Any:
+        return key_values(name, pa.array([value]), self._spec)[0].as_py()
 
     def _run_of(self, place: str, key: str, row: Row) -> int:
         """The number of the run that a row goes on with, or starts."""

@@ -118,7 +118,8 @@ class Counter(AsOf):
     Of a label that is `given` another, only the rows where it is defined are exposures.
 
     Attributes:
-        by: Feature, or user or item id, that rows must share; or a pair of them.
+        by: Feature, or user or item id, that rows must share; or a pair of them. Rows
+            share the bucket of a "bucketized" feature, whose boundaries must be given.
         of: What is counted: the label, or one of several by its name.
         windows: "all", or how far back from the end of the past rows count.
         statistics: Which of the three become features.

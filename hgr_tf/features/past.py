@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from hgr_tf.features.durations import in_units
 from hgr_tf.features.histories import DAY, LABEL_KEY, ROW, SPLIT, AsOf, Counter
 from hgr_tf.features.history_list import HistoryList
+from hgr_tf.features.kind import Learned
+from hgr_tf.features.kinds.bucketized import Bucketized
 from hgr_tf.features.kinds.numeric import Numeric
 from hgr_tf.features.splits import RandomSplit, UserSplit
 
@@ -71,6 +76,23 @@ def owner_of_key(key: str, spec: FeatureSpec) -> Owner:
     """Whether a key of a counter tells of the user, the item or the context."""
     ids: dict[str, Owner] = {spec.user_id: "user", spec.item_id: "item"}
     return ids.get(key) or spec.feature(key).owner
+
+
+def key_values(key: str, values: pa.Array, spec: FeatureSpec) -> pa.Array:
+    """The values of a counter's key as rows share them: of numbers, the buckets.
+
+    Args:
+        key: A feature, or the user or item id.
+        values: `[n]` raw values, null where missing.
+        spec: The spec.
+    """
+    if key in (spec.user_id, spec.item_id):
+        return values
+    kind = spec.feature(key).transform
+    if not isinstance(kind, Bucketized):
+        return values
+    (ids,) = kind.encoder(Learned(boundaries=kind.boundaries))(values)
+    return pc.if_else(values.is_null(), None, ids.cast(pa.string()))
 
 
 def is_of_user(counter: Counter, spec: FeatureSpec) -> bool:
@@ -157,7 +179,13 @@ def _check_history(place: str, history: History, spec: FeatureSpec) -> None:
 def _check_counter(place: str, counter: Counter, spec: FeatureSpec) -> None:
     for key in counter.by:
         if key not in (spec.user_id, spec.item_id):
-            _feature(f"{place}.by", key, spec)
+            transform = _feature(f"{place}.by", key, spec).transform
+            if isinstance(transform, Bucketized) and transform.boundaries is None:
+                raise ValueError(
+                    f"{place}.by: rows are counted by the bucket of {key!r}, so its "
+                    "`boundaries` must be given; those of `num_buckets`, got "
+                    f"{transform.num_buckets}, are only learned from all rows"
+                )
     if spec.label_name(counter.of) is None:
         raise ValueError(
             f"{place}.of must be a label, among {[LABEL_KEY, *spec.labels]}, got "

@@ -12,7 +12,7 @@ from hgr_tf.features import FeatureSpec
 from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.features.histories import Value
 from hgr_tf.features.history_list import texts_of_lists
-from hgr_tf.features.past import request_columns
+from hgr_tf.features.past import key_values, request_columns
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import (
     SPLIT,
@@ -58,9 +58,8 @@ def timeline(joined: Joined, spec: FeatureSpec) -> pa.Table:
     for counter in spec.counters.values():
         for key in counter.by:
             if key not in (spec.user_id, spec.item_id):
-                columns[key_name(key)] = _words(
-                    texts_of_lists(_values(joined, spec, key))
-                )
+                values = key_values(key, _values(joined, spec, key), spec)
+                columns[key_name(key)] = _words(texts_of_lists(values))
     columns[TIE] = _ties(columns, spec)
     return pa.table(columns)
 

@@ -316,6 +316,7 @@ print(sorted(session.signatures))
     assert "serving_default" in done.stdout
 
 
+@pytest.mark.slow
 def test_predict_loads_neither_tensorflow_nor_beam(exported, tmp_path):
     """One row is scored in seconds, most of them the C library's."""
     rows = tmp_path / "rows.jsonl"

@@ -151,7 +151,16 @@ UNFIT = {"calibrated_softmax_loss": "no ragged form", "ordinal_loss": "one logit
 KEYS = set(tfr.keras.losses.RankingLossKey.all_keys()) - set(UNFIT)
 
 
-@pytest.mark.parametrize("key", sorted(KEYS))
+COMMON = {"approx_ndcg_loss", "list_mle_loss", "softmax_loss"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *sorted(COMMON),
+        *(pytest.param(k, marks=pytest.mark.slow) for k in sorted(KEYS - COMMON)),
+    ],
+)
 def test_every_key_trains_in_a_graph(key):
     loss = HierarchicalGroupwiseLoss(3, ["list_ce", key, key], [0, 1, 1])
 

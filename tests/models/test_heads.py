@@ -292,6 +292,7 @@ def of_replicas(with_codes):
 @pytest.mark.parametrize(
     "with_codes", [False, pytest.param(True, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_two_replicas_train_as_one_with_the_whole_batch(with_codes):
     weights = []
     for scope in (tf.distribute.get_strategy(), two_replicas()):

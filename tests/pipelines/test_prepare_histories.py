@@ -120,6 +120,33 @@ def test_order_orders_rows_and_a_split_without_it_is_one_moment(tmp_path, run):
     assert any(next(iter(lists)) for lists in by_user.values())
 
 
+def test_a_counter_by_a_number_counts_its_bucket(tmp_path, run):
+    counters = """
+user: {user: {type: categorical}}
+item:
+  price: {type: bucketized, boundaries: [5, 10]}
+  priced: {type: categorical, column: level}
+counters: {by_price: {by: [user, price]}, by_level: {by: [user, priced]}}
+"""
+    table = log()
+    price = [None if i % 7 == 0 else float(i) for i in table["item"].to_pylist()]
+    level = [None if p is None else f"l{(p >= 5) + (p >= 10)}" for p in price]
+    table = table.append_column("price", pa.array(price, pa.float32()))
+    table = table.append_column("level", pa.array(level))
+    head = SPEC.split("user: {")[0]
+    folder, _ = run(
+        FeatureSpec.from_yaml(head + counters),
+        [write(tmp_path / "log.parquet", table)],
+        "out",
+        output_format="parquet",
+    )
+    rows = read(folder, "train")
+    for statistic in ("exposures", "rate"):
+        found = [row[f"by_price_all_{statistic}"] for row in rows]
+        assert found == [row[f"by_level_all_{statistic}"] for row in rows]
+        assert len(set(found)) > 5
+
+
 def test_histories_of_rows_that_are_dropped_or_sampled_are_whole(tmp_path, run, spec):
     text = SPEC + "negatives: {rate: 0.2}\n"
     path = write(tmp_path / "log.parquet", log())
@@ -151,6 +178,11 @@ def test_histories_of_rows_that_are_dropped_or_sampled_are_whole(tmp_path, run, 
         ),
         ("counters: {c: {by: [user, item, brand]}}", "counters.c.by"),
         ("counters: {c: {by: brand, as_of: session}}", "unless `by` holds 'user'"),
+        (
+            "context: {hour: {type: bucketized, num_buckets: 4}}\n"
+            "counters: {c: {by: [user, hour]}}",
+            "counters.c.by: rows are counted by the bucket of 'hour'",
+        ),
         ("order: seq", "`time` must not be given too"),
     ],
 )

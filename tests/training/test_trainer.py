@@ -154,6 +154,7 @@ def test_interrupted_run_resumes_to_the_same_weights(
     "the data changes under an unfinished run",
     "the run is not resumed; the error says why",
 )
+@pytest.mark.slow
 def test_run_is_not_resumed_on_data_prepared_anew(tmp_path, monkeypatch):
     data = tmp_path / "data"
     write_prepared(data, {"train": rows(300, seed=0), "val": VAL})
