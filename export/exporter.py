@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -44,6 +44,7 @@ def export_for_serving(
     table_dtype: TableDtype | None = None,
     with_logits: bool = False,
     calibration: AnyCalibration | None = None,
+    shrinkage: Mapping[str, float] | None = None,
     keep: int | None = None,
     approve: Callable[[Path], None] | None = None,
     seed: int = 0,
@@ -71,6 +72,8 @@ def export_for_serving(
         with_logits: Whether to give logits beside the probabilities.
         calibration: What the logits of every signature go through, such as a run's
             `calibration`; None leaves them as they are.
+        shrinkage: The tau by which the table of each feature of `model` was shrunk, for
+            the record in `assets.extra/export.json`, which a later gate needs.
         keep: How many of the newest versions to keep, beside this one where a
             lower `version` makes it an older one; all by default.
         approve: Called with the written and verified folder before it is published;
@@ -105,7 +108,12 @@ def export_for_serving(
             if ranks or not signature_class(name).needs_items
         ]
     options = ExportOptions(
-        tuple(signatures), with_logits, table_dtype, gives_logits(model), calibration
+        tuple(signatures),
+        with_logits,
+        table_dtype,
+        gives_logits(model),
+        calibration,
+        shrinkage or {},
     )
     check_calibration(ranker, calibration)
 

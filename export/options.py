@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -35,6 +35,8 @@ class ExportOptions:
         table_dtype: What embedding tables are stored as; None for float32.
         from_logits: Whether the ranker gives logits or probabilities.
         calibration: What the logits go through, in a file of its own; None for nothing.
+        shrinkage: The tau by which the table of each feature was shrunk before, for
+            the record.
     """
 
     signatures: tuple[str, ...] = SIGNATURES.names()
@@ -42,6 +44,7 @@ class ExportOptions:
     table_dtype: TableDtype | None = None
     from_logits: bool = True
     calibration: AnyCalibration | None = None
+    shrinkage: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = SIGNATURES.names()
@@ -62,6 +65,8 @@ class ExportOptions:
         path.parent.mkdir(exist_ok=True)
         options = asdict(replace(self, calibration=None))
         del options["calibration"]
+        if not self.shrinkage:
+            del options["shrinkage"]
         path.write_text(json.dumps(options) + "\n", encoding="utf-8")
         if self.calibration is not None:
             self.calibration.save(Path(folder) / CALIBRATION_FILE)

@@ -64,7 +64,7 @@ def calibrate(
     from hgr_tf.training.run_data import load_run_and_data
     from hgr_tf.training.run_folder import RunFolder
 
-    loaded, prepared = load_run_and_data(run, data)
+    loaded, prepared = load_run_and_data(run, data, shrunk=True)
     split = split or loaded.config.data.validation
     if split == loaded.config.data.train and data is None:
         raise ValueError(

@@ -77,7 +77,7 @@ def evaluate(
     from hgr_tf.training.one_head import only_head
     from hgr_tf.training.run_data import load_run_and_data
 
-    loaded, prepared = load_run_and_data(run, data)
+    loaded, prepared = load_run_and_data(run, data, shrunk=True)
     split = split or loaded.config.data.validation
     features = training.permutables(loaded.encoding.spec, permute or [])
     cut = _slicings(slice_by or [], loaded.encoding)

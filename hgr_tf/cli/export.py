@@ -162,11 +162,20 @@ def _verify(output: Path, version: int | None, run: Path | None) -> None:
 def _export(loaded: Run, output: Path, version: int | None, **options: Any) -> None:
     from hgr_tf.export.exporter import export_for_serving
 
+    taus = loaded.shrinkage.taus if loaded.shrinkage else {}
     folder = export_for_serving(
-        loaded.model, output, version, encoding=loaded.encoding, **options
+        loaded.model,
+        output,
+        version,
+        encoding=loaded.encoding,
+        shrinkage=taus,
+        **options,
     )
     calibration = options["calibration"]
-    how = "" if calibration is None else f", calibrated ({calibration.method})"
+    how = ""
+    if loaded.shrinkage and taus:
+        how = f", shrunk ({loaded.shrinkage.in_words})"
+    how += "" if calibration is None else f", calibrated ({calibration.method})"
     typer.echo(f"{folder}: verified and published{how}")
 
 
@@ -222,4 +231,4 @@ def _load(run: Path, seed: int = 0) -> Run:
 
     log.info("loading the run %s", run)
     tf.keras.utils.set_random_seed(seed)
-    return load_run(run)
+    return load_run(run, shrunk=True)

@@ -24,6 +24,7 @@ COMMANDS = (
     "evaluate",
     "tune",
     "compare",
+    "shrink",
     "calibrate",
     "report",
     "codes",

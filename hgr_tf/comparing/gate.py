@@ -165,6 +165,7 @@ def _served_slices(
     from hgr_tf.data import PreparedData
     from hgr_tf.export.options import ExportOptions
     from hgr_tf.training import load_run
+    from hgr_tf.training.shrinkage import shrink_tables
 
     report = served / FILE
     kept = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
@@ -193,6 +194,7 @@ def _served_slices(
             "...}` in the gate"
         ) from error
     options = ExportOptions.load(served)
+    shrink_tables(run.model.ranker, run.encoding, path, options.shrinkage)
     return sliced(
         Candidate(run, options.calibration, options.table_dtype), data, config, seed
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from hgr_tf.feature_graphs.graph import GRAPHS
-from hgr_tf.features import Feature, FeatureEncoding
+from hgr_tf.features import Feature, FeatureEncoding, FeatureSpec
 from hgr_tf.features.embedding_options import EmbeddingOptions
 from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.history_options import HistoryOptions
@@ -25,6 +25,12 @@ Options = Mapping[str, EmbeddingOptions]
 
 USER_EMBEDDING = "user_embedding"
 """Name of the layer that embeds the user id."""
+
+
+def table_name(feature: Feature, spec: FeatureSpec) -> str:
+    """Name of the layer that embeds the ids of a feature."""
+    is_user_id = feature == spec.id_feature("user")
+    return USER_EMBEDDING if is_user_id else f"embedding_{feature.name}"
 
 
 @dataclass
@@ -238,8 +244,7 @@ class _Embedder:
         return self._tables[source]
 
     def _new_table(self, feature: Feature) -> tf.keras.layers.Layer:
-        is_user_id = feature == self._encoding.spec.id_feature("user")
-        name = USER_EMBEDDING if is_user_id else f"embedding_{feature.name}"
+        name = table_name(feature, self._encoding.spec)
         options = self._options_of(feature.name)
         ids, dim = self._encoding.num_ids(feature.name), options.dim or self._dim
         if options.l2:

@@ -126,6 +126,9 @@ class TrainingConfig(Strict):
             along a line or a half cosine.
         weight_ema: Momentum of an exponential moving average of the weights,
             which is what is then evaluated and kept; None for no average.
+        average_checkpoints: How many of the last checkpoints have their weights
+            averaged when training ends, which is what is then evaluated and kept;
+            None for no average. The epochs' own figures are of the weights as trained.
         early_stopping: None trains all epochs and keeps the last weights.
         checkpoints: When the state is written that an interrupted run goes on from.
         keep_optimizer: Whether the finished run keeps its optimizer, for a later run
@@ -140,9 +143,22 @@ class TrainingConfig(Strict):
     learning_rate: float = Field(1e-3, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     weight_ema: float | None = Field(None, gt=0, lt=1)
+    average_checkpoints: int | None = Field(None, ge=2)
     early_stopping: EarlyStopping | None = None
     checkpoints: CheckpointsConfig = CheckpointsConfig()
     keep_optimizer: bool = False
+
+    @model_validator(mode="after")
+    def _check_averages(self) -> TrainingConfig:
+        if self.average_checkpoints is None:
+            return self
+        for name in ("weight_ema", "early_stopping"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"`average_checkpoints` must not be given with `{name}`, which "
+                    f"keeps other weights, got {getattr(self, name)!r}"
+                )
+        return self
 
 
 NewRows = Literal["unknown", "mean", "random"]

@@ -11,6 +11,7 @@ from hgr_tf.compat import progress_bar
 from hgr_tf.training.checkpoints import Checkpoints
 from hgr_tf.training.config import TrainingConfig
 from hgr_tf.training.epoch_end import EpochEnd
+from hgr_tf.training.last_weights import LastWeights
 from hgr_tf.training.optimizer import EvaluateAverages
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
@@ -36,6 +37,7 @@ class ResumableFit:
             for one.
         verbose: As in Keras's `fit`.
         workers: Who trains; by default this process.
+        last_weights: Keeps the weights of the checkpoints that are averaged.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class ResumableFit:
         verbose: int,
         validation_steps: int | None = None,
         workers: Workers | None = None,
+        last_weights: LastWeights | None = None,
     ):
         self._model = model
         self._settings = settings
@@ -57,6 +60,7 @@ class ResumableFit:
         self._validation = validation
         self._validation_steps = validation_steps
         self._workers = workers or Workers()
+        self._last_weights = last_weights
         self._verbose = verbose if self._workers.is_chief else 0
 
     def run(
@@ -91,6 +95,7 @@ class ResumableFit:
             lambda step: faulty_batch(self._batch_of(step)),
             folder.faulty_batch,
             self._workers,
+            self._last_weights,
         )
         callbacks = [
             EvaluateAverages(),

@@ -13,6 +13,7 @@ from hgr_tf.training.build_and_evaluate import build_model
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.run_folder import RunError, RunFolder
 from hgr_tf.training.run_metrics import run_metrics
+from hgr_tf.training.shrinkage import Shrinkage, shrink_tables
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Run:
             `evaluate`; `model.ranker` is the ranker alone.
         metrics: Metrics of the validation split.
         calibration: What `hgr-tf calibrate` fitted to the model, or None.
+        shrinkage: How `hgr-tf shrink` shrinks tables, or None. The model's are shrunk
+            where it was loaded so.
     """
 
     path: Path
@@ -35,19 +38,26 @@ class Run:
     model: tf.keras.Model
     metrics: dict[str, float]
     calibration: AnyCalibration | None = None
+    shrinkage: Shrinkage | None = None
 
     def weights_digest(self) -> str:
         """SHA-256 of the file of its weights."""
         return RunFolder(self.path).weights_digest()
 
 
-def load_run(path: str | Path) -> Run:
+def load_run(path: str | Path, *, shrunk: bool = False) -> Run:
     """Loads a run folder.
+
+    Args:
+        path: The folder.
+        shrunk: Whether tables are shrunk as `hgr-tf shrink` said, which is how the run
+            is evaluated, calibrated and exported; else they are as they were trained.
 
     Raises:
         RunError: The folder holds no run, one that is not finished, or one of the other
             generation of Keras.
         CalibrationError: Its calibration.json holds something else.
+        ShrinkageError: Its shrinkage.json does, or the counts that it needs are lost.
     """
     folder = RunFolder(path)
     config = folder.config()
@@ -59,4 +69,8 @@ def load_run(path: str | Path) -> Run:
     model.load_weights(str(folder.weights))
     model.compile(metrics=run_metrics(config.metrics))
     calibration = load_calibration(folder.calibration)
-    return Run(folder.path, config, encoding, model, folder.metrics(), calibration)
+    shrinkage = Shrinkage.load(folder.path)
+    if shrunk and shrinkage:
+        shrink_tables(model.ranker, encoding, folder.path, shrinkage.taus)
+    metrics = folder.metrics()
+    return Run(folder.path, config, encoding, model, metrics, calibration, shrinkage)

@@ -9,18 +9,19 @@ from hgr_tf.training.run import Run, load_run
 
 
 def load_run_and_data(
-    run: str | Path, data: str | Path | None = None
+    run: str | Path, data: str | Path | None = None, *, shrunk: bool = False
 ) -> tuple[Run, PreparedData]:
     """Loads a run, and prepared data of the same encoding.
 
     Args:
         run: Folder of a finished run.
         data: Folder of the data; by default that of the training.
+        shrunk: Whether tables are shrunk as `hgr-tf shrink` said.
 
     Raises:
         ValueError: The folders hold something else, or the data is encoded otherwise.
     """
-    loaded = load_run(run)
+    loaded = load_run(run, shrunk=shrunk)
     return loaded, load_data_of(loaded, data)
 
 

@@ -37,6 +37,8 @@ class RunFolder:
         optimizer.npz       the optimizer, if it is kept
         metrics.json        of the validation split, with those weights
         calibration.json    of those weights, if `hgr-tf calibrate` made one
+        shrinkage.json      of their tables, if `hgr-tf shrink` made one, with the
+                            counts of ids that it needs in shrinkage_counts.npz
         FINISHED            written last
 
     Every file appears whole or not at all.

@@ -15,6 +15,7 @@ import tensorflow as tf
 from hgr_tf.result_files import write_arrays
 from hgr_tf.training.checkpoints import Checkpoints, NotFiniteError
 from hgr_tf.training.interrupted import TrainingInterruptedError
+from hgr_tf.training.last_weights import LastWeights
 from hgr_tf.training.workers import Workers
 
 
@@ -32,6 +33,7 @@ class StepEnd(tf.keras.callbacks.Callback):
             loss stops being finite.
         faulty_batch: The file that such a batch is written to.
         workers: Who trains; several stop together, where they save or an epoch ends.
+        last_weights: Keeps the weights of the checkpoints that are averaged.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         batch_of: Callable[[int], Any],
         faulty_batch: Path,
         workers: Workers,
+        last_weights: LastWeights | None = None,
     ):
         super().__init__()
         self._checkpoints = checkpoints
@@ -52,6 +55,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         self._batch_of = batch_of
         self._faulty_batch = faulty_batch
         self._workers = workers
+        self._last_weights = last_weights
         self._told_to_stop = threading.Event()
         self._handler: Any = None
 
@@ -102,6 +106,9 @@ class StepEnd(tf.keras.callbacks.Callback):
         Raises:
             NotFiniteError: A weight is not finite.
         """
+        # First: a run that goes on from a checkpoint has the weights of all before.
+        if self._last_weights:
+            self._last_weights.save(self.steps)
         try:
             self._checkpoints.save(self.steps)
         except NotFiniteError as error:

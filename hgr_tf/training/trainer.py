@@ -25,6 +25,7 @@ from hgr_tf.training.config import EarlyStopping, InitFrom, RunConfig
 from hgr_tf.training.determinism import deterministic_ops
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
 from hgr_tf.training.early_stopping import check_defined, should_stop
+from hgr_tf.training.last_weights import LastWeights, averaged_steps
 from hgr_tf.training.optimizer import (
     averaged_weights,
     build_optimizer,
@@ -105,6 +106,8 @@ def train(
         heads = tuple(spec.labels) or ONE_OUTPUT
         split, given = config.data.validation, config.given(spec)
         check_defined(stopping, validation, split, heads, given)
+        steps = data.steps(source.train, config.training.batch_size)
+        averaged_steps(config.training, steps)  # refuses more than there will be
         warn_of_unseen_users(data.encoding, validation, config.data.validation)
         # Before anything of an earlier run is removed.
         start = _begin(config.init_from, data, folder)
@@ -155,6 +158,11 @@ class _Training:
             checkpoints = Checkpoints(
                 self.folder.checkpoints, model, metrics, saving.keep
             )
+            last_weights = LastWeights(
+                self.folder.checkpoints / "weights",
+                averaged_steps(settings, self._steps),
+                model.ranker.trainable_weights,
+            )
             trained = checkpoints.restore()
             self._check_alike(trained)
             epochs_done = trained // self._steps
@@ -162,10 +170,11 @@ class _Training:
             if epochs_done < settings.epochs and not should_stop(
                 history, settings.early_stopping
             ):
-                self._fit(model, checkpoints, trained)
+                self._fit(model, checkpoints, trained, last_weights)
             if settings.keep_optimizer:
                 save_slots(optimizer, self.folder)
             if not settings.early_stopping:
+                last_weights.assign_average()
                 with averaged_weights(model):
                     self.folder.save_weights(model)
         if self.workers.is_chief:
@@ -209,7 +218,11 @@ class _Training:
             )
 
     def _fit(
-        self, model: tf.keras.Model, checkpoints: Checkpoints, trained: int
+        self,
+        model: tf.keras.Model,
+        checkpoints: Checkpoints,
+        trained: int,
+        last_weights: LastWeights,
     ) -> None:
         config, data = self.config, self.data
         settings, splits = config.training, config.data
@@ -239,6 +252,7 @@ class _Training:
             validation_steps=steps if self.workers.are_several else None,
             verbose=self.verbose,
             workers=self.workers,
+            last_weights=last_weights,
         )
         looked_at = data.dataset(splits.train, settings.batch_size)
         with data.errors():

@@ -1,0 +1,96 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hgr_tf.comparing.gate import Candidate, _served_slices
+from hgr_tf.comparing.gate_config import GateConfig
+from hgr_tf.export.options import ExportOptions
+from hgr_tf.training import load_run
+from hgr_tf.training.run_data import load_run_and_data
+
+pytestmark = pytest.mark.usefixtures("inside")
+
+
+@pytest.fixture
+def fresh(trained):
+    """The folder of the trained run without what commands left in it."""
+    for file in ("shrinkage.json", "shrinkage_counts.npz", "calibration.json"):
+        (trained / file).unlink(missing_ok=True)
+    shutil.rmtree("models", ignore_errors=True)
+    return trained
+
+
+def evaluated(run):
+    code, out, _ = run("evaluate --run runs/small --json")
+    assert code == 0
+    return json.loads(out)["log_loss"]
+
+
+def test_evaluate_and_export_take_it_up_and_0_undoes_it(fresh, run):
+    plain = evaluated(run)
+    assert run("calibrate --run runs/small")[0] == 0
+    code, out, _ = run("shrink --run runs/small --tau 20")
+    assert code == 0 and "user: tau 20, measured on rows of other users of 'val'" in out
+    assert "calibration.json: removed" in out
+    assert not (fresh / "calibration.json").exists()
+    shrunk = evaluated(run)
+    assert shrunk != plain
+    code, out, _ = run("export --run runs/small --output models --warmup 2")
+    assert code == 0 and "verified and published, shrunk (user: tau 20)" in out
+    assert ExportOptions.load("models/1").shrinkage == {"user": 20.0}
+    assert run("calibrate --run runs/small")[0] == 0
+    before = load_run(fresh).calibration.before.log_loss
+    found = load_run(fresh).shrinkage.tables["user"].after[""]["log_loss"]
+    assert before == pytest.approx(found)  # the halves are the same
+    assert run("shrink --run runs/small --tau 20")[0] == 0
+    assert (fresh / "calibration.json").exists()
+    assert run("shrink --run runs/small --tau 0")[0] == 0
+    assert not (fresh / "calibration.json").exists()
+    assert evaluated(run) == plain
+
+
+def test_tables_of_several_features_and_a_choice_for_programs(fresh, run):
+    assert run("shrink --run runs/small --tau 20")[0] == 0
+    code, out, _ = run("shrink --run runs/small --feature item --tau 1 --tau 9 --json")
+    assert code == 0
+    told = json.loads(out)
+    assert list(told["tried"]) == ["0.0", "1.0", "9.0"] and told["tau"] in (0, 1, 9)
+    stored = json.loads((fresh / "shrinkage.json").read_text())["tables"]
+    assert stored["item"] == told and stored["user"]["tau"] == 20
+    assert run("train --config small.yaml --overwrite")[0] == 0
+    assert load_run(fresh).shrinkage is None
+
+
+def test_a_gate_judges_a_served_version_as_it_was_exported(fresh, run, tmp_path):
+    """A run may be shrunk anew after the version that is served was exported."""
+    assert run("shrink --run runs/small --tau 20")[0] == 0
+    shrunk = evaluated(run)
+    assert run("shrink --run runs/small --tau 0")[0] == 0
+    ExportOptions(("serving_default",), shrinkage={"user": 20.0}).save(tmp_path)
+    config = GateConfig.from_yaml(f"""
+split: val
+metrics: {{log_loss: {{rise_at_most: 0.0}}}}
+served: {{run: {fresh}}}
+""")
+    loaded, data = load_run_and_data(fresh)
+    candidate = Candidate(loaded, None)
+    found = _served_slices(config, candidate, data, tmp_path, 0)
+    assert found["all"][0].metrics["log_loss"].value == pytest.approx(shrunk, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ("--run nowhere", 1, "nowhere: no config.yaml: not a training run"),
+        ("--run runs/small --split train", 1, "that the run was not trained on"),
+        ("--run runs/small --feature price", 1, "--feature must be a feature with ids"),
+        ("--run runs/small --tau -1", 2, "'--tau'"),
+    ],
+)
+def test_bad_input_is_one_line(options, code, message, fresh, run):
+    found, _, err = run(f"shrink {options}")
+    assert found == code and message in err
+    assert sum(line.startswith("hgr-tf: ") for line in err.splitlines()) == 1
+    assert not Path("runs/small/shrinkage.json").exists()
