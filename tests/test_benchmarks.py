@@ -1,13 +1,15 @@
 """Benchmarks follow the library: what they call still works, at their smallest."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import heads, naive_pipeline, staleness, train_step
+from benchmarks import free_gains, heads, naive_pipeline, staleness, train_step
 from benchmarks.paired import paired_difference
 from hgr_tf.features import FeatureSpec
+from tests.prepared import rows, write_prepared
 
 SPEC = Path(__file__).parents[1] / "examples" / "kuairand_pure" / "spec.yaml"
 
@@ -106,6 +108,41 @@ def test_differences_are_paired_by_seed():
     # t of 2 degrees of freedom is 4.3027, the standard error 0.1 / sqrt(3).
     assert told["interval"] == pytest.approx([0.2 - 0.24841, 0.2 + 0.24841], abs=1e-4)
     assert paired_difference([0.5], [0.4])["interval"] is None
+
+
+def test_free_gains_are_differences_to_the_plain_run():
+    def run(shift):
+        figures = dict.fromkeys(free_gains.FIGURES, 0.5 + shift)
+        found = {name: dict(figures) for name in free_gains.METHODS}
+        found["weight_ema"]["gauc"] += 0.01
+        found["shrinkage"] |= {"log_loss": 0.4 + 2 * shift, "tau": 5.0}
+        return found
+
+    told = free_gains.summary([run(0.0), run(0.1), run(0.2)])
+    gained = told["weight_ema"]["minus_plain"]["gauc"]
+    assert gained["mean"] == pytest.approx(0.01)
+    assert gained["standard_error"] == pytest.approx(0, abs=1e-9)
+    lost = told["shrinkage"]["minus_plain"]["log_loss"]
+    assert lost["mean"] == pytest.approx(0)
+    assert lost["standard_error"] == pytest.approx(0.1 / 3**0.5)
+    assert told["shrinkage"]["tau"] == [5.0] * 3
+
+
+def test_free_gains_without_its_data_say_why(tmp_path, capsys):
+    free_gains.main(data=tmp_path / "nowhere")
+    assert "nowhere: give --data" in json.loads(capsys.readouterr().out)["skipped"]
+
+
+@pytest.mark.slow
+def test_free_gains_are_measured_at_their_smallest(tmp_path):
+    data = write_prepared(
+        tmp_path / "data", {"train": rows(600, 0), "val": rows(400, 1)}
+    )
+    options = {"batch_size": 100, "checkpoints": {"every_steps": 2}}
+    found = free_gains.run_seed(data, tmp_path, 0, options)
+    assert set(found) == set(free_gains.METHODS)
+    assert found["shrinkage"]["tau"] in map(float, found["shrinkage"]["tried"])
+    assert found["average_checkpoints"] != found["constant"] != found["plain"]
 
 
 @pytest.mark.slow
