@@ -84,7 +84,8 @@ def prepare(
             that folders of the inputs give, such as "dt>=2026-01-01"; files for
             which one does not hold are not read. And seed, shard_rows,
             compression, max_bad_fraction, history_from, encoding_from,
-            grow_vocabularies, as in `hgr_tf.pipelines.settings.Settings`.
+            grow_vocabularies, evict_after_days, as in
+            `hgr_tf.pipelines.settings.Settings`.
 
     Returns:
         The manifest of the finished folder.

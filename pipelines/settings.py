@@ -55,6 +55,8 @@ class Settings:
         max_bad_fraction: Share of bad rows past which the run fails.
         encoding_from: Prepared folder whose encoding is taken over.
         grow_vocabularies: Whether new values are appended to it.
+        evict_after_days: Prepared folders in a row, this one included, whose training
+            rows must lack a value before a new one takes its id; None for never.
         code_table: File of user codes, for the layout "code".
         code_prefix: Codes that share so many levels share a shard.
         staged: Whether the results wait in a folder of their own, because the
@@ -76,6 +78,7 @@ class Settings:
     max_bad_fraction: float = Field(default=0.01, ge=0, le=1)
     encoding_from: str | None = None
     grow_vocabularies: bool = False
+    evict_after_days: int | None = Field(default=None, ge=1)
     history_from: tuple[InputFile, ...] = ()
     code_table: InputFile | None = None
     code_prefix: int = Field(default=1, ge=1)

@@ -140,6 +140,15 @@ def prepare(
             help="Append values that --encoding-from lacks; ids keep their meaning.",
         ),
     ] = False,
+    evict_after_days: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --grow-vocabularies: new values take the ids of those that the "
+            "training rows of so many prepared folders in a row lacked, this one "
+            "included.",
+        ),
+    ] = None,
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Rows per shard, about.")
     ] = 100_000,
@@ -193,6 +202,7 @@ def prepare(
         history_from=history_from or (),
         encoding_from=encoding_from,
         grow_vocabularies=grow_vocabularies,
+        evict_after_days=evict_after_days,
         shard_rows=shard_rows,
         compression=compression,
         seed=seed,

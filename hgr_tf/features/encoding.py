@@ -16,6 +16,7 @@ from hgr_tf.features.training_only import as_column
 from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 _T = TypeVar("_T")
+_UNSEEN = ".unseen.txt"
 
 MISSING = "(missing)"
 """What people are shown for a value that is not there."""
@@ -34,6 +35,8 @@ class FeatureEncoding:
         spec.yaml
         encoding.json                     boundaries and moments
         vocabularies/<feature>.txt        a value per line, by falling frequency
+        vocabularies/<feature>.unseen.txt a number per line: how long it was unseen;
+                                          where ids may be evicted
 
     Attributes:
         spec: The feature spec.
@@ -42,6 +45,9 @@ class FeatureEncoding:
         boundaries: Ascending boundaries of each feature whose kind learns them.
         moments: (mean, standard deviation) of each feature whose kind learns
             them.
+        unseen: Where ids may be evicted, in how many prepared folders in a row
+            training lacked each value of a vocabulary. What ids mean does not depend
+            on it.
 
     Raises:
         ValueError: A feature lacks what its kind encodes with.
@@ -51,12 +57,20 @@ class FeatureEncoding:
     vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     moments: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    unseen: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         for feature in self.spec.features():
             lacking = feature.transform.lacks(self.learned(feature.name))
             if lacking:
                 raise ValueError(f"feature {feature.name!r} has no {lacking}")
+        for name, ages in self.unseen.items():
+            values = len(self.vocabularies.get(name, ()))
+            if len(ages) != values:
+                raise ValueError(
+                    f"`unseen` of {name!r} must have a number for each of its {values} "
+                    f"values, got {len(ages)}"
+                )
 
     @classmethod
     def of(cls, spec: FeatureSpec, learned: Mapping[str, Learned]) -> FeatureEncoding:
@@ -66,6 +80,7 @@ class FeatureEncoding:
             _told({name: each.vocabulary for name, each in learned.items()}),
             _told({name: each.boundaries for name, each in learned.items()}),
             _told({name: each.moments for name, each in learned.items()}),
+            _told({name: each.unseen for name, each in learned.items()}),
         )
 
     def learned(self, name: str) -> Learned:
@@ -75,6 +90,7 @@ class FeatureEncoding:
             self.vocabularies.get(name),
             self.boundaries.get(name),
             self.moments.get(name),
+            self.unseen.get(name),
         )
 
     def num_ids(self, name: str) -> int:
@@ -98,6 +114,20 @@ class FeatureEncoding:
         if not isinstance(kind, VocabularyKind):
             raise ValueError(f"feature {name!r} is {kind.type} and has no vocabulary")
         return kind.first_vocabulary_id
+
+    def reused_ids(self, name: str, before: FeatureEncoding) -> np.ndarray:
+        """`[n]` int64 ids that stand for another value than in an earlier encoding.
+
+        Raises:
+            ValueError: The vocabulary did not come from that one: it is shorter, a
+                value has moved, or its ids may not be evicted.
+        """
+        old, new = before.vocabularies[name], self.vocabularies.get(name, ())
+        changed = [i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b]
+        moved = {new[i] for i in changed} & set(old) if changed else set()
+        if len(new) < len(old) or moved or (changed and name not in self.unseen):
+            raise ValueError(f"the vocabulary of {name!r} did not grow from that one")
+        return np.array(changed, np.int64) + self.first_vocabulary_id(name)
 
     @property
     def known_users(self) -> str | None:
@@ -165,6 +195,9 @@ class FeatureEncoding:
             text = "".join(f"{value}\n" for value in values)
             path = folder / "vocabularies" / f"{name}.txt"
             path.write_text(text, encoding="utf-8", newline="")
+        for name, ages in self.unseen.items():
+            path = folder / "vocabularies" / f"{name}{_UNSEEN}"
+            np.savetxt(path, np.array(ages, np.int64), fmt="%d")
         learned = {
             "boundaries": {k: list(v) for k, v in sorted(self.boundaries.items())},
             "moments": {k: list(v) for k, v in sorted(self.moments.items())},
@@ -192,6 +225,12 @@ class FeatureEncoding:
             },
             boundaries={k: tuple(v) for k, v in learned["boundaries"].items()},
             moments={k: tuple(v) for k, v in learned["moments"].items()},
+            unseen={
+                path.name.removesuffix(_UNSEEN): tuple(
+                    map(int, path.read_text(encoding="utf-8").split())
+                )
+                for path in sorted((folder / "vocabularies").glob(f"*{_UNSEEN}"))
+            },
         )
 
     def float32_boundaries(self, name: str) -> np.ndarray:

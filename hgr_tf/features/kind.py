@@ -65,11 +65,14 @@ class Learned(NamedTuple):
         vocabulary: Values as text, in the order of their ids.
         boundaries: Ascending boundaries.
         moments: Mean and standard deviation.
+        unseen: For each value of the vocabulary, in how many prepared folders in a row
+            the training rows lacked it.
     """
 
     vocabulary: tuple[str, ...] | None = None
     boundaries: tuple[float, ...] | None = None
     moments: tuple[float, float] | None = None
+    unseen: tuple[int, ...] | None = None
 
 
 def needed(value: _T | None, name: str) -> _T:

@@ -57,6 +57,45 @@ class VocabularyKind(Kind):
         if self.shares:
             return Learned()
         known = before.vocabulary or ()
+        room = None if self.max_size is None else max(0, self.max_size - len(known))
+        return Learned(vocabulary=(*known, *self._new_values(summary, known)[:room]))
+
+    def learn_reusing(
+        self, summary: ColumnSummary, before: Learned, evict_after: int
+    ) -> Learned:
+        """New values take the places of known ones that were not seen for long.
+
+        A value is evicted only where a new one needs its place, the longest unseen
+        first; the most frequent new value takes the first place that is free. Others
+        are appended, as `learn` does.
+
+        Args:
+            summary: What was seen of the feature in the training rows.
+            before: The vocabulary to go on with, and how long its values were unseen.
+            evict_after: Prepared folders in a row, this one included, whose training
+                rows must lack a value before it is evicted.
+        """
+        if self.shares:
+            return Learned()
+        values = list(before.vocabulary or ())
+        ages = np.zeros(len(values), np.int64)
+        if values:
+            ages += np.array(before.unseen or ages) + 1
+            ages[summary.counts_of(tuple(values)) > 0] = 0
+        new = self._new_values(summary, tuple(values))
+        old = np.flatnonzero(ages >= evict_after)
+        free = old[np.argsort(-ages[old], kind="stable")][: len(new)]
+        for place, value in zip(free.tolist(), new, strict=False):
+            values[place], ages[place] = value, 0
+        room = None if self.max_size is None else max(0, self.max_size - len(values))
+        appended = new[len(free) :][:room]
+        return Learned(
+            vocabulary=(*values, *appended),
+            unseen=(*ages.tolist(), *[0] * len(appended)),
+        )
+
+    def _new_values(self, summary: ColumnSummary, known: tuple[str, ...]) -> list[str]:
+        """Values of the data that are not known, by falling count and text."""
         ranked = summary.ranked_counts()
         enough = ranked.filter(pc.greater_equal(ranked["count"], self.min_count))
         # A line of a vocabulary file cannot hold these.
@@ -66,8 +105,7 @@ class VocabularyKind(Kind):
         if known:
             is_known = pc.is_in(texts, pa.array(known, pa.string()))
             texts = texts.filter(pc.invert(is_known))
-        room = None if self.max_size is None else max(0, self.max_size - len(known))
-        return Learned(vocabulary=(*known, *texts.slice(0, room).to_pylist()))
+        return texts.to_pylist()
 
     def lacks(self, learned: Learned) -> str | None:
         """A vocabulary, which may be empty."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hgr_tf.data import PreparedData
+from hgr_tf.features import FeatureEncoding
 from hgr_tf.result_files import defined_or_nan, plain, write_text
 from hgr_tf.training.build_and_evaluate import build_model, evaluate
 from hgr_tf.training.config import InitFrom, RunConfig
+from hgr_tf.training.run import Run
 from hgr_tf.training.run_folder import RunError, RunFolder
 from hgr_tf.training.run_metrics import run_metrics
 from hgr_tf.training.trainer import train
@@ -39,8 +41,10 @@ def train_days(
 
     Returns:
         For each day "day", "run", "before": metrics of its training split by the
-        model of the day before, None for the first; and "after": metrics of its
-        validation split. days.json holds the same.
+        model of the day before, None for the first; "after": metrics of its
+        validation split; and "evicted": how many ids of each feature were taken from
+        values unseen for long and given to new ones, if any were. days.json holds the
+        same.
 
     Raises:
         ValueError: Days have equal names, or a day cannot be trained on.
@@ -70,13 +74,33 @@ def train_days(
         if previous is not None and today.init_from is not None:
             kept = folder.with_name(f"{name}.{_BEFORE}")
             before = _before(today, today.init_from, previous, kept)
-        after = train(today, folder, verbose=2).metrics
+        run = train(today, folder, verbose=2)
+        evicted = _evicted(run, previous)
         report.append(
-            {"day": name, "run": str(folder), "before": before, "after": after}
+            {
+                "day": name,
+                "run": str(folder),
+                "before": before,
+                "after": run.metrics,
+                **({"evicted": evicted} if evicted else {}),
+            }
         )
         write_text(output / REPORT, json.dumps(plain(report), indent=1) + "\n")
         previous = folder
     return report
+
+
+def _evicted(run: Run, previous: Path | None) -> dict[str, int]:
+    """How many ids of each feature stand for other values than on the day before."""
+    if previous is None:
+        return {}
+    earlier = FeatureEncoding.load(RunFolder(previous).encoding)
+    found = {
+        name: len(run.encoding.reused_ids(name, earlier))
+        for name in earlier.vocabularies
+        if name in run.encoding.vocabularies
+    }
+    return {name: count for name, count in found.items() if count}
 
 
 def _before(

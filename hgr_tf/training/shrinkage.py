@@ -140,7 +140,7 @@ def table_of(
     ]
     if feature not in own:
         raise ValueError(
-            f"--feature must be a feature with ids of its own, one of {own}, "
+            f"the feature must be one with ids of its own, one of {own}, "
             f"got {feature!r}"
         )
     name, ids = table_name(spec.feature(feature), spec), encoding.num_ids(feature)
@@ -222,6 +222,8 @@ def _count_anew(
         return counts
     before = RunFolder(config.init_from.run)
     earlier = training_counts(before.path, feature)
+    if feature in encoding.vocabularies:
+        earlier[encoding.reused_ids(feature, FeatureEncoding.load(before.encoding))] = 0
     counts[: len(earlier)] += earlier
     return counts
 

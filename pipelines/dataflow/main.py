@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--history_from", type=_texts)
     parser.add_argument("--encoding_from")
     parser.add_argument("--grow_vocabularies", type=_flag)
+    parser.add_argument("--evict_after_days", type=int)
     parser.add_argument("--compression", type=int)
     parser.add_argument("--max_bad_fraction", type=float)
     parser.add_argument("--shard_rows", type=int)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hgr_tf.features import FeatureEncoding, FeatureSpec, Learned
+from hgr_tf.features import Feature, FeatureEncoding, FeatureSpec, Learned
 from hgr_tf.features.column_summary import ColumnSummary
+from hgr_tf.features.vocabulary_kind import VocabularyKind
 
 Summaries = dict[str, ColumnSummary]
 
@@ -13,6 +14,7 @@ def learn(
     summaries: Summaries,
     previous: FeatureEncoding | None = None,
     grow: bool = False,
+    evict_after: int | None = None,
 ) -> FeatureEncoding:
     """Builds the encoding of the training data.
 
@@ -21,17 +23,26 @@ def learn(
         summaries: By name of feature.
         previous: Taken over as it is, so that ids keep their meaning.
         grow: Append values that `previous` lacks to its vocabularies.
+        evict_after: Prepared folders in a row without a value after which a new one may
+            take its id; None for never.
     """
     if previous and not grow:
         return FeatureEncoding(
-            spec, previous.vocabularies, previous.boundaries, previous.moments
+            spec,
+            previous.vocabularies,
+            previous.boundaries,
+            previous.moments,
+            previous.unseen,
         )
+
+    def learned(feature: Feature) -> Learned:
+        kind, summary = feature.transform, summaries[feature.name]
+        before = previous.learned(feature.name) if previous else Learned()
+        if evict_after is not None and isinstance(kind, VocabularyKind):
+            return kind.learn_reusing(summary, before, evict_after)
+        return kind.learn(summary, before)
+
     return FeatureEncoding.of(
         spec,
-        {
-            f.name: f.transform.learn(
-                summaries[f.name], previous.learned(f.name) if previous else Learned()
-            )
-            for f in spec.features()
-        },
+        {feature.name: learned(feature) for feature in spec.features()},
     )

@@ -58,6 +58,7 @@ class SettingsOptions(TypedDict, total=False):
     max_bad_fraction: float
     code_prefix: int
     grow_vocabularies: bool
+    evict_after_days: int | None
 
 
 class RunOptions(SettingsOptions, total=False):

@@ -38,6 +38,11 @@ def check(settings: Settings, spec_path: str | None) -> None:
             "--grow-vocabularies needs --encoding-from, whose vocabularies grow; "
             "got none"
         )
+    if settings.evict_after_days and not settings.grow_vocabularies:
+        raise PrepareError(
+            "--evict-after-days needs --grow-vocabularies, whose new values take the "
+            "ids of old ones; got none"
+        )
 
 
 def _check_output(settings: Settings, spec_path: str | None) -> None:
@@ -92,11 +97,10 @@ def _check_past(settings: Settings) -> None:
 
 
 def _check_encoding(settings: Settings, folder: str) -> None:
-    if not exists(join(folder, FILE_NAME)):
-        raise PrepareError(f"{folder}: no {FILE_NAME}: not a finished output")
     try:
-        manifest = Manifest.model_validate_json(read_bytes(join(folder, FILE_NAME)))
-        manifest.check_encoding_files(local_copy(folder))
+        if not _is_of_a_run(folder):
+            manifest = Manifest.model_validate_json(read_bytes(join(folder, FILE_NAME)))
+            manifest.check_encoding_files(local_copy(folder))
     except ValidationError as error:
         raise PrepareError(f"{folder}: {FILE_NAME}: {describe(error)}") from error
     except ManifestError as error:
@@ -110,6 +114,24 @@ def _check_encoding(settings: Settings, folder: str) -> None:
                 f"{folder}: feature {name!r} is {before.get(name, 'absent')} there "
                 f"and {meaning} in the spec, so its encoding cannot be taken over"
             )
+
+
+def _is_of_a_run(folder: str) -> bool:
+    """Whether an encoding is the copy that `hgr-tf train` keeps in a run folder.
+
+    Raises:
+        PrepareError: It is neither that nor a finished output.
+    """
+    if exists(join(folder, FILE_NAME)):
+        return False
+    run, _, name = folder.rstrip("/").rpartition("/")
+    # encoding.json is the last file of the copy to be written.
+    copied = name == "encoding" and exists(join(folder, "encoding.json"))
+    if copied and exists(join(run, "config.yaml")):
+        return True
+    raise PrepareError(
+        f"{folder}: no {FILE_NAME}: not a finished output, nor the encoding of a run"
+    )
 
 
 def _meanings(spec: FeatureSpec) -> dict[str, dict]:

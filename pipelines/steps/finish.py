@@ -144,6 +144,7 @@ def arguments(settings: Settings) -> dict:
         "history_from": [file.path for file in settings.history_from],
         "encoding_from": settings.encoding_from,
         "grow_vocabularies": settings.grow_vocabularies,
+        "evict_after_days": settings.evict_after_days,
     }
 
 

@@ -79,6 +79,7 @@ class MakePlan(beam.DoFn):
             summaries,
             previous_encoding(settings),
             settings.grow_vocabularies,
+            settings.evict_after_days,
         )
         folder = join(settings.temporary, ENCODING)
         save_encoding(encoding, summaries, folder)

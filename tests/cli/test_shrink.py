@@ -85,7 +85,7 @@ served: {{run: {fresh}}}
     [
         ("--run nowhere", 1, "nowhere: no config.yaml: not a training run"),
         ("--run runs/small --split train", 1, "that the run was not trained on"),
-        ("--run runs/small --feature price", 1, "--feature must be a feature with ids"),
+        ("--run runs/small --feature price", 1, "the feature must be one with ids"),
         ("--run runs/small --tau -1", 2, "'--tau'"),
     ],
 )

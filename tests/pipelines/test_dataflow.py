@@ -106,6 +106,7 @@ def test_template_parameters_reach_the_run(tmp_path, spec):
         "where": "dt>=2026-01-01,hour=5",
         "encoding_from": "gs://b/yesterday",
         "grow_vocabularies": "true",
+        "evict_after_days": "30",
         "compression": "3",
         "max_bad_fraction": "0.5",
         "shard_rows": "7",

@@ -458,20 +458,19 @@ def test_too_many_bad_rows_fail_and_leave_nothing_finished(run, tmp_path, spec):
     assert manifest.counters["rows_bad"] == 3
 
 
-def test_vocabularies_are_reused_and_grow(run, tmp_path, spec):
-    def write(day, items):
-        path = tmp_path / f"{day}.parquet"
-        rows = [{"user": "u", "item": i, "click": i % 2} for i in items]
-        columns = {"age": pa.nulls(len(rows)), "tags": pa.nulls(len(rows))}
-        columns |= {"hour": pa.nulls(len(rows)), "city": pa.nulls(len(rows))}
-        table = pa.Table.from_pylist(rows)
-        for name, column in columns.items():
-            table = table.append_column(name, column)
-        pq.write_table(table, path)
-        return [str(path)]
+def write_items(path, items):
+    """A log of the spec, in which only the items differ."""
+    rows = [{"user": "u", "item": i, "click": i % 2} for i in items]
+    table = pa.Table.from_pylist(rows)
+    for name in ("age", "tags", "hour", "city"):
+        table = table.append_column(name, pa.nulls(len(rows)))
+    pq.write_table(table, f"{path}.parquet")
+    return [f"{path}.parquet"]
 
-    first, _ = run(spec, write("monday", [5, 5, 7]), name="monday")
-    tuesday = write("tuesday", [9, 9, 9, 7, 3])
+
+def test_vocabularies_are_reused_and_grow(run, tmp_path, spec):
+    first, _ = run(spec, write_items(tmp_path / "monday", [5, 5, 7]), name="monday")
+    tuesday = write_items(tmp_path / "tuesday", [9, 9, 9, 7, 3])
     same, _ = run(spec, tuesday, name="same", encoding_from=str(first))
     grown, _ = run(
         spec, tuesday, name="grown", encoding_from=str(first), grow_vocabularies=True
@@ -488,6 +487,31 @@ def test_vocabularies_are_reused_and_grow(run, tmp_path, spec):
     counts = (grown / "vocabularies" / "item.counts.txt").read_text().split()
     assert counts == ["0", "1", "3", "1"]
     assert sorted(e["item"] for e in examples(same, "train")) == [1, 1, 1, 1, 3]
+    of_a_run = tmp_path / "run" / "encoding"
+    FeatureEncoding.load(first).save(of_a_run)
+    with pytest.raises(PrepareError, match="output, nor the encoding of a run"):
+        run(spec, tuesday, name="again", encoding_from=str(of_a_run))
+    (tmp_path / "run" / "config.yaml").touch()
+    again, _ = run(spec, tuesday, name="again", encoding_from=str(of_a_run))
+    assert FeatureEncoding.load(again) == FeatureEncoding.load(same)
+
+
+def test_ids_of_values_that_were_not_seen_go_to_new_ones(run, tmp_path, spec):
+    monday = write_items(tmp_path / "monday", [5, 5, 7, 1])
+    first, _ = run(spec, monday, name="monday")
+    grows = {"grow_vocabularies": True, "evict_after_days": 1}
+    tuesday = write_items(tmp_path / "tuesday", [7, 7, 9])
+    second, manifest = run(
+        spec, tuesday, name="tuesday", encoding_from=str(first), **grows
+    )
+    found = FeatureEncoding.load(second)
+    assert found.vocabularies["item"] == ("9", "1", "7")
+    assert found.unseen["item"] == (0, 1, 0)
+    assert manifest.arguments["evict_after_days"] == 1
+    assert "vocabularies/item.unseen.txt" in manifest.encoding_sha256
+    assert sorted(e["item"] for e in examples(second, "train")) == [2, 4, 4]
+    same, _ = run(spec, tuesday, name="same", encoding_from=str(second))
+    assert FeatureEncoding.load(same).unseen == found.unseen
 
 
 def test_shared_ids_come_from_the_vocabulary_of_the_other_feature(run, tmp_path):

@@ -125,7 +125,7 @@ def test_counts_of_a_run_that_began_with_another_hold_both(run, tmp_path):
 
 def test_what_cannot_be_shrunk_is_named(run, tmp_path):
     ranker = run.model.ranker
-    with pytest.raises(ValueError, match=r"--feature must be .*got 'price'"):
+    with pytest.raises(ValueError, match=r"the feature must be .*got 'price'"):
         table_of(ranker, ENCODING, "price")
     with pytest.raises(ShrinkageError, match="must hold the counts of the 42 ids"):
         shrink_tables(ranker, ENCODING, tmp_path, {"user": 5.0})

@@ -106,6 +106,64 @@ def test_the_optimizer_goes_on_with_its_slots_and_its_step(day_one):
     assert any(old.any() for old in load_slots(run.path)[1:])
 
 
+REUSED = replace(
+    ENCODING,
+    vocabularies={
+        **ENCODING.vocabularies,
+        "user": ("new", *ENCODING.vocabularies["user"][1:], "newer"),
+    },
+    unseen={"user": (0,) * 41},
+)
+"""The id 2 of users went to another one, and 42 is new."""
+
+
+def test_reused_ids_begin_like_new_ones_and_with_cleared_slots(day_one):
+    _, run = day_one
+    before = np.array(run.model.ranker.get_layer("user_embedding").embeddings)
+    model, _, start = started(run, REUSED, optimizer=True, new_rows="unknown")
+    assert start.reused.keys() == {"user"} and start.reused["user"].tolist() == [2]
+    layer = model.ranker.get_layer("user_embedding")
+    after = np.array(layer.embeddings)
+    np.testing.assert_array_equal(after[[2, 42]], before[[1, 1]])
+    np.testing.assert_array_equal(np.delete(after[:42], 2, 0), np.delete(before, 2, 0))
+    for new, old in zip(
+        model.ranker.get_layer("embedding_item").weights,
+        run.model.ranker.get_layer("embedding_item").weights,
+        strict=True,
+    ):
+        np.testing.assert_array_equal(np.array(new), np.array(old))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "slots", "cleared"),
+    [("adam", 2, 0.0), ("lazy_adam", 2, 0.0), ("rowwise_adagrad", 1, 0.1)],
+)
+def test_slots_of_reused_ids_are_cleared(
+    day_one, monkeypatch, optimizer, slots, cleared
+):
+    _, run = day_one
+    settings = run.config.training.model_copy(update={"optimizer": optimizer})
+
+    def built(model):
+        made = build_optimizer(settings, 6)
+        made.build(model.trainable_variables)
+        return made
+
+    kept = [np.full(np.shape(slot), 7.0) for slot in slots_of(built(run.model))]
+    kept[0] = np.array(10)
+    monkeypatch.setattr("hgr_tf.training.warm_start.load_slots", lambda path: kept)
+    model, _, start = started(run, REUSED, optimizer=True)
+    made = built(model)
+    start.init_optimizer(made, model.trainable_variables)
+    found = [np.array(slot) for slot in slots_of(made)[1:]]
+    of_users = [slot for slot in found if len(slot) == 43]
+    assert len(of_users) == slots
+    for slot in of_users:
+        assert (slot[[2, 42]] == np.float32(cleared)).all()
+        assert (np.delete(slot, [2, 42], 0) == 7).all()
+    assert all((slot == 7).all() for slot in found if len(slot) != 43)
+
+
 def test_a_schedule_begins_with_the_run_and_not_with_the_optimizer():
     decay = tf.keras.optimizers.schedules.PolynomialDecay(0.5, 6, 0.0)
     later = LaterSchedule(decay, 10)
@@ -218,6 +276,19 @@ def test_days_are_evaluated_before_they_are_trained_on_and_go_on(
         main.main(arguments)
     assert weights.stat().st_mtime_ns == written
     assert "of each day, before it was trained on" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_report_of_the_days_counts_evicted_ids(day_one, tmp_path):
+    folder, _ = day_one
+    write_prepared(
+        tmp_path / "two", {"train": rows(100, 2), "val": rows(50, 3)}, encoding=REUSED
+    )
+    config = RunConfig.from_yaml(CONFIG % "unused")
+    report = train_days(config, [folder / "one", tmp_path / "two"], tmp_path / "runs")
+    assert "evicted" not in report[0] and report[1]["evicted"] == {"user": 1}
+    told = json.loads((tmp_path / "runs" / "days.json").read_text())
+    assert told[1]["evicted"] == {"user": 1}
 
 
 @pytest.mark.slow

@@ -162,6 +162,8 @@ def test_characters_of_globs_in_a_path_are_plain(run, tmp_path, monkeypatch, inp
         ({"seed": -1}, "seed: .* got -1"),
         ({"shards": 3}, "shards: Unexpected keyword argument"),
         ({"grow_vocabularies": True}, "needs --encoding-from"),
+        ({"evict_after_days": 2}, "--evict-after-days needs --grow-vocabularies"),
+        ({"evict_after_days": 0}, "evict_after_days: .* got 0"),
         ({"beam_options": ["--direct_num_workers=two"]}, "Beam options: .* 'two'"),
     ],
 )
