@@ -24,7 +24,7 @@ PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 # Every public class, and what cuts models in two.
 CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
 
-.PHONY: env env-modern demo test test-slow test-faults test-keras-3 test-tf-keras test-all engines test-engines lint rooms clean
+.PHONY: env env-modern demo test test-slow test-faults test-keras-3 test-tf-keras test-all engines test-engines lint audit rooms clean
 
 env: $(STAMP)
 
@@ -84,9 +84,14 @@ lint: env
 	tools/lint_imports $(BIN)
 	tools/check_types $(BIN)
 
+# Known vulnerabilities of what is installed: a report, which fails nothing and says so
+# where it cannot be made.
+audit: env
+	@$(BIN)/python tools/audit.py $(VENV) || echo "audit: failed itself; it is a report"
+
 # The picture of the rooms in docs/rooms.md, from the imports.
 rooms: env
 	tools/lint_imports $(BIN) --draw
 
 clean:
-	rm -rf .engines .venv .venv-modern .venv-uv demo build dist *.egg-info
+	rm -rf .engines .venv .venv-audit .venv-modern .venv-uv demo build dist *.egg-info
