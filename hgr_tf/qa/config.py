@@ -50,13 +50,18 @@ class LossConfig(Strict):
 
 
 class QATrainingConfig(TrainingConfig):
-    """As for ranking, without early stopping, whose metrics are those of ranking."""
+    """As for ranking, without what is for rankers alone.
+
+    That is early stopping, whose metrics are those of ranking, and averages of
+    checkpoints.
+    """
 
     batch_size: int = Field(16, ge=1)
     epochs: int = Field(3, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     early_stopping: None = None
+    average_checkpoints: None = None
     checkpoints: CheckpointsConfig = CheckpointsConfig(keep=1)
 
 
