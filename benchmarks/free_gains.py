@@ -13,9 +13,9 @@ seeds in the other ways that docs/training.md names:
     shrinkage             the plain run after `hgr-tf shrink` with its default list
 
 Half of the users of "val" choose tau; all figures are of the rows of the other half.
-Prints JSON: the figures by seed, and the differences to the plain run, paired by seed,
-with their mean, standard error and 95% interval (t). Where the data is not there it
-prints why it was skipped.
+Prints JSON: the figures by seed, and the differences to the plain run (of the averages
+to the constant rate, too), paired by seed, with their mean, standard error and 95%
+interval (t). Where the data is not there it prints why it was skipped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,16 @@ TRAINED: dict[str, dict[str, Any]] = {
     },
 }
 METHODS = (*TRAINED, "shrinkage")
-FIGURES = ("gauc", "log_loss", "ece", "pcoc")
+BESIDE = {
+    "constant": ("plain",),
+    "weight_ema": ("plain", "constant"),
+    "average_checkpoints": ("plain", "constant"),
+    "shrinkage": ("plain",),
+}
+"""What each method is compared with: averages also with what they are averages of."""
+
+DIFFERENCES = ("gauc", "log_loss", "ece")
+FIGURES = (*DIFFERENCES, "pcoc")
 DEAL = 0
 """Seed of the halves: the users that measure are the same in all runs."""
 
@@ -121,18 +130,18 @@ def shrunk(run: Any, data: Any) -> dict[str, Any]:
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Figures by seed, and differences to the plain run."""
+    """Figures by seed, and differences to the runs that a method is judged by."""
     told: dict[str, Any] = {}
     for name in METHODS:
-        by_seed = {f: [run[name][f] for run in runs] for f in FIGURES}
-        told[name] = {"by_seed": by_seed}
-        if name == "plain":
-            continue
-        told[name]["minus_plain"] = {
-            figure: difference(values, [run["plain"][figure] for run in runs])
-            for figure, values in by_seed.items()
-            if figure != "pcoc"
-        }
+        told[name] = {"by_seed": {f: [run[name][f] for run in runs] for f in FIGURES}}
+        for other in BESIDE.get(name, ()):
+            told[name][f"minus_{other}"] = {
+                figure: difference(
+                    [run[name][figure] for run in runs],
+                    [run[other][figure] for run in runs],
+                )
+                for figure in DIFFERENCES
+            }
     told["shrinkage"]["tau"] = [run["shrinkage"]["tau"] for run in runs]
     return told
 

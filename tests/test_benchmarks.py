@@ -122,6 +122,7 @@ def test_free_gains_are_differences_to_the_plain_run():
     gained = told["weight_ema"]["minus_plain"]["gauc"]
     assert gained["mean"] == pytest.approx(0.01)
     assert gained["standard_error"] == pytest.approx(0, abs=1e-9)
+    assert told["weight_ema"]["minus_constant"] == told["weight_ema"]["minus_plain"]
     lost = told["shrinkage"]["minus_plain"]["log_loss"]
     assert lost["mean"] == pytest.approx(0)
     assert lost["standard_error"] == pytest.approx(0.1 / 3**0.5)
