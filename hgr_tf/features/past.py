@@ -81,6 +81,9 @@ def owner_of_key(key: str, spec: FeatureSpec) -> Owner:
 def key_values(key: str, values: pa.Array, spec: FeatureSpec) -> pa.Array:
     """The values of a counter's key as rows share them: of numbers, the buckets.
 
+    Buckets that are learned from all rows are not known where rows are counted;
+    `unknown_buckets` names such keys.
+
     Args:
         key: A feature, or the user or item id.
         values: `[n]` raw values, null where missing.
@@ -89,10 +92,22 @@ def key_values(key: str, values: pa.Array, spec: FeatureSpec) -> pa.Array:
     if key in (spec.user_id, spec.item_id):
         return values
     kind = spec.feature(key).transform
-    if not isinstance(kind, Bucketized):
+    if not isinstance(kind, Bucketized) or kind.boundaries is None:
         return values
+    values = values.cast(pa.float32())
     (ids,) = kind.encoder(Learned(boundaries=kind.boundaries))(values)
     return pc.if_else(values.is_null(), None, ids.cast(pa.string()))
+
+
+def unknown_buckets(spec: FeatureSpec) -> dict[str, str]:
+    """The counters by a number whose buckets are learned: counter -> feature."""
+    found = {}
+    for name, counter in spec.counters.items():
+        for key in set(counter.by) - {spec.user_id, spec.item_id}:
+            kind = spec.feature(key).transform
+            if isinstance(kind, Bucketized) and kind.boundaries is None:
+                found[name] = key
+    return found
 
 
 def is_of_user(counter: Counter, spec: FeatureSpec) -> bool:
@@ -179,13 +194,7 @@ def _check_history(place: str, history: History, spec: FeatureSpec) -> None:
 def _check_counter(place: str, counter: Counter, spec: FeatureSpec) -> None:
     for key in counter.by:
         if key not in (spec.user_id, spec.item_id):
-            transform = _feature(f"{place}.by", key, spec).transform
-            if isinstance(transform, Bucketized) and transform.boundaries is None:
-                raise ValueError(
-                    f"{place}.by: rows are counted by the bucket of {key!r}, so its "
-                    "`boundaries` must be given; those of `num_buckets`, got "
-                    f"{transform.num_buckets}, are only learned from all rows"
-                )
+            _feature(f"{place}.by", key, spec)
     if spec.label_name(counter.of) is None:
         raise ValueError(
             f"{place}.of must be a label, among {[LABEL_KEY, *spec.labels]}, got "

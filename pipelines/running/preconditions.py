@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from hgr_tf.data.manifest import FILE_NAME, Manifest, ManifestError
 from hgr_tf.features import FeatureSpec
 from hgr_tf.features.histories import SPLIT
-from hgr_tf.features.past import sections, splits_follow
+from hgr_tf.features.past import sections, splits_follow, unknown_buckets
 from hgr_tf.features.splits import TRAIN, check_split_names
 from hgr_tf.features.strict_model import describe
 from hgr_tf.pipelines.errors import PrepareError
@@ -94,6 +94,12 @@ def _check_past(settings: Settings) -> None:
                 f"{place}.as_of: 'split' leaves the rows of {TRAIN!r} without any "
                 f"past; leave {TRAIN!r} out of it, or give --history-from"
             )
+    for name, key in unknown_buckets(settings.spec).items():
+        raise PrepareError(
+            f"counters.{name}.by: rows are counted by the bucket of {key!r}, so its "
+            "`boundaries` must be given; those of `num_buckets` are only learned from "
+            "all rows"
+        )
 
 
 def _check_encoding(settings: Settings, folder: str) -> None:

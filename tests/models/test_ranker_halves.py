@@ -122,6 +122,28 @@ def test_a_sequential_ranker():
     fit_by_name(keras.Sequential(layers), {"user": USERS})
 
 
+@keras.utils.register_keras_serializable("tests")
+class Signed(keras.layers.Layer):
+    """Turns its inputs where their sum is negative, by an `if` on a tensor."""
+
+    def call(self, inputs):
+        if tf.reduce_sum(inputs) < 0.0:
+            inputs = -inputs
+        return inputs
+
+
+@pytest.mark.skipif(KERAS_3, reason="Keras 3 converts no `if` of a layer")
+def test_a_layer_of_ones_own_may_branch_on_tensors():
+    user, item = ids("user"), ids("item")
+    users = embedding("user_embedding")(user)
+    ranker = scored([user, item], users, Signed()(embedding()(item)))
+    model = fit_by_name(ranker, {"user": USERS, "item": ITEMS})
+    inputs = {"user": USERS, "item": ITEMS, USER: USERS}
+    assert np.isfinite(
+        model.evaluate(inputs, LABELS, verbose=0, return_dict=True)["loss"]
+    )
+
+
 @pytest.mark.skipif(KERAS_3, reason="Keras 3 on TensorFlow takes no ragged inputs")
 @pytest.mark.parametrize("kind", ["ragged", "sparse"])
 def test_inputs_that_are_no_plain_tensors(kind):
