@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -73,11 +73,22 @@ class ExportOptions:
 
     @classmethod
     def load(cls, folder: str | Path) -> ExportOptions:
-        """Reads what `save` wrote; the defaults where there is none."""
+        """Reads what `save` wrote; the defaults where there is none.
+
+        Raises:
+            ValueError: The file holds options that this version does not know.
+        """
         path = Path(folder) / FILE
         if not path.exists():
             return cls()
         options = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name for field in fields(cls)} - {"calibration"}
+        unknown = sorted(set(options) - known)
+        if unknown:
+            raise ValueError(
+                f"{path}: must hold options among {sorted(known)}, got {unknown}: "
+                "was it exported by a later version of hgr_tf?"
+            )
         options["signatures"] = tuple(options["signatures"])
         calibration = load_calibration(Path(folder) / CALIBRATION_FILE)
         return cls(**options, calibration=calibration)

@@ -55,6 +55,8 @@ class Calibration(Strict):
         measured_rows: The other rows, which `before` and `after` are of.
         before: Figures of the uncalibrated probabilities.
         after: Figures of the calibrated ones.
+        shrinkage: The tau by which the table of each feature was shrunk meanwhile, as
+            `hgr-tf shrink` said; it fits no other tables.
     """
 
     format_version: Literal[1] = 1
@@ -66,6 +68,7 @@ class Calibration(Strict):
     measured_rows: int
     before: CalibrationFigures
     after: CalibrationFigures
+    shrinkage: dict[str, float] = Field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -76,6 +79,10 @@ class Calibration(Strict):
     def method(self) -> str:
         """The method, for people."""
         return self.function.method
+
+    def is_of(self, taus: Mapping[str, float]) -> bool:
+        """Whether it was fitted with tables that were shrunk by these taus."""
+        return self.shrinkage == taus
 
     def logits(self, logits: Any, inputs: Mapping[str, Any]) -> Any:
         """Calibrates logits, as a few TensorFlow ops.

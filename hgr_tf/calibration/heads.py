@@ -37,6 +37,10 @@ class HeadCalibrations(Strict):
         methods = (f"{head}: {one.method}" for head, one in self.heads.items())
         return ", ".join(methods)
 
+    def is_of(self, taus: Mapping[str, float]) -> bool:
+        """Whether all were fitted with tables that were shrunk by these taus."""
+        return all(one.is_of(taus) for one in self.heads.values())
+
     def logits(
         self, logits: Mapping[str, Any], inputs: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -82,6 +82,10 @@ def calibrate(
             seed=seed,
             heads=head or (),
         )
+    taus = loaded.shrinkage.taus if loaded.shrinkage else {}
+    found = {
+        name: one.model_copy(update={"shrinkage": taus}) for name, one in found.items()
+    }
     path = RunFolder(run).calibration
     saved: AnyCalibration = found.get("") or HeadCalibrations(
         heads={**(_by_head(loaded.calibration) if head else {}), **found}

@@ -144,9 +144,9 @@ def prepare(
         int | None,
         typer.Option(
             min=1,
-            help="With --grow-vocabularies: new values take the ids of those that the "
-            "training rows of so many prepared folders in a row lacked, this one "
-            "included.",
+            help="Gives a new value the id of an old one that was missing from the "
+            "training rows of this many prepared folders in a row, this one included. "
+            "Needs --grow-vocabularies.",
         ),
     ] = None,
     shard_rows: Annotated[

@@ -19,23 +19,24 @@ def shrink(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Which split, of rows not trained on. Default: the validation split."
+            help="Split to choose tau on; the run must not have been trained on it. "
+            "Default: the validation split."
         ),
     ] = None,
     tau: Annotated[
         list[float] | None,
         typer.Option(
             min=0.0,
-            help="An id of n training rows keeps n / (n + TAU) of its embedding. One "
-            "is taken as it is, and 0 undoes it; several are tried, and 0 with them. "
-            "Default: 0, 1, 2, 5, 10, 20 and 50 are tried.",
+            help="An id of n training rows keeps n / (n + TAU) of its embedding. A "
+            "single value is used without a search, and 0 undoes it; several are "
+            "tried, and 0 with them. Default: 0, 1, 2, 5, 10, 20 and 50 are tried.",
         ),
     ] = None,
     feature: Annotated[
         str | None,
         typer.Option(
-            help="Feature whose table is shrunk, beside those that are. Default: the "
-            "id of the user."
+            help="Feature whose table to shrink; tables that were shrunk before stay "
+            "so. Default: the id of the user."
         ),
     ] = None,
     data: RunData = None,
@@ -93,9 +94,9 @@ def shrink(
     changed = kept.taus != (before.taus if before else {})
     calibration = RunFolder(run).calibration
     dropped = changed and calibration.exists()
-    if dropped:  # before the file: a calibration of other tables must not stay
-        calibration.unlink()
     kept.save(run)
+    if dropped:  # Were this killed before, the run would be refused for it.
+        calibration.unlink()
     if as_json:
         typer.echo(found.model_dump_json())
         return

@@ -57,7 +57,8 @@ def shrink(
         seed: Seed of the halves.
 
     Raises:
-        ValueError: A tau is negative, or the feature has no table in the ranker.
+        ValueError: A tau is negative, the feature has no table in the ranker, or a
+            head has no weighted row in the half that chooses.
     """
     if not taus or not all(0 <= tau < np.inf for tau in taus):
         raise ValueError(f"--tau must be numbers of at least 0, got {list(taus)}")
@@ -76,10 +77,9 @@ def shrink(
             layer.embeddings.assign(trained)
         rows = {head: one.predictions for head, one in found.items()}
         halves, choosing = _halves(rows, seed)
-        tried[tau] = sum(
-            mean_of(log_loss_by_user(_part(rows[head], choosing[head])))
-            for head in rows
-        )
+        chosen_by = {head: _part(rows[head], choosing[head]) for head in rows}
+        _check_weighted(chosen_by, split)
+        tried[tau] = sum(mean_of(log_loss_by_user(own)) for own in chosen_by.values())
         measured[tau] = {
             head: _figures(_part(rows[head], ~choosing[head])) for head in rows
         }
@@ -105,6 +105,16 @@ def _halves(
         return "rows", {head: deal_halves(r.users, seed)[1] for head, r in rows.items()}
     halves, chosen = deal_halves(users, seed)
     return halves, {head: np.isin(r.users, users[chosen]) for head, r in rows.items()}
+
+
+def _check_weighted(rows: Mapping[str, Predictions], split: str) -> None:
+    for head, own in rows.items():
+        if not own.weights.any():
+            of_head = f" for the head {head!r}" if head else ""
+            raise ValueError(
+                f"the half of {split!r} that chooses tau must have rows with a weight"
+                f"{of_head}, got none: choose another --split or --seed"
+            )
 
 
 def _part(rows: Predictions, inside: np.ndarray) -> Predictions:

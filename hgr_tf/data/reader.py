@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.data.batches import Batches
+from hgr_tf.data.manifest import FILE_NAME as MANIFEST
 from hgr_tf.data.manifest import Manifest, ManifestError
 from hgr_tf.data.parquet_shards import ParquetShards
 from hgr_tf.data.row_source import RowSource
@@ -20,6 +21,7 @@ from hgr_tf.data.shards import Shards
 from hgr_tf.data.tfrecord_shards import TFRecordShards
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
 from hgr_tf.features.keys import label_key, weight_key
+from hgr_tf.result_files import sha256_of
 
 Reader = Literal["auto", "columns", "tfrecord"]
 Cache = Literal["memory", "none"]
@@ -113,6 +115,10 @@ class PreparedData:
             cache=cache,
             memory_mb=memory_mb,
         )
+
+    def manifest_digest(self) -> str:
+        """SHA-256 of MANIFEST.json, which lists that of each shard."""
+        return sha256_of(self.folder / MANIFEST)
 
     def check_encoding(self, encoding: FeatureEncoding) -> None:
         """Raises `ManifestError` unless the ids mean what they mean in `encoding`."""

@@ -34,7 +34,7 @@ class FeatureEncoding:
 
         spec.yaml
         encoding.json                     boundaries and moments
-        vocabularies/<feature>.txt        a value per line, by falling frequency
+        vocabularies/<feature>.txt        a value per line, in the order of ids
         vocabularies/<feature>.unseen.txt a number per line: how long it was unseen;
                                           where ids may be evicted
 
@@ -118,16 +118,25 @@ class FeatureEncoding:
     def reused_ids(self, name: str, before: FeatureEncoding) -> np.ndarray:
         """`[n]` int64 ids that stand for another value than in an earlier encoding.
 
+        A value that was evicted and came back may have another id than it had.
+
         Raises:
-            ValueError: The vocabulary did not come from that one: it is shorter, a
-                value has moved, or its ids may not be evicted.
+            ValueError: The vocabulary did not come from that one: it is shorter, or
+                ids are other values' though its ids may not be evicted.
         """
         old, new = before.vocabularies[name], self.vocabularies.get(name, ())
+        must = f"the vocabulary of {name!r} must begin with the {len(old):,} values of"
+        if len(new) < len(old):
+            raise ValueError(f"{must} the earlier one, but has {len(new):,} alone")
         changed = [i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b]
-        moved = {new[i] for i in changed} & set(old) if changed else set()
-        if len(new) < len(old) or moved or (changed and name not in self.unseen):
-            raise ValueError(f"the vocabulary of {name!r} did not grow from that one")
-        return np.array(changed, np.int64) + self.first_vocabulary_id(name)
+        first = self.first_vocabulary_id(name)
+        if changed and name not in self.unseen:
+            at = changed[0]
+            raise ValueError(
+                f"{must} the earlier one, but the id {at + first} is {new[at]!r} there "
+                f"instead of {old[at]!r}, and no id of it may be evicted"
+            )
+        return np.array(changed, np.int64) + first
 
     @property
     def known_users(self) -> str | None:

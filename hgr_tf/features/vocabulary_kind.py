@@ -53,12 +53,17 @@ class VocabularyKind(Kind):
         return 1 + self.oov_buckets
 
     def learn(self, summary: ColumnSummary, before: Learned) -> Learned:
-        """Known values first, then those of the data by falling count and text."""
+        """Known values first, then those of the data by falling count and text.
+
+        Where ids may be evicted, how long values were unseen is counted anew.
+        """
         if self.shares:
             return Learned()
         known = before.vocabulary or ()
         room = None if self.max_size is None else max(0, self.max_size - len(known))
-        return Learned(vocabulary=(*known, *self._new_values(summary, known)[:room]))
+        values = (*known, *self._new_values(summary, known)[:room])
+        ages = None if before.unseen is None else (0,) * len(values)
+        return Learned(vocabulary=values, unseen=ages)
 
     def learn_reusing(
         self, summary: ColumnSummary, before: Learned, evict_after: int

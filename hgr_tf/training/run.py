@@ -7,13 +7,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from hgr_tf.calibration.calibration import CalibrationError
 from hgr_tf.calibration.heads import AnyCalibration, load_calibration
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.training.build_and_evaluate import build_model
 from hgr_tf.training.config import RunConfig
 from hgr_tf.training.run_folder import RunError, RunFolder
 from hgr_tf.training.run_metrics import run_metrics
-from hgr_tf.training.shrinkage import Shrinkage, shrink_tables
+from hgr_tf.training.shrinkage import FILE_NAME, Shrinkage, shrink_tables
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def load_run(path: str | Path, *, shrunk: bool = False) -> Run:
     Raises:
         RunError: The folder holds no run, one that is not finished, or one of the other
             generation of Keras.
-        CalibrationError: Its calibration.json holds something else.
+        CalibrationError: Its calibration.json holds something else, or was fitted with
+            tables that were shrunk otherwise.
         ShrinkageError: Its shrinkage.json does, or the counts that it needs are lost.
     """
     folder = RunFolder(path)
@@ -70,6 +72,11 @@ def load_run(path: str | Path, *, shrunk: bool = False) -> Run:
     model.compile(metrics=run_metrics(config.metrics))
     calibration = load_calibration(folder.calibration)
     shrinkage = Shrinkage.load(folder.path)
+    if calibration and not calibration.is_of(shrinkage.taus if shrinkage else {}):
+        raise CalibrationError(
+            f"{folder.calibration}: fitted with tables that were shrunk otherwise than "
+            f"{FILE_NAME} says: remove it, and run `hgr-tf calibrate` anew"
+        )
     if shrunk and shrinkage:
         shrink_tables(model.ranker, encoding, folder.path, shrinkage.taus)
     metrics = folder.metrics()

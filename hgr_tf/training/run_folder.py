@@ -29,6 +29,7 @@ class RunFolder:
         config.yaml         the whole config, defaults included
         environment.json    the versions that it was trained with
         encoding/           the feature encoding of its data
+        data.json           the SHA-256 of the manifest of its data
         tensorboard/        logs
         history.json        a list with the metrics of each epoch
         checkpoint/         state of an unfinished run, the last few
@@ -132,13 +133,24 @@ class RunFolder:
     def keep_encoding(self, data: PreparedData) -> None:
         """Copies the data's encoding, or checks it against the one kept.
 
+        The digest of the data's manifest is kept with it.
+
         Raises:
             ManifestError: The data was prepared anew since the run began.
         """
         if (self.encoding / "encoding.json").exists():
             data.check_encoding(FeatureEncoding.load(self.encoding))
         else:
+            told = {"manifest_sha256": data.manifest_digest()}
+            self._write("data.json", _json(told))
             data.encoding.save(self.encoding)
+
+    def data_digest(self) -> str | None:
+        """SHA-256 of the manifest of the data; None of a run of earlier versions."""
+        path = self.path / "data.json"
+        if not path.exists():
+            return None
+        return str(self._read("data.json")["manifest_sha256"])
 
     def config(self) -> Any:
         """The run's config.

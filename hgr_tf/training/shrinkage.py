@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
-from pydantic import Field, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 from typing_extensions import Self
 
 from hgr_tf.data import PreparedData
@@ -43,7 +43,7 @@ class TableShrinkage(Strict):
     """
 
     tau: float = Field(ge=0, allow_inf_nan=False)
-    tried: dict[float, float]
+    tried: dict[float, FiniteFloat]
     split: str
     seed: int
     halves: Literal["users", "rows"]
@@ -183,7 +183,7 @@ def training_counts(
     """[ids] int64: how often a run saw each id of a feature, and kept so in its folder.
 
     The rows of the runs that it began with count too: what they learned of an id is
-    in its embedding.
+    in its embedding. The folders of those runs are read alone.
 
     Args:
         run: The run folder.
@@ -191,7 +191,8 @@ def training_counts(
         data: Where the run's prepared data is now, if it was moved.
 
     Raises:
-        ValueError: Data that it was trained on is not there any more.
+        ValueError: Data that it, or a run that it began with, was trained on is not
+            there any more.
     """
     path = Path(run) / COUNTS
     kept = _kept_counts(path)
@@ -206,26 +207,47 @@ def _count_anew(
     run: RunFolder, feature: str, moved: str | Path | None = None
 ) -> np.ndarray:
     config: RunConfig = run.config()
-    folder = Path(config.data.path or "")
-    if not folder.is_dir() and moved is not None:
-        folder = Path(moved)
-    if not folder.is_dir():
-        raise ShrinkageError(
-            f"{folder}: no such folder here, where {run.path} was trained on it, and "
-            "its rows must be counted"
-        )
-    data = PreparedData.load(folder)
+    data = _trained_on(run, config, moved)
     encoding = FeatureEncoding.load(run.encoding)
     data.check_encoding(encoding)
     counts = count_ids(data, config.data.train, feature)
     if config.init_from is None or config.init_from.run is None:
         return counts
     before = RunFolder(config.init_from.run)
-    earlier = training_counts(before.path, feature)
+    earlier = _kept_counts(before.path / COUNTS).get(feature)
+    if earlier is None:
+        earlier = _count_anew(before, feature)
     if feature in encoding.vocabularies:
         earlier[encoding.reused_ids(feature, FeatureEncoding.load(before.encoding))] = 0
     counts[: len(earlier)] += earlier
     return counts
+
+
+def _trained_on(
+    run: RunFolder, config: RunConfig, moved: str | Path | None
+) -> PreparedData:
+    """The prepared data of a run's training, where it was or where it was moved to."""
+    folder = Path(config.data.path or "")
+    trained = f"the rows that {run.path} was trained on must be counted"
+    if folder.is_dir():
+        data = PreparedData.load(folder)
+    elif moved is not None:
+        data = PreparedData.load(moved)
+    else:
+        raise ShrinkageError(f"{folder}: no such folder, and {trained}")
+    kept = run.data_digest()
+    if kept is None and data.folder != folder:
+        raise ShrinkageError(
+            f"{folder}: no such folder, and {trained}: {run.path} has no data.json to "
+            f"tell whether they are those in {moved}"
+        )
+    if kept is not None and kept != data.manifest_digest():
+        missing = "" if data.folder == folder else f", and {folder} is missing"
+        raise ShrinkageError(
+            f"{data.folder}: holds other data than {run.path} was trained on{missing}; "
+            f"{trained}"
+        )
+    return data
 
 
 def shrink_tables(

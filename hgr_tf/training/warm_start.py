@@ -160,15 +160,11 @@ def _check_grown(
             f"of {path}: {hint}"
         )
     reused = {}
-    for name, values in old.vocabularies.items():
+    for name in old.vocabularies:
         try:
             ids = new.reused_ids(name, old)
         except ValueError as error:
-            raise ValueError(
-                f"the vocabulary of {name!r} must begin with the {len(values):,} "
-                f"values of {path}, but for those that were evicted, and does not: "
-                f"{hint}"
-            ) from error
+            raise ValueError(f"{path}: {error}: {hint}") from error
         if len(ids):
             reused[name] = ids
     for what in ("boundaries", "moments"):

@@ -21,7 +21,8 @@ def learn(
     Args:
         spec: The spec.
         summaries: By name of feature.
-        previous: Taken over as it is, so that ids keep their meaning.
+        previous: Taken over as it is, so that ids keep their meaning; how long values
+            were unseen is counted anew.
         grow: Append values that `previous` lacks to its vocabularies.
         evict_after: Prepared folders in a row without a value after which a new one may
             take its id; None for never.
@@ -32,7 +33,7 @@ def learn(
             previous.vocabularies,
             previous.boundaries,
             previous.moments,
-            previous.unseen,
+            {name: (0,) * len(ages) for name, ages in previous.unseen.items()},
         )
 
     def learned(feature: Feature) -> Learned:
