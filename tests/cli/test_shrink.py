@@ -14,8 +14,11 @@ pytestmark = pytest.mark.usefixtures("inside")
 
 
 @pytest.fixture
-def fresh(trained):
-    """The folder of the trained run without what commands left in it."""
+def fresh(place, run):
+    """The folder of the run, trained once, without what commands left in it."""
+    trained = place / "runs" / "small"
+    if not trained.exists():
+        assert run("train --config small.yaml")[0] == 0
     for file in ("shrinkage.json", "shrinkage_counts.npz", "calibration.json"):
         (trained / file).unlink(missing_ok=True)
     shutil.rmtree("models", ignore_errors=True)
@@ -28,15 +31,21 @@ def evaluated(run):
     return json.loads(out)["log_loss"]
 
 
-def test_evaluate_and_export_take_it_up_and_0_undoes_it(fresh, run):
+def test_evaluate_takes_it_up_and_0_undoes_it(fresh, run):
     plain = evaluated(run)
     assert run("calibrate --run runs/small")[0] == 0
     code, out, _ = run("shrink --run runs/small --tau 20")
     assert code == 0 and "user: tau 20, measured on rows of other users of 'val'" in out
     assert "calibration.json: removed" in out
     assert not (fresh / "calibration.json").exists()
-    shrunk = evaluated(run)
-    assert shrunk != plain
+    assert evaluated(run) != plain
+    assert run("shrink --run runs/small --tau 0")[0] == 0
+    assert evaluated(run) == plain
+
+
+@pytest.mark.slow
+def test_calibrate_and_export_take_it_up(fresh, run):
+    assert run("shrink --run runs/small --tau 20")[0] == 0
     code, out, _ = run("export --run runs/small --output models --warmup 2")
     assert code == 0 and "verified and published, shrunk (user: tau 20)" in out
     assert ExportOptions.load("models/1").shrinkage == {"user": 20.0}
@@ -48,7 +57,6 @@ def test_evaluate_and_export_take_it_up_and_0_undoes_it(fresh, run):
     assert (fresh / "calibration.json").exists()
     assert run("shrink --run runs/small --tau 0")[0] == 0
     assert not (fresh / "calibration.json").exists()
-    assert evaluated(run) == plain
 
 
 def test_tables_of_several_features_and_a_choice_for_programs(fresh, run):
@@ -59,6 +67,11 @@ def test_tables_of_several_features_and_a_choice_for_programs(fresh, run):
     assert list(told["tried"]) == ["0.0", "1.0", "9.0"] and told["tau"] in (0, 1, 9)
     stored = json.loads((fresh / "shrinkage.json").read_text())["tables"]
     assert stored["item"] == told and stored["user"]["tau"] == 20
+
+
+@pytest.mark.slow
+def test_a_run_that_is_trained_anew_is_not_shrunk(fresh, run):
+    assert run("shrink --run runs/small --tau 20")[0] == 0
     assert run("train --config small.yaml --overwrite")[0] == 0
     assert load_run(fresh).shrinkage is None
 

@@ -63,6 +63,22 @@ def test_the_best_of_the_half_that_chooses_is_taken_and_measured(asked):
         assert found.after[head]["log_loss"] == pytest.approx(whole, abs=0.1)
 
 
+def test_a_half_without_a_weighted_row_is_named_with_its_head(asked, monkeypatch):
+    model, data, counts = asked
+    head = model.heads[-1]
+
+    def unweighted(*args):
+        found = predict_heads(*args)
+        rows = found[head].predictions
+        rows = rows._replace(weights=np.zeros_like(rows.weights))
+        return {**found, head: found[head]._replace(predictions=rows)}
+
+    monkeypatch.setattr(shrinking, "predict_heads", unweighted)
+    named = f" for the head '{head}'" if head else ""
+    with pytest.raises(ValueError, match=f"half of 'val' .* with a weight{named}, got"):
+        shrinking.shrink(model, data, "val", "user", counts, taus=[5.0])
+
+
 def test_a_single_tau_is_taken_as_it_is(asked):
     model, data, counts = asked
     for tau in (0.0, 1e-3):

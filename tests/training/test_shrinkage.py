@@ -1,10 +1,17 @@
 """Shrinkage of tables against numpy, and the files that it leaves in a run folder."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from hgr_tf.calibration.calibration import Calibration, CalibrationError
+from hgr_tf.calibration.heads import HeadCalibrations
+from hgr_tf.calibration.platt import Platt
 from hgr_tf.data import PreparedData
 from hgr_tf.training import RunConfig, load_run, train
+from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.shrinkage import (
     COUNTS,
     Shrinkage,
@@ -33,6 +40,11 @@ def run(tmp_path_factory):
     write_prepared(folder / "data", splits)
     config = RunConfig.from_yaml(CONFIG % (folder / "data"))
     return train(config, folder / "run", verbose=0)
+
+
+def kept(path):
+    file = path / COUNTS
+    return np.load(file).files if file.exists() else []
 
 
 def said(tau):
@@ -116,11 +128,70 @@ def test_counts_of_a_run_that_began_with_another_hold_both(run, tmp_path):
         tmp_path / "two", {"train": rows(200, 4), "val": rows(100, 5)}
     )
     config = RunConfig.from_yaml(CONFIG % second).beginning_with(run.path)
-    later = train(config, tmp_path / "run", verbose=0)
-    own = count_ids(PreparedData.load(second), "train", "user")
-    np.testing.assert_array_equal(
-        training_counts(later.path, "user"), own + training_counts(run.path, "user")
+    later = RunFolder(tmp_path / "run")
+    later.open(config)
+    later.keep_encoding(PreparedData.load(second))
+    own = count_ids(PreparedData.load(second), "train", "item")
+    found = training_counts(later.path, "item")
+    assert "item" not in kept(run.path)  # earlier runs are read alone
+    np.testing.assert_array_equal(found, own + training_counts(run.path, "item"))
+    assert "item" in kept(run.path)
+    first = Path(run.config.data.path)
+    first.rename(tmp_path / "away")
+    try:
+        message = f"{first}: no such folder, and the rows that {run.path} was trained"
+        with pytest.raises(ShrinkageError, match=message):
+            training_counts(later.path, "tags", second)
+    finally:
+        (tmp_path / "away").rename(first)
+
+
+def test_moved_data_is_counted_if_it_is_that_of_the_training(run, tmp_path):
+    other = write_prepared(tmp_path / "other", {"train": rows(50, 7)})
+    own = Path(run.config.data.path)
+    moved = tmp_path / "moved"
+    expected = count_ids(PreparedData.load(own), "train", "tags")
+    copied = shutil.copytree(run.path, tmp_path / "run")
+    own.rename(moved)
+    try:
+        with pytest.raises(ShrinkageError, match=r"other: holds other data .*missing"):
+            training_counts(copied, "tags", other)
+        found = training_counts(copied, "tags", moved)
+        np.testing.assert_array_equal(found, expected)
+        (copied / "data.json").unlink()
+        (copied / COUNTS).unlink()
+        with pytest.raises(ShrinkageError, match=r"has no data\.json to tell"):
+            training_counts(copied, "tags", moved)
+    finally:
+        moved.rename(own)
+
+
+def test_a_calibration_of_tables_that_were_shrunk_otherwise_is_refused(run, tmp_path):
+    folder = shutil.copytree(run.path, tmp_path / "run")
+    (folder / "shrinkage.json").unlink(missing_ok=True)
+    figures = dict.fromkeys(("pcoc", "ece", "log_loss", "gauc", "auc", "tied"))
+    fitted = Calibration(
+        function=Platt(slope=1.0, intercept=0.0),
+        split="val",
+        seed=0,
+        halves="users",
+        fitted_rows=1,
+        measured_rows=1,
+        before=figures,
+        after=figures,
     )
+    fitted.save(folder / "calibration.json")
+    assert load_run(folder).calibration == fitted
+    Shrinkage(tables={"user": said(5.0)}).save(folder)
+    by_head = HeadCalibrations(heads={"click": fitted})
+    for one in (fitted, by_head):
+        one.save(folder / "calibration.json")
+        with pytest.raises(CalibrationError, match="shrunk otherwise than shrinkage"):
+            load_run(folder)
+    fitted.model_copy(update={"shrinkage": {"user": 5.0}}).save(
+        folder / "calibration.json"
+    )
+    assert load_run(folder).shrinkage.taus == {"user": 5.0}
 
 
 def test_what_cannot_be_shrunk_is_named(run, tmp_path):
@@ -132,6 +203,8 @@ def test_what_cannot_be_shrunk_is_named(run, tmp_path):
     (tmp_path / "shrinkage.json").write_text('{"tables": {"user": {"tau": -1}}}')
     with pytest.raises(ShrinkageError, match=r"shrinkage\.json: "):
         Shrinkage.load(tmp_path)
+    with pytest.raises(ValueError, match="finite number"):
+        said(5.0).model_validate({**said(5.0).model_dump(), "tried": {0: np.nan}})
     (tmp_path / COUNTS).write_bytes(b"not an archive")
     with pytest.raises(ShrinkageError, match="damaged"):
         shrink_tables(ranker, ENCODING, tmp_path, {"user": 5.0})

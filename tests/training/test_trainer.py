@@ -76,6 +76,7 @@ def test_run_folder_is_complete(plain):
     assert names == {
         "FINISHED",
         "config.yaml",
+        "data.json",
         "encoding",
         "environment.json",
         "history.json",

@@ -1,12 +1,16 @@
 """Vocabularies, boundaries and moments of what was seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from hgr_tf.features import Categorical, Feature, Learned, Numeric
 from hgr_tf.features.column_summary import ColumnSummary
+from hgr_tf.pipelines.learning.learn import learn
 from hgr_tf.pipelines.learning.observation import summarize
+from tests.prepared import ENCODING
 
 WORDS = pa.array(["b", "a", "c", "c", "c", "b", "a", "rare", "two\nlines", None])
 
@@ -37,6 +41,12 @@ def test_known_values_keep_their_place_and_count_towards_the_size():
     summary = summary_of(WORDS, transform)
     learned = transform.learn(summary, Learned(vocabulary=("old", "b")))
     assert learned.vocabulary == ("old", "b", "c")
+
+
+def test_an_encoding_that_is_taken_over_counts_anew_how_long_values_were_unseen():
+    before = replace(ENCODING, unseen={"tags": (3, 0, 1, 0, 2)})
+    found = learn(ENCODING.spec, {}, before)
+    assert found == before and found.unseen == {"tags": (0,) * 5}
 
 
 def test_quantiles_and_moments_equal_those_of_numpy():
