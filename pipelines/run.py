@@ -23,6 +23,7 @@ from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.files.files import (
     delete,
+    delete_folder,
     exists,
     join,
     matching,
@@ -40,9 +41,11 @@ from hgr_tf.pipelines.running.output_folder import (
     remove_results,
     remove_temporary,
 )
+from hgr_tf.pipelines.running.remote_jobs import ended_by_signals, is_remote, named
 from hgr_tf.pipelines.running.supervised import run_supervised
 from hgr_tf.pipelines.running.workers import worker_processes
 from hgr_tf.pipelines.settings import DEAD_LETTERS, Settings
+from hgr_tf.pipelines.steps.plan import ENCODING
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -93,6 +96,8 @@ def prepare(
     Raises:
         PrepareError: The run cannot start, or had to stop: what to do about it.
         SpecError: The spec is wrong.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; nothing is left behind, and a
+            job that was sent to a cluster is cancelled there.
 
     Example:
         >>> prepare("spec.yaml", ["train=logs/*.parquet"], "prepared", seed=1)
@@ -101,7 +106,7 @@ def prepare(
     check_options(beam_options)
     beam_options = [*beam_options, *engine_options(runner, beam_options)]
     run = configure(spec, inputs, output, **settings)
-    with locked(run.output):
+    with ended_by_signals(), locked(run.output):
         if overwrite and exists(join(run.output, FILE_NAME)):
             run = dataclasses.replace(run, staged=True)
         clear(run.output, overwrite, keep=run.staged)
@@ -118,6 +123,8 @@ def prepare(
             raise _explained(error) from error
         finally:
             if not exists(join(run.output, FILE_NAME)):
+                # A worker that still works finds nothing to finish.
+                delete_folder(join(run.temporary, ENCODING))
                 remove_results(run.output)
             remove_temporary(run)
         text = read_bytes(join(run.output, FILE_NAME))
@@ -179,10 +186,22 @@ def _run_job(
     with worker_processes(runner, workers, beam_options) as more:
         # Beam takes the last value of an option: what the user says wins.
         options = [f"--runner={runner}", *more, *beam_options]
-        if more or starts_java(runner, beam_options):
+        if is_remote(options):
+            options.append(named(options))
+        if more or is_remote(options) or starts_java(runner, beam_options):
             run_supervised(run, options)
         else:
-            _start(run, options).wait_until_finish()
+            _finish(_start(run, options))
+
+
+def _finish(result: PipelineResult) -> None:
+    """Waits for a job, and cancels it where the wait does not end well."""
+    try:
+        result.wait_until_finish()
+    except BaseException:
+        with contextlib.suppress(Exception):
+            result.cancel()
+        raise
 
 
 def _explained(error: Exception) -> BaseException:

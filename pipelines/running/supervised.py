@@ -1,9 +1,10 @@
 """Jobs that start processes on this machine, all of them in one process group.
 
 The job runs in a child process; its group, which workers and engines belong to, ends
-with it, and both end with this process, whatever ends that. Beam's local runner may
-wait forever for the answer of a worker that died: there, the child ends with the first
-worker it loses. Flink and Spark start another one.
+with it, and both end with this process, whatever ends that; a job on a cluster is then
+cancelled there. Beam's local runner may wait forever for the answer of a worker that
+died: there, the child ends with the first worker it loses. Flink and Spark start
+another one.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.running import remote_jobs
 from hgr_tf.pipelines.settings import Settings
 
 _WORKER_THREAD = "run_worker"  # the local runner's thread that waits for a worker
 _LOGGER = "apache_beam"
+_TELLS = logging.getLogger(__name__)
 _LOST_WORKER = "a worker process died"
 _LOST_JOB = "the job's process died"
 _LOST_RUNNER = "PrepareError: Beam's runner was lost during the job"
@@ -37,6 +40,11 @@ _LOST_RUNNER = "PrepareError: Beam's runner was lost during the job"
 
 def run_supervised(settings: Settings, options: list[str]) -> None:
     """Runs the job of some settings.
+
+    Args:
+        settings: Settings of the run.
+        options: Beam's options, the runner among them; of a job on a cluster with the
+            name that `remote_jobs.named` gave.
 
     Raises:
         RuntimeError: The job failed; its text is that of the runner.
@@ -50,11 +58,14 @@ def run_supervised(settings: Settings, options: list[str]) -> None:
         # Workers that survive another tell of it at length.
         quiet = subprocess.DEVNULL if level >= logging.CRITICAL else None
         process = subprocess.Popen(command, start_new_session=True, stderr=quiet)
+        failed = True
         try:
             failed = process.wait() != 0
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            if failed and remote_jobs.is_remote(options):
+                _cancel(options)
         error = job.with_suffix(".error")
         if failed and error.exists():
             raise RuntimeError(error.read_text())
@@ -63,9 +74,21 @@ def run_supervised(settings: Settings, options: list[str]) -> None:
             raise PrepareError(_LOST_WORKER if _is_local(options) else _LOST_JOB)
 
 
+def _cancel(options: list[str]) -> None:
+    """Cancels a job on a cluster, now that nothing sends it there any more."""
+    if not remote_jobs.cancel(options):
+        (name,) = [o for o in options if o.startswith("--job_name=")][-1:]
+        _TELLS.warning(
+            "warning: the job %s may still run on its cluster, which does not answer; "
+            "cancel it there",
+            name.partition("=")[2],
+        )
+
+
 def _main(job: Path) -> None:
     settings, options, level, parent = pickle.loads(job.read_bytes())
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    ends = threading.Thread(target=_end_with, args=(parent, options), daemon=True)
+    ends.start()
     threading.excepthook = _end_with_worker
     logging.getLogger(_LOGGER).setLevel(level)
     try:
@@ -90,9 +113,11 @@ def _fail(job: Path, reason: str) -> None:
     os._exit(1)
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, options: list[str]) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
+    if remote_jobs.is_remote(options):
+        remote_jobs.cancel_from_outside(options)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

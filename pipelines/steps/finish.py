@@ -63,8 +63,15 @@ class Finish(beam.DoFn):
             write_bytes(join(settings.results, name), content.encode())
         manifest = make_manifest(settings, plan, shards, counts)
         text = manifest.model_dump_json(indent=1) + "\n"
+        check_wanted(plan)
         write_bytes(join(settings.results, FILE_NAME), text.encode())
         yield text
+
+
+def check_wanted(plan: Plan) -> None:
+    """Raises `PrepareError` if the run has ended, and its files are removed."""
+    if not files_in(plan.encoding):
+        raise PrepareError("the run was stopped before it was finished")
 
 
 def check_written(shards: list[Shard], folder: str) -> None:

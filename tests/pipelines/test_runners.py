@@ -1,11 +1,13 @@
 """The same bytes on every runner; nothing that looks finished after a kill."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 import numpy as np
 import pyarrow as pa
@@ -331,13 +333,56 @@ def test_flink_that_loses_all_task_managers_fails_in_one_line_and_a_rerun_succee
 
 @pytest.mark.fault(
     "pipeline",
-    "Ctrl-C (SIGINT)",
+    "a run on a Flink cluster is interrupted, told to stop or killed",
+    "its job is cancelled on the cluster; no manifest; the same command succeeds",
+)
+@pytest.mark.slow
+def test_job_on_flink_ends_with_its_run(log, tmp_path, expected):
+    needs("FlinkRunner")
+    with flink_cluster() as master:
+        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            folder = tmp_path / ending.name
+            process = start(log, folder, *FLINK, "--", master)
+            os.kill(process.pid, ending)
+            process.communicate(timeout=120)
+            left = ending == signal.SIGKILL
+            assert process.returncode == (-signal.SIGKILL if left else 130)
+            # By then it has ended, unless the run had no time to see to it.
+            deadline = time.monotonic() + (60 if left else 0)
+            while (state := last_job_of(master)) != "CANCELED":
+                assert time.monotonic() < deadline, state
+                time.sleep(0.2)
+            assert not (folder / "MANIFEST.json").exists()
+            assert (folder / ".unfinished").exists() == left
+        found = run_on(
+            log, folder, runner="FlinkRunner", workers=2, beam_options=[master]
+        )
+        assert last_job_of(master) == "FINISHED"
+    assert found == expected
+
+
+def last_job_of(master):
+    """State of the job that a Flink cluster was sent last."""
+    address = f"http://{master.partition('=')[2]}/jobs/overview"
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(address, timeout=60) as answer:
+        jobs = json.load(answer)["jobs"]
+    return max(jobs, key=lambda job: job["start-time"])["state"]
+
+
+@pytest.mark.fault(
+    "pipeline",
+    "Ctrl-C (SIGINT), or told to stop (SIGTERM)",
     "exit code 130; nothing is left behind",
 )
-def test_interrupt_leaves_no_trace(log, tmp_path):
+@pytest.mark.parametrize(
+    "ending",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
+def test_interrupt_leaves_no_trace(log, tmp_path, ending):
     folder = tmp_path / "out"
     process = start(log, folder)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, ending)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
