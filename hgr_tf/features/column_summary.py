@@ -6,8 +6,6 @@ so that merging in any order gives the same result to the last bit.
 
 from __future__ import annotations
 
-import itertools
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,7 +20,6 @@ TOP_VALUES = 20
 """How many of the most frequent values a report lists."""
 
 _COARSE = np.uint32(0xFFFF_F000)
-_LINE_END = re.compile(r"[\r\n]")
 _DECILES = np.linspace(0, 1, 11)
 
 
@@ -132,16 +129,16 @@ class ColumnSummary:
         Values "with_line_ends" are never in a vocabulary, whose file has a line for
         each value.
         """
-        ranked, known = self.ranked_counts(), set(vocabulary)
-        texts, counts = ranked["text"].to_pylist(), ranked["count"].to_pylist()
-        by_text = dict(zip(texts, counts, strict=True))
-        in_vocabulary = sum(n for text, n in by_text.items() if text in known)
-        top = itertools.islice(by_text.items(), TOP_VALUES)
+        ranked = self.ranked_counts()
+        known = pc.is_in(ranked["text"], pa.array(vocabulary, pa.string()))
+        broken = pc.match_substring_regex(ranked["text"], r"[\r\n]")
+        top = ranked.slice(0, TOP_VALUES).to_pylist()
+        unknown = self.values - _count_where(ranked, known)
         return {
-            "distinct": len(texts),
-            "unknown_share": share(self.values - in_vocabulary, self.values),
-            "with_line_ends": sum(n for t, n in by_text.items() if _LINE_END.search(t)),
-            "top": [{"value": text, "count": count} for text, count in top],
+            "distinct": ranked.num_rows,
+            "unknown_share": share(unknown, self.values),
+            "with_line_ends": _count_where(ranked, broken),
+            "top": [{"value": row["text"], "count": row["count"]} for row in top],
         }
 
     def report_numbers(self) -> dict:
@@ -193,6 +190,10 @@ def value_lengths(column: pa.Array) -> np.ndarray:
 def share(part: int, whole: int) -> float | None:
     """A share rounded for people; None of nothing."""
     return round(part / whole, 6) if whole else None
+
+
+def _count_where(counts: pa.Table, chosen: pa.ChunkedArray) -> int:
+    return pc.sum(counts["count"].filter(chosen)).as_py() or 0
 
 
 def _sum_counts(counts: pa.Table) -> pa.Table:

@@ -77,3 +77,17 @@ def read_blocks(blocks: list[Block]) -> Iterator[pa.Table]:
     """The tables of blocks, in their order."""
     for block in sorted(blocks, key=lambda b: b.order):
         yield read_block(block)
+
+
+def read_in_batches(blocks: list[Block], rows: int) -> Iterator[pa.Table]:
+    """The rows of blocks, in order, put together to batches of so many rows or more."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for table in read_blocks(blocks):
+        waiting.append(table)
+        size += table.num_rows
+        if size >= rows:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, size = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()

@@ -7,6 +7,7 @@ is done; the process that waits for them adds these up.
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections import Counter
 
@@ -17,6 +18,9 @@ from hgr_tf.pipelines.files.stores import create_empty
 
 _FOLDER = "progress"
 _SECONDS = 1.0
+_LISTING_SHARE = 0.1
+"""Of the time, at most, that listing the parts takes: there may be 100,000s of them."""
+
 _STAGES = ("read", "bad", "encoded", "written")
 
 
@@ -58,8 +62,11 @@ class Progress:
 
     def _follow(self) -> None:
         with self._console.status("starting") as status:
-            while not self._done.wait(_SECONDS):
+            took = 0.0
+            while not self._done.wait(max(_SECONDS, took / _LISTING_SHARE)):
+                start = time.monotonic()
                 rows = rows_by_stage(self._temporary)
+                took = time.monotonic() - start
                 text = ", ".join(f"{s} {rows[s]:,} rows" for s in _STAGES if rows[s])
                 if text == self._last:
                     continue

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hgr_tf.pipelines.files.blocks import read_block
-from hgr_tf.pipelines.files.files import File, join, matching, open_read, write_bytes
+from hgr_tf.pipelines.files.files import File, atomic_file, join, matching, open_read
 from hgr_tf.pipelines.reasons import MALFORMED_LINE
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.sources import plan_units, read_unit
+from hgr_tf.pipelines.sources import Unit, plan_units, read_unit
 from hgr_tf.pipelines.sources.bigquery import is_bigquery
 from hgr_tf.pipelines.steps.elements import UnitReport
 
 _EXAMPLES = 1_000
+_BATCH = 4_096
 _LINE_ENDS = " (if values hold line ends, set `format: {newlines_in_values: true}`)"
 
 
@@ -38,62 +41,65 @@ class WriteDeadLetters(beam.DoFn):
         """Takes ((source, file index), reports of its units)."""
         (source, file_index), unsorted = element
         reports = sorted(unsorted, key=lambda r: (r.place, r.rows))
-        raws = self._raws(file_index, reports)
-        letters: list[dict] = []
-        first = 1
-        # Of a unit's reports, the last one tells its rows: the others have 0.
-        for report in reports:
-            letters += _letters(report, first, raws)
-            first += report.rows
-        letters.sort(key=lambda letter: letter["row"])
-        lines = [json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters]
-        if lines:
+        bad = sum(report.bad for report in reports)
+        if bad:
             name = f"dead_letter-{source}-{file_index:05d}.jsonl"
-            path = join(self._settings.results, name)
-            write_bytes(path, "".join(lines).encode())
-        yield source, len(lines)
+            with atomic_file(join(self._settings.results, name)) as file:
+                for letter in self._letters(file_index, reports):
+                    text = json.dumps(letter, ensure_ascii=False) + "\n"
+                    file.write(text.encode())
+        yield source, bad
 
-    def _raws(
-        self, file_index: int, reports: list[UnitReport]
-    ) -> dict[tuple[int, int], str]:
-        """Raw rows that were not kept, by (unit, row): read from the log again."""
-        wanted: dict[int, set[int]] = defaultdict(set)
-        for report in reports:
-            for bad in _bad_rows(report):
-                if bad["raw"] is None:
-                    wanted[report.place].add(bad["row"])
-        if not wanted:
-            return {}
+    def _letters(self, file_index: int, reports: list[UnitReport]) -> Iterator[dict]:
+        """The letters of a file in the order of its rows, held a unit at a time."""
+        first, units = 1, None
+        for place, group in itertools.groupby(reports, key=lambda r: r.place):
+            own = list(group)
+            table = _bad_rows(own)
+            wanted = table.filter(pc.is_null(table["raw"]))["row"].to_pylist()
+            if wanted and units is None:
+                units = self._units(file_index)
+            raws = self._raws(units[place], wanted) if wanted and units else {}
+            for bad in _as_dicts(table):
+                yield {
+                    "file": own[0].path,
+                    "row": first + bad["row"],
+                    "column": bad["column"],
+                    "reason": bad["reason"],
+                    "raw": raws.get(bad["row"], bad["raw"]),
+                }
+            # Of a unit's reports, the last one tells its rows: the others have 0.
+            first += sum(report.rows for report in own)
+
+    def _units(self, file_index: int) -> list[Unit]:
+        """Units of the log's file; none where a second reading has another order."""
         spec, file = self._settings.spec, self._settings.log_files[file_index]
-        if is_bigquery(file.path):  # a second reading has another order
-            return {}
+        if is_bigquery(file.path):
+            return []
         columns = spec.log_columns()
-        units = plan_units(File(file.path, file.size), file_index, spec.format, columns)
+        return plan_units(File(file.path, file.size), file_index, spec.format, columns)
+
+    def _raws(self, unit: Unit, wanted: list[int]) -> dict[int, str]:
+        """Raw rows that were not kept, by their row: read from the log again."""
         raws = {}
-        for index, rows in wanted.items():
-            for batch in read_unit(units[index], columns):
-                for i in np.flatnonzero(np.isin(batch.rows, list(rows))).tolist():
-                    raws[index, int(batch.rows[i])] = batch.raw(i)
+        for batch in read_unit(unit, self._settings.spec.log_columns()):
+            for i in np.flatnonzero(np.isin(batch.rows, wanted)).tolist():
+                raws[int(batch.rows[i])] = batch.raw(i)
         return raws
 
 
-def _bad_rows(report: UnitReport) -> list[dict]:
-    return [] if report.block is None else read_block(report.block).to_pylist()
+def _bad_rows(reports: list[UnitReport]) -> pa.Table:
+    """The bad rows of a unit, in the order of its rows."""
+    blocks = [block for report in reports for block in report.blocks]
+    if not blocks:
+        return pa.table({"row": pa.array([], pa.int64()), "raw": pa.array([])})
+    return pa.concat_tables(map(read_block, blocks)).sort_by("row")
 
 
-def _letters(
-    report: UnitReport, first: int, raws: dict[tuple[int, int], str]
-) -> list[dict]:
-    return [
-        {
-            "file": report.path,
-            "row": first + bad["row"],
-            "column": bad["column"],
-            "reason": bad["reason"],
-            "raw": raws.get((report.place, bad["row"]), bad["raw"]),
-        }
-        for bad in _bad_rows(report)
-    ]
+def _as_dicts(table: pa.Table) -> Iterator[dict]:
+    """The rows of a table, of which few are Python objects at a time."""
+    for batch in table.to_batches(max_chunksize=_BATCH):
+        yield from batch.to_pylist()
 
 
 def example_of(settings: Settings, source: str) -> str:

@@ -7,6 +7,7 @@ and for mypy, and no coder follows from them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -20,6 +21,15 @@ REJECTED = "rejected"
 COUNTS = "counts"
 """Tag of the output of counters."""
 
+
+_REJECTED_SCHEMA = pa.schema(
+    {
+        "row": pa.int64(),
+        "column": pa.string(),
+        "reason": pa.string(),
+        "raw": pa.large_string(),
+    }
+)
 
 Key = tuple[int, ...]
 """Identifies a batch whatever the runner: file, unit, position."""
@@ -49,8 +59,7 @@ class UnitReport(NamedTuple):
         file_index: Position of the file among the inputs of its source.
         place: Position of the unit in its file.
         rows: Rows of the unit, good and bad.
-        block: The bad rows; None if there are none.
-        bad: How many there are.
+        blocks: The bad rows, as `rejected_block` wrote them.
     """
 
     source: str
@@ -58,23 +67,30 @@ class UnitReport(NamedTuple):
     file_index: int
     place: int
     rows: int
-    block: Block | None
-    bad: int
+    blocks: tuple[Block, ...]
+
+    @property
+    def bad(self) -> int:
+        """How many bad rows there are."""
+        return sum(block.rows for block in self.blocks)
 
 
 def unit_report(
-    source: str,
-    unit: Unit,
-    rows: int,
-    rejected: list[Rejected],
-    writer: BlockWriter,
+    source: str, unit: Unit, rows: int, blocks: Iterable[Block]
 ) -> UnitReport:
     """The report of a unit, whose bad rows are written."""
-    block = None
-    if rejected:
-        columns = zip(*rejected, strict=True)
-        table = pa.table(dict(zip(Rejected._fields, map(list, columns), strict=True)))
-        block = writer.write(table, (unit.place,))
     return UnitReport(
-        source, unit.path, unit.file_index, unit.place, rows, block, len(rejected)
+        source, unit.path, unit.file_index, unit.place, rows, tuple(blocks)
     )
+
+
+def rejected_blocks(rejected: list[Rejected], writer: BlockWriter) -> list[Block]:
+    """Writes bad rows of a unit: one block, or none where there are none."""
+    if not rejected:
+        return []
+    columns = dict(zip(Rejected._fields, zip(*rejected, strict=True), strict=True))
+    table = pa.table(
+        [pa.array(columns[field.name], field.type) for field in _REJECTED_SCHEMA],
+        _REJECTED_SCHEMA,
+    )
+    return [writer.write(table, (rejected[0].row,))]

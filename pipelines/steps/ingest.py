@@ -22,7 +22,13 @@ from hgr_tf.pipelines.rows.validation import check_log
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import RawBatch, Rejected, Unit, plan_units, read_unit
 from hgr_tf.pipelines.sources.formats import present_columns
-from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED, Batch, unit_report
+from hgr_tf.pipelines.steps.elements import (
+    COUNTS,
+    REJECTED,
+    Batch,
+    rejected_blocks,
+    unit_report,
+)
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
 from hgr_tf.pipelines.tables.side_table import SideTable
 from hgr_tf.pipelines.tables.user_codes import code_table
@@ -64,7 +70,7 @@ class Ingest(beam.DoFn):
         settings = self._settings
         sides, codes = side_tables(settings, tables), code_table(tables)
         batches: list[Batch] = []
-        rejected: list[Rejected] = []
+        rejected: list[Block] = []
         counts: Counter[str] = Counter()
         with BlockWriter(settings.temporary, "checked") as writer:
             for index, raw in enumerate(read):
@@ -72,7 +78,8 @@ class Ingest(beam.DoFn):
                 if codes:
                     users = rows[id_field(settings.spec, "user").name]
                     counts["rows_with_code"] += codes.count_found(users)
-                rejected += bad
+                rejected += rejected_blocks(bad, writer)
+                counts.update(f"bad: {r.reason}" for r in bad)
                 report_rows(
                     settings.temporary, "read", len(raw.rows) + len(raw.rejected)
                 )
@@ -81,13 +88,12 @@ class Ingest(beam.DoFn):
                 if rows.num_rows:
                     key = (unit.file_index, unit.place, index)
                     batches.append(Batch(key, writer.write(rows, key)))
-            reported = unit_report("log", unit, counts["rows_read"], rejected, writer)
+        reported = unit_report("log", unit, counts["rows_read"], rejected)
         yield from batches  # only now: the file must be whole before it is read
         yield TaggedOutput(REJECTED, reported)
-        counts["rows_bad"] = len(rejected)
-        counts.update(f"bad: {r.reason}" for r in rejected)
+        counts["rows_bad"] = reported.bad
         self._read.inc(counts["rows_read"])
-        self._bad.inc(len(rejected))
+        self._bad.inc(reported.bad)
         yield TaggedOutput(COUNTS, counts)
 
     def _columns(self, unit: Unit) -> list[str]:

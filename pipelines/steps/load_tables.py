@@ -13,7 +13,12 @@ from hgr_tf.pipelines.files.blocks import Block, BlockWriter
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.settings import InputFile, Settings
 from hgr_tf.pipelines.sources import Unit, plan_units
-from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED, unit_report
+from hgr_tf.pipelines.steps.elements import (
+    COUNTS,
+    REJECTED,
+    rejected_blocks,
+    unit_report,
+)
 from hgr_tf.pipelines.tables.side_table import load
 from hgr_tf.pipelines.tables.user_codes import CODES, load_codes
 
@@ -40,7 +45,10 @@ class LoadTable(beam.DoFn):
         table = load(units, spec, owner)
         with BlockWriter(self._settings.temporary, "tables") as writer:
             block = writer.write(table.rows, (0,))
-            reports = [unit_report(owner, *unit, writer) for unit in table.units]
+            reports = [
+                unit_report(owner, unit, read, rejected_blocks(bad, writer))
+                for unit, read, bad in table.units
+            ]
         for report in reports:
             yield TaggedOutput(REJECTED, report)
         counts = {

@@ -17,7 +17,12 @@ from apache_beam.pvalue import TaggedOutput
 
 from hgr_tf.features.fingerprint import text_fingerprints
 from hgr_tf.features.spec import TableOwner
-from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_blocks
+from hgr_tf.pipelines.files.blocks import (
+    Block,
+    BlockWriter,
+    read_blocks,
+    read_in_batches,
+)
 from hgr_tf.pipelines.files.files import File
 from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.kernels.randomness import mixed
@@ -39,6 +44,7 @@ from hgr_tf.pipelines.steps.elements import (
     REJECTED,
     Batch,
     UnitReport,
+    rejected_blocks,
     unit_report,
 )
 from hgr_tf.pipelines.tables.side_table import SideTable, first_of_each
@@ -80,18 +86,18 @@ class SendTable(beam.DoFn):
         settings, owner = self._settings, self._owner
         key = key_field(settings.spec, owner)
         sent: list[tuple[int, Block]] = []
-        rejected: list[Rejected] = []
+        rejected: list[Block] = []
         read = 0
         with BlockWriter(settings.temporary, "tables") as writer:
             columns = settings.spec.table_columns(owner)
             for index, raw in enumerate(read_unit(unit, columns)):
                 rows, checks = check_table(raw, settings.spec, owner)
-                rejected += checks.rejected()
+                rejected += rejected_blocks(checks.rejected(), writer)
                 read += len(raw.rows) + len(raw.rejected)
                 order = (unit.file_index, unit.place, index)
                 good = rows.filter(pa.array(checks.good))
                 sent += _send(good, key, order, settings, writer)
-            report = unit_report(owner, unit, read, rejected, writer)
+        report = unit_report(owner, unit, read, rejected)
         yield from sent
         yield TaggedOutput(REJECTED, report)
         yield TaggedOutput(COUNTS, Counter({f"{owner}_table_bad": report.bad}))
@@ -133,7 +139,7 @@ class Join(beam.DoFn):
         batches: list[Batch] = []
         reports: list[UnitReport] = []
         with BlockWriter(settings.temporary, "joined") as writer:
-            for index, rows in enumerate(_in_batches(met["log"])):
+            for index, rows in enumerate(read_in_batches(met["log"], BATCH_ROWS)):
                 rows, unmatched = self._joined(rows, table)
                 counts[f"rows_without_{owner}"] += int(unmatched.sum())
                 if settings.spec.tables[owner].unmatched == "reject":
@@ -182,7 +188,7 @@ class Join(beam.DoFn):
         for (file_index, index), rejected in by_unit.items():
             file = settings.log_files[file_index]
             unit = Unit(file.path, settings.spec.format, file_index, index)
-            yield unit_report("log", unit, 0, rejected, writer)
+            yield unit_report("log", unit, 0, rejected_blocks(rejected, writer))
 
 
 def _send(
@@ -199,17 +205,3 @@ def _send(
         (partition, writer.write(part, order))
         for partition, part in dealt(rows, partitions)
     ]
-
-
-def _in_batches(blocks: list[Block]) -> Iterator[pa.Table]:
-    """The rows of blocks, in order, put together to batches of the usual size."""
-    waiting: list[pa.Table] = []
-    size = 0
-    for table in read_blocks(blocks):
-        waiting.append(table)
-        size += table.num_rows
-        if size >= BATCH_ROWS:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting, size = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
