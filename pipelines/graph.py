@@ -19,6 +19,7 @@ from apache_beam.pvalue import AsDict, AsList, AsSingleton
 
 from hgr_tf.features.spec import TableOwner
 from hgr_tf.pipelines.histories.partition import counters_of_keys, has_past_of_users
+from hgr_tf.pipelines.output.layouts import reaches_all
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources.bigquery import is_bigquery
 from hgr_tf.pipelines.steps import (
@@ -29,6 +30,7 @@ from hgr_tf.pipelines.steps import (
     split_starts,
 )
 from hgr_tf.pipelines.steps.dead_letters import WriteDeadLetters
+from hgr_tf.pipelines.steps.deal_groups import GROUPED, ByWayOfGroups
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED
 from hgr_tf.pipelines.steps.encode import Encode
 from hgr_tf.pipelines.steps.finish import Finish
@@ -78,11 +80,9 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
         AsSingleton(counts),
         AsList(dead_letters),
     )
-    blocks = batches | "Encode" >> beam.ParDo(
-        Encode(settings), AsSingleton(plan), tables
-    )
+    blocks = _encoded(batches, settings, plan, tables)
     shards = (
-        (blocks, plan | "AllShards" >> beam.FlatMap(_empty_shards))
+        (*blocks, plan | "AllShards" >> beam.FlatMap(_empty_shards))
         | "WithEmpty" >> beam.Flatten()
         | "GroupByShard" >> beam.GroupByKey()
         | "WriteShard" >> beam.ParDo(WriteShard(settings), AsSingleton(plan))
@@ -90,6 +90,22 @@ def build(pipeline: beam.Pipeline, settings: Settings) -> beam.PCollection:
     return _once(pipeline, "Finish") | "WriteManifest" >> beam.ParDo(
         Finish(settings), AsSingleton(plan), AsList(shards), AsSingleton(counts)
     )
+
+
+def _encoded(
+    batches: beam.PCollection,
+    settings: Settings,
+    plan: beam.PCollection,
+    tables: AsDict,
+) -> PCollections:
+    """Blocks of encoded rows by shard."""
+    encoded = batches | "Encode" >> beam.ParDo(
+        Encode(settings), AsSingleton(plan), tables
+    ).with_outputs(GROUPED, main="blocks")
+    if not reaches_all(settings.layout):
+        return [encoded.blocks]
+    grouped = encoded[GROUPED] | "ToShards" >> ByWayOfGroups(settings)
+    return [encoded.blocks, grouped]
 
 
 def _once(pipeline: beam.Pipeline, name: str) -> beam.PCollection:
@@ -160,8 +176,12 @@ def _joined(
     log = batches | f"SendLog.{owner}" >> beam.ParDo(
         shuffle_join.SendLog(settings, owner)
     )
+    table = sent.blocks
+    if shuffle_join.is_grouped(settings):
+        log = log | f"LogToPartitions.{owner}" >> ByWayOfGroups(settings)
+        table = table | f"TableToPartitions.{owner}" >> ByWayOfGroups(settings)
     joined = (
-        {"log": log, "table": sent.blocks}
+        {"log": log, "table": table}
         | f"Meet.{owner}" >> beam.CoGroupByKey()
         | f"Join.{owner}"
         >> beam.ParDo(shuffle_join.Join(settings, owner)).with_outputs(

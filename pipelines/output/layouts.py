@@ -8,7 +8,7 @@ import pyarrow as pa
 from hgr_tf.pipelines.kernels.randomness import mixed, random_words
 from hgr_tf.pipelines.rows.fields import id_field
 from hgr_tf.pipelines.rows.splits import user_words
-from hgr_tf.pipelines.settings import Settings
+from hgr_tf.pipelines.settings import Layout, Settings
 from hgr_tf.pipelines.tables.side_table import SideTable
 from hgr_tf.pipelines.tables.user_codes import PATH_BITS, user_paths
 
@@ -45,6 +45,11 @@ def places(
     if settings.layout == "code":
         return _by_code(rows, settings, key, num_shards, codes)
     return _shuffled(rows.num_rows, settings.seed, key, num_shards)
+
+
+def reaches_all(layout: Layout) -> bool:
+    """Whether a batch has rows for every shard."""
+    return layout != "shuffled"
 
 
 def _shuffled(n: int, seed: int, key: tuple[int, ...], num_shards: int) -> Places:

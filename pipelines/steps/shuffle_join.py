@@ -39,6 +39,8 @@ from hgr_tf.pipelines.rows.validation import check_table
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import Rejected, Unit, plan_units, read_unit
 from hgr_tf.pipelines.sources.base import BATCH_ROWS
+from hgr_tf.pipelines.steps import deal_groups
+from hgr_tf.pipelines.steps.deal_groups import Destination, dealt_to_groups
 from hgr_tf.pipelines.steps.elements import (
     COUNTS,
     REJECTED,
@@ -55,6 +57,11 @@ class Met(TypedDict):
 
     log: list[Block]
     table: list[Block]
+
+
+def is_grouped(settings: Settings) -> bool:
+    """Whether rows go to so many partitions that they go to groups of them first."""
+    return settings.partitions > deal_groups.MOST_PLACES
 
 
 class PlanTableUnits(beam.DoFn):
@@ -81,11 +88,11 @@ class SendTable(beam.DoFn):
     def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, unit: Unit) -> Iterator[tuple[int, Block] | TaggedOutput]:
-        """Yields (partition, Block); reports and counts as tagged outputs."""
+    def process(self, unit: Unit) -> Iterator[tuple[Destination, Block] | TaggedOutput]:
+        """Yields ((0, partition or group), Block); reports and counts are tagged."""
         settings, owner = self._settings, self._owner
         key = key_field(settings.spec, owner)
-        sent: list[tuple[int, Block]] = []
+        sent: list[tuple[Destination, Block]] = []
         rejected: list[Block] = []
         read = 0
         with BlockWriter(settings.temporary, "tables") as writer:
@@ -109,8 +116,8 @@ class SendLog(beam.DoFn):
     def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, batch: Batch) -> Iterator[tuple[int, Block]]:
-        """Yields (partition, Block)."""
+    def process(self, batch: Batch) -> Iterator[tuple[Destination, Block]]:
+        """Yields ((0, partition or group), Block)."""
         settings = self._settings
         field = id_field(settings.spec, self._owner)
         (rows,) = read_blocks([batch.block])
@@ -125,9 +132,11 @@ class Join(beam.DoFn):
     def __init__(self, settings: Settings, owner: TableOwner):
         self._settings, self._owner = settings, owner
 
-    def process(self, element: tuple[int, Met]) -> Iterator[Batch | TaggedOutput]:
-        """Takes (partition, {"log": blocks, "table": blocks}); yields batches."""
-        partition, met = element
+    def process(
+        self, element: tuple[Destination, Met]
+    ) -> Iterator[Batch | TaggedOutput]:
+        """Takes ((0, partition), {"log": blocks, "table": blocks}); yields batches."""
+        (_, partition), met = element
         settings, owner = self._settings, self._owner
         table, repeated = self._table(met["table"])
         counts = Counter(
@@ -197,11 +206,12 @@ def _send(
     order: tuple[int, ...],
     settings: Settings,
     writer: BlockWriter,
-) -> list[tuple[int, Block]]:
-    """Writes the rows by partition of a field's value: (partition, Block)."""
+) -> list[tuple[Destination, Block]]:
+    """Writes the rows by partition of a field's value, or by group of partitions."""
     words = mixed(text_fingerprints(rows[field.name].combine_chunks()), 2)
     partitions = words % np.uint64(settings.partitions)
-    return [
-        (partition, writer.write(part, order))
-        for partition, part in dealt(rows, partitions)
-    ]
+    if is_grouped(settings):
+        parts = dealt_to_groups(rows, partitions, settings.partitions)
+    else:
+        parts = dealt(rows, partitions)
+    return [((0, place), writer.write(part, order)) for place, part in parts]

@@ -22,6 +22,7 @@ from hgr_tf.features.fingerprint import fingerprint64
 from hgr_tf.pipelines import graph
 from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.running.locking import locked
+from hgr_tf.pipelines.steps import deal_groups
 from hgr_tf.pipelines.steps.finish import check_written
 from tests.pipelines.conftest import dead_letters, examples, read_records, rows_of
 
@@ -125,6 +126,15 @@ def test_join_by_shuffling_gives_the_same_examples(run, tabled):
     assert _without_floats(side) == _without_floats(shuffled)
 
 
+def test_join_by_way_of_groups_gives_the_same_examples(run, tabled, monkeypatch):
+    side, by_side = run(**tabled[1], name="side", join="side")
+    monkeypatch.setattr(deal_groups, "MOST_PLACES", 4)  # of 16 partitions
+    grouped, by_groups = run(**tabled[1], name="grouped", join="shuffle")
+    assert sorted_rows(side) == sorted_rows(grouped)
+    assert by_side.counters == by_groups.counters
+    assert _without_floats(side) == _without_floats(grouped)
+
+
 def _without_floats(folder):
     # Sums of floats may differ in their last digit with the order of rows.
     text = (folder / "statistics.json").read_text()
@@ -146,6 +156,33 @@ def test_unmatched_rows_may_be_rejected(run, tabled, join):
     }
     assert manifest.counters["rows_bad"] == len(bad)
     assert manifest.splits["train"].rows == len(rows) - len(bad)
+
+
+def test_dead_letters_of_several_batches_and_units_are_in_order(run, tmp_path):
+    n = 150_000  # batches are of 65,536 rows at most
+    click = np.ones(n)
+    bad = [0, 65_535, 65_536, 99_999, 100_000, n - 1]
+    click[bad] = np.nan
+    ids = np.arange(n) % 7
+    log = pa.table(
+        {"user": ids, "item": ids, "click": pa.array(click, from_pandas=True)}
+    )
+    pq.write_table(log, tmp_path / "log.parquet", row_group_size=100_000)
+    spec = """
+name: letters
+user_id: user
+item_id: item
+label: click
+user: {user: {type: categorical}}
+item: {item: {type: categorical}}
+"""
+    arguments = {"spec": FeatureSpec.from_yaml(spec)}
+    folder, manifest = run(**arguments, inputs=[str(tmp_path / "log.parquet")])
+    letters = dead_letters(folder)
+    assert [letter["row"] for letter in letters] == [row + 1 for row in bad]
+    raw = {"user": 0, "item": 0, "click": None}
+    assert json.loads(letters[0]["raw"]) == raw
+    assert manifest.counters["rows_bad"] == len(bad)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -549,6 +586,17 @@ class TestLayoutsAndFormats:
             assert len(runs) == len(set(runs)) and not seen & set(runs)
             seen |= set(runs)
         assert len(seen) == 12
+
+    @pytest.mark.parametrize("output_format", ["parquet", "elwc"])
+    def test_shards_by_way_of_groups_have_the_same_bytes(
+        self, run, tabled, monkeypatch, output_format
+    ):
+        arguments = tabled[1] | {"shard_rows": 30, "output_format": output_format}
+        _, direct = run(**arguments, name="direct", layout="user")
+        assert len(direct.splits["train"].shards) == 10
+        monkeypatch.setattr(deal_groups, "MOST_PLACES", 4)
+        _, grouped = run(**arguments, name="grouped", layout="user")
+        assert grouped == direct
 
     def test_rows_of_a_code_lie_together(self, run, tabled, tmp_path):
         codes = [[f"u{i}", i % 2, i % 3] for i in range(10)]
