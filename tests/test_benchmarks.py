@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import free_gains, heads, naive_pipeline, staleness, train_step
+from benchmarks import free_gains, heads, naive_pipeline, scale, staleness, train_step
 from benchmarks.paired import paired_difference
 from hgr_tf.features import FeatureSpec
 from tests.prepared import rows, write_prepared
@@ -40,6 +40,30 @@ def test_the_naive_pipeline_encodes_every_feature_of_its_spec():
         counts = learn.add_input(counts, row)
     learned = learn.extract_output(counts)
     assert len({naive_pipeline.encode(row, features, learned) for row in rows}) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "exponent"),
+    [
+        ([5 + 2 * n for n in (1, 3, 9)], 1.0),
+        ([5 + n**2 for n in (1, 3, 9)], 2.0),
+        ([5, 5, 5], None),
+        ([100, 100.1, 100.4], None),  # noise
+    ],
+)
+def test_growth_leaves_what_does_not_grow_out(values, exponent):
+    assert scale.growth([1, 3, 9], values)["exponent"] == exponent
+
+
+@pytest.mark.slow
+def test_scale_counts_what_is_grouped_and_held():
+    counted = scale._in_process("random split", 2_000, "counted", 0)
+    assert counted["elements_to_GroupHashes"] == 16  # one batch, 16 partitions
+    assert counted["bytes_to_GroupHashes"] > 0
+    held = scale._in_process("random split", 2_000, "held", 0)
+    assert held["peak_bytes_in_one_place"] > 0
+    timed = scale._in_process("random split", 2_000, "timed", 0)
+    assert timed["bytes_of_hashes"] > 0 and timed["cpu_seconds"] > 0
 
 
 def _value(transform, number):

@@ -10,9 +10,13 @@ import pyarrow as pa
 
 from hgr_tf.features import Feature, FeatureSpec
 from hgr_tf.features.column_summary import ColumnSummary
+from hgr_tf.pipelines.errors import PrepareError
 from hgr_tf.pipelines.rows.fields import feature_field
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.tables.side_table import SideTable
+
+MOST_BYTES = (1 << 31) - (1 << 26)
+"""Of the distinct values of all features: messages and texts end at 2 GiB."""
 
 
 @dataclass
@@ -31,6 +35,19 @@ class Observation:
     days: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     log: dict[str, ColumnSummary] = field(default_factory=dict)
     hits: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def check_size(self) -> None:
+        """Raises `PrepareError` where its values are more than a runner passes on."""
+        counts = {n: s.counts for n, s in self.log.items() if s.counts is not None}
+        total = sum(table.nbytes for table in counts.values())
+        if total <= MOST_BYTES:
+            return
+        name = max(counts, key=lambda n: counts[n].nbytes)
+        raise PrepareError(
+            f"the distinct values of the training rows take {total:,} bytes, more than "
+            f"the {MOST_BYTES:,} that one worker can hand on; most of them are "
+            f"{counts[name].num_rows:,} values of {name!r}: make it `hashed`"
+        )
 
     def __add__(self, other: Observation) -> Observation:
         return Observation(

@@ -72,17 +72,25 @@ class MergeObservations(beam.CombineFn):
         accumulator.append(observation)
         if len(accumulator) < _MERGE_EVERY:
             return accumulator
-        return [sum(accumulator, Observation())]
+        return [_sum(accumulator)]
 
     def merge_accumulators(
         self, accumulators: Iterable[list[Observation]]
     ) -> list[Observation]:
         """Adds up what workers saw."""
-        return [sum((o for a in accumulators for o in a), Observation())]
+        return [_sum(o for a in accumulators for o in a)]
 
     def extract_output(self, accumulator: list[Observation]) -> Observation:
         """The sum."""
-        return sum(accumulator, Observation())
+        return _sum(accumulator)
+
+
+def _sum(observations: Iterable[Observation]) -> Observation:
+    total = Observation()
+    for observation in observations:
+        total += observation
+        total.check_size()
+    return total
 
 
 def _count_splits(

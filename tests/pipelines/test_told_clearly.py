@@ -9,6 +9,7 @@ import pytest
 
 from hgr_tf.features import FeatureSpec
 from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.learning import observation
 from hgr_tf.pipelines.run import prepare
 from hgr_tf.pipelines.running.configure import configure
 
@@ -172,3 +173,10 @@ def test_rows_in_two_splits_are_explained(tmp_path, caplog):
     assert "3 rows are in two splits (rows_in_two_splits): they equal a row" in (
         caplog.text
     )
+
+
+def test_more_values_than_a_worker_hands_on_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(observation, "MOST_BYTES", 99)
+    told = r"most of them are 8 values of 'user': make it `hashed`"
+    with pytest.raises(PrepareError, match=told):
+        run(tmp_path, log(tmp_path))
