@@ -30,7 +30,7 @@ from hgr_tf.pipelines.steps import (
     split_starts,
 )
 from hgr_tf.pipelines.steps.dead_letters import WriteDeadLetters
-from hgr_tf.pipelines.steps.deal_groups import GROUPED, ByWayOfGroups
+from hgr_tf.pipelines.steps.deal_groups import GROUPED, ByWayOfGroups, reaches_many
 from hgr_tf.pipelines.steps.elements import COUNTS, REJECTED
 from hgr_tf.pipelines.steps.encode import Encode
 from hgr_tf.pipelines.steps.finish import Finish
@@ -177,7 +177,7 @@ def _joined(
         shuffle_join.SendLog(settings, owner)
     )
     table = sent.blocks
-    if shuffle_join.is_grouped(settings):
+    if reaches_many(settings):
         log = log | f"LogToPartitions.{owner}" >> ByWayOfGroups(settings)
         table = table | f"TableToPartitions.{owner}" >> ByWayOfGroups(settings)
     joined = (
@@ -243,9 +243,13 @@ def _with_past(
             | "AddCounts" >> beam.ParDo(past_of_keys.AddCounts(settings, of_users))
         )
     if of_users:
+        dealt = batches | "DealByUser" >> beam.ParDo(
+            past_of_users.DealByUser(settings), tables
+        )
+        if reaches_many(settings):
+            dealt = dealt | "ToUsers" >> ByWayOfGroups(settings)
         batches = (
-            batches
-            | "DealByUser" >> beam.ParDo(past_of_users.DealByUser(settings), tables)
+            dealt
             | "GroupByUsers" >> beam.GroupByKey()
             | "AddPast" >> beam.ParDo(past_of_users.AddPast(settings), starts)
         )

@@ -65,22 +65,52 @@ class ByWayOfGroups(beam.PTransform):
         )
 
 
+def reaches_many(settings: Settings) -> bool:
+    """Whether rows go to so many partitions that they go to groups of them first."""
+    return settings.partitions > MOST_PLACES
+
+
+def dealt_to_partitions(
+    table: pa.Table, partitions: np.ndarray, settings: Settings
+) -> list[tuple[int, pa.Table]]:
+    """The rows of each partition, or of each group where partitions are many."""
+    if reaches_many(settings):
+        return dealt_to_groups(table, partitions, settings.partitions)
+    return dealt(table, partitions)
+
+
 class DealGroup(beam.DoFn):
-    """Deals the rows of a group to its places, a batch at a time."""
+    """Deals the rows of a group to its places, a batch at a time.
+
+    Each element is one block, or several whose rows belong together one by one.
+    """
 
     def __init__(self, settings: Settings):
         self._settings = settings
 
     def process(
-        self, element: tuple[Destination, Iterable[Block]]
-    ) -> Iterator[tuple[Destination, Block]]:
-        """Yields (destination, Block)."""
-        (split, _), blocks = element
-        sent = []
+        self, element: tuple[Destination, Iterable[Block | tuple[Block, ...]]]
+    ) -> Iterator[tuple[Destination, Block | tuple[Block, ...]]]:
+        """Yields (destination, what the elements are)."""
+        (split, _), found = element
+        elements = list(found)
+        alone = isinstance(elements[0], Block)
+        together = [(e,) if isinstance(e, Block) else e for e in elements]
+        columns = map(list, zip(*together, strict=True))
+        read = [read_in_batches(blocks, BATCH_ROWS) for blocks in columns]
+        sent: list[tuple[Destination, Block | tuple[Block, ...]]] = []
         with BlockWriter(self._settings.temporary, "grouped") as writer:
-            batches = read_in_batches(list(blocks), BATCH_ROWS)
-            for index, rows in enumerate(batches):
-                places = rows[_PLACE].to_numpy()
-                for place, part in dealt(rows.drop_columns([_PLACE]), places):
-                    sent.append(((split, place), writer.write(part, (index,))))
+            for index, tables in enumerate(zip(*read, strict=True)):
+                for place, parts in _dealt_alike(tables):
+                    own = tuple(writer.write(part, (index,)) for part in parts)
+                    sent.append(((split, place), own[0] if alone else own))
         yield from sent  # only now: the file must be whole before it is read
+
+
+def _dealt_alike(
+    tables: tuple[pa.Table, ...],
+) -> Iterator[tuple[int, tuple[pa.Table, ...]]]:
+    """The rows of each place, of tables whose rows belong together."""
+    parts = [dealt(t.drop_columns([_PLACE]), t[_PLACE].to_numpy()) for t in tables]
+    for of_place in zip(*parts, strict=True):
+        yield of_place[0][0], tuple(table for _, table in of_place)

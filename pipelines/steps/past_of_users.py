@@ -16,11 +16,11 @@ from hgr_tf.pipelines.files.blocks import Block, BlockWriter, read_block
 from hgr_tf.pipelines.histories.columns import PastColumns
 from hgr_tf.pipelines.histories.partition import past_of_partition
 from hgr_tf.pipelines.histories.timeline import USER, timeline
-from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.rows.fields import EARLIER, SPLIT
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources.base import BATCH_ROWS
+from hgr_tf.pipelines.steps.deal_groups import Destination, dealt_to_partitions
 from hgr_tf.pipelines.steps.elements import Batch
 from hgr_tf.pipelines.steps.split_starts import Starts
 from hgr_tf.pipelines.tables.joining import join_side, side_tables
@@ -36,22 +36,23 @@ class DealByUser(beam.DoFn):
 
     def process(
         self, batch: Batch, tables: dict[str, Block]
-    ) -> Iterator[tuple[int, tuple[Block, Block]]]:
-        """Yields (partition, (Block of the timeline, Block of the rows))."""
+    ) -> Iterator[tuple[Destination, tuple[Block, Block]]]:
+        """Yields ((0, partition or group), (Block of the timeline, of the rows))."""
         settings, rows = self._settings, read_block(batch.block)
         joined = join_side(rows, settings, side_tables(settings, tables))
         line = timeline(joined, settings.spec)
         words = mixed(line[USER].to_numpy(), _PURPOSE)
         partitions = words % np.uint64(settings.partitions)
+        lines, wholes = (
+            dealt_to_partitions(table, partitions, settings) for table in (line, rows)
+        )
         with BlockWriter(settings.temporary, "timelines") as writer:
             sent = [
                 (
-                    partition,
+                    (0, place),
                     (writer.write(part, batch.key), writer.write(own, batch.key)),
                 )
-                for (partition, part), (_, own) in zip(
-                    dealt(line, partitions), dealt(rows, partitions), strict=True
-                )
+                for (place, part), (_, own) in zip(lines, wholes, strict=True)
             ]
         yield from sent
 
@@ -63,10 +64,10 @@ class AddPast(beam.DoFn):
         self._settings = settings
 
     def process(
-        self, element: tuple[int, Iterable[tuple[Block, Block]]], starts: Starts
+        self, element: tuple[Destination, Iterable[tuple[Block, Block]]], starts: Starts
     ) -> Iterator[Batch]:
-        """Takes (partition, pairs of blocks); yields batches."""
-        partition, pairs = element
+        """Takes ((0, partition), pairs of blocks); yields batches."""
+        (_, partition), pairs = element
         settings = self._settings
         sent = sorted(pairs, key=lambda blocks: blocks[0].order)
         parts = [read_block(line) for line, _ in sent]

@@ -24,7 +24,6 @@ from hgr_tf.pipelines.files.blocks import (
     read_in_batches,
 )
 from hgr_tf.pipelines.files.files import File
-from hgr_tf.pipelines.kernels.dealing import dealt
 from hgr_tf.pipelines.kernels.randomness import mixed
 from hgr_tf.pipelines.reasons import UNMATCHED
 from hgr_tf.pipelines.rows.fields import (
@@ -39,8 +38,7 @@ from hgr_tf.pipelines.rows.validation import check_table
 from hgr_tf.pipelines.settings import Settings
 from hgr_tf.pipelines.sources import Rejected, Unit, plan_units, read_unit
 from hgr_tf.pipelines.sources.base import BATCH_ROWS
-from hgr_tf.pipelines.steps import deal_groups
-from hgr_tf.pipelines.steps.deal_groups import Destination, dealt_to_groups
+from hgr_tf.pipelines.steps.deal_groups import Destination, dealt_to_partitions
 from hgr_tf.pipelines.steps.elements import (
     COUNTS,
     REJECTED,
@@ -57,11 +55,6 @@ class Met(TypedDict):
 
     log: list[Block]
     table: list[Block]
-
-
-def is_grouped(settings: Settings) -> bool:
-    """Whether rows go to so many partitions that they go to groups of them first."""
-    return settings.partitions > deal_groups.MOST_PLACES
 
 
 class PlanTableUnits(beam.DoFn):
@@ -210,8 +203,5 @@ def _send(
     """Writes the rows by partition of a field's value, or by group of partitions."""
     words = mixed(text_fingerprints(rows[field.name].combine_chunks()), 2)
     partitions = words % np.uint64(settings.partitions)
-    if is_grouped(settings):
-        parts = dealt_to_groups(rows, partitions, settings.partitions)
-    else:
-        parts = dealt(rows, partitions)
+    parts = dealt_to_partitions(rows, partitions, settings)
     return [((0, place), writer.write(part, order)) for place, part in parts]

@@ -5,6 +5,7 @@ import pytest
 
 from hgr_tf.features import FeatureSpec, SpecError
 from hgr_tf.pipelines.errors import PrepareError
+from hgr_tf.pipelines.steps import deal_groups
 
 SPEC = """
 name: past
@@ -66,6 +67,17 @@ def test_rows_have_the_same_past_however_they_lie_in_files(tmp_path, run, spec):
     many, _ = run(spec, parts, "many", output_format="parquet")
     assert prepared(one, "train") == prepared(many, "train")
     assert any(row["seen_item"] for row in prepared(one, "train"))
+
+
+def test_rows_have_the_same_past_by_way_of_groups(tmp_path, run, spec, monkeypatch):
+    table = log()
+    paths = [
+        write(tmp_path / f"{i}.parquet", table.slice(100 * i, 100)) for i in range(4)
+    ]
+    direct, _ = run(spec, paths, "direct", output_format="parquet")
+    monkeypatch.setattr(deal_groups, "MOST_PLACES", 4)  # of 16 partitions
+    grouped, _ = run(spec, paths, "grouped", output_format="parquet")
+    assert prepared(direct, "train") == prepared(grouped, "train")
 
 
 def test_rows_of_earlier_logs_are_past_and_nothing_else(tmp_path, run, spec):
