@@ -53,6 +53,7 @@ def run_case(name: str, rows: int, mode: str, seed: int) -> dict[str, float]:
     """Runs a case once in this process; gives its figures by name."""
     from hgr_tf.features import FeatureSpec
     from hgr_tf.pipelines import run, settings
+    from hgr_tf.pipelines.steps import deal_groups
 
     case, remove = CASES[name], run.remove_temporary
     stages: Counter[str] = Counter()
@@ -67,6 +68,8 @@ def run_case(name: str, rows: int, mode: str, seed: int) -> dict[str, float]:
         if mode == "held":
             settings._FEWEST_PARTITIONS = 1
             arguments["shard_rows"] = rows
+        if not case.grouped:
+            deal_groups.MOST_PLACES = 1 << 62
         if mode == "counted":
             shuffled.install()
         output = Path(folder, "out")

@@ -58,6 +58,8 @@ class Case:
         arguments: Arguments of `prepare`.
         hot: Share of the rows that are of one user.
         bad: Share of the rows that are bad.
+        grouped: Whether rows on their way to many places go to groups of them first, as
+            the pipeline has it.
     """
 
     spec: str
@@ -65,6 +67,7 @@ class Case:
     arguments: Mapping[str, object] = field(default_factory=dict)
     hot: float = 0.0
     bad: float = 0.0
+    grouped: bool = True
 
 
 CASES = {
@@ -78,6 +81,9 @@ CASES = {
     "past of items": Case(PLAIN + BY_ITEM, "the timeline of a partition's items"),
     "hot user": Case(PLAIN + HISTORY, "", {}, hot=0.2),
     "layout by user": Case(PLAIN, "", {"layout": "user", "shard_rows": ROWS_PER_SHARD}),
+    "layout by user, without groups": Case(
+        PLAIN, "", {"layout": "user", "shard_rows": ROWS_PER_SHARD}, grouped=False
+    ),
     "bad rows": Case(PLAIN, "", {"max_bad_fraction": 1.0}, bad=0.1),
 }
 

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     Exit codes: 0 done, 1 bad input or a failed run, 2 wrong usage, 3 data that drifted
     (`validate`), 75 stopped by SIGTERM with the state saved, or another worker of the
-    run was lost: the same command goes on, 130 interrupted.
+    run was lost: the same command goes on, 130 interrupted (`prepare`: SIGTERM, too).
     Stages of long work go to stderr. An error is one line there, the last;
     `--debug` adds the traceback.
 
