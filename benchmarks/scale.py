@@ -3,11 +3,12 @@
     python -m benchmarks.scale [--rows 65536 --rows 196608 --rows 589824] [--case plain]
 
 Each case of `benchmarks.scale_cases` runs at three sizes, on the in-process runner, in
-processes of its own: once timed, once with every element counted that Beam groups by a
-key (with its bytes, pickled), and, where a step holds something whole, once with all of
-it in one place. Prints JSON: for each figure its `values` by size, its `marginal` (what
-a further row adds, between the two largest sizes) and its `exponent`: k of
-a + b * rows ** k through the three sizes, None where the figure does not grow.
+processes of its own, where every element that Beam groups by a key is counted (and its
+bytes, pickled); and, where a step holds something whole, once more with all of it in
+one place. The cases of `benchmarks.scale_values` take as many distinct values of one
+feature as others take rows. Prints JSON: for each figure its `values` by size, its
+`marginal` (what a further row adds, between the two largest sizes) and its `exponent`:
+k of a + b * rows ** k through the three sizes, None where the figure does not grow.
 """
 
 from __future__ import annotations
@@ -15,27 +16,27 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 
 from benchmarks import shuffled
+from benchmarks.memory import Peak
 from benchmarks.scale_cases import CASES, write_inputs
+from benchmarks.scale_values import STEPS, TYPES
 
 SIZES = [65_536, 196_608, 589_824]
 """One, three and nine batches of rows."""
 
-MODES = ("timed", "counted", "held")
+MODES = ("whole", "held")
 _SMALL = 1e-9
 
 
@@ -49,7 +50,9 @@ def bytes_by_stage(temporary: str) -> Counter[str]:
     return found
 
 
-def run_case(name: str, rows: int, mode: str, seed: int) -> dict[str, float]:
+def run_case(
+    name: str, rows: int, mode: str, seed: int, folder: Path
+) -> dict[str, float]:
     """Runs a case once in this process; gives its figures by name."""
     from hgr_tf.features import FeatureSpec
     from hgr_tf.pipelines import run, settings
@@ -63,64 +66,32 @@ def run_case(name: str, rows: int, mode: str, seed: int) -> dict[str, float]:
         remove(finished)
 
     run.remove_temporary = look_and_remove
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = write_inputs(case, rows, Path(folder), seed)
-        if mode == "held":
-            settings._FEWEST_PARTITIONS = 1
-            arguments["shard_rows"] = rows
-        if not case.grouped:
-            deal_groups.MOST_PLACES = 1 << 62
-        if mode == "counted":
-            shuffled.install()
-        output = Path(folder, "out")
-        spec = FeatureSpec.from_yaml(case.spec)
-        with Peak() as peak:
-            wall, cpu = time.perf_counter(), time.process_time()
-            run.prepare(spec, output=output, seed=seed, **arguments)
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        results = sum(p.stat().st_size for p in output.rglob("*") if p.is_file())
-    if mode == "timed":
-        return {
-            "wall_seconds": wall,
-            "cpu_seconds": cpu,
-            "peak_bytes": peak.bytes,
-            "bytes_of_results": results,
-            **{f"bytes_of_{stage}": size for stage, size in stages.items()},
-        }
+    arguments = write_inputs(case, rows, folder, seed)
+    pa.default_memory_pool().release_unused()  # or what it took would be used again
+    if mode == "held":
+        settings._FEWEST_PARTITIONS = 1
+        arguments["shard_rows"] = rows
+    if not case.grouped:
+        deal_groups.MOST_PLACES = 1 << 62
+    shuffled.install()
+    output = folder / f"out-{mode}"
+    spec = FeatureSpec.from_yaml(case.spec)
+    with Peak() as peak:
+        wall, cpu = time.perf_counter(), time.process_time()
+        run.prepare(spec, output=output, seed=seed, **arguments)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     if mode == "held":
         return {"peak_bytes_in_one_place": peak.bytes}
-    figures = {f"elements_to_{n}": count for n, count in shuffled.ELEMENTS.items()}
-    return figures | {f"bytes_to_{n}": size for n, size in shuffled.BYTES.items()}
-
-
-class Peak:
-    """The most memory of this process in the block, beyond that before it."""
-
-    def __init__(self) -> None:
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
-        self.bytes = 0
-
-    def __enter__(self) -> Peak:
-        self._before = _resident()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        # The kernel's own peak misses nothing, but knows the time before as well.
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-        self.bytes = max(self.bytes, peak - self._before)
-
-    def _follow(self) -> None:
-        while not self._done.wait(0.02):
-            self.bytes = max(self.bytes, _resident() - self._before)
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    results = sum(p.stat().st_size for p in output.rglob("*") if p.is_file())
+    return {
+        "wall_seconds": wall,
+        "cpu_seconds": cpu,
+        "peak_bytes": peak.bytes,
+        "bytes_of_results": results,
+        **{f"bytes_of_{stage}": size for stage, size in stages.items()},
+        **{f"elements_to_{name}": n for name, n in shuffled.ELEMENTS.items()},
+        **{f"bytes_to_{name}": n for name, n in shuffled.BYTES.items()},
+    }
 
 
 def growth(sizes: list[int], values: list[float]) -> dict[str, Any]:
@@ -145,27 +116,36 @@ def growth(sizes: list[int], values: list[float]) -> dict[str, Any]:
 def measured(name: str, sizes: list[int], seed: int) -> dict[str, Any]:
     """The growth of every figure of a case."""
     figures: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(sizes))
-    for mode in MODES if CASES[name].holds else MODES[:2]:
-        for at, rows in enumerate(sizes):
-            for figure, value in _in_process(name, rows, mode, seed).items():
-                figures[figure][at] = value
-    return {
-        "holds": CASES[name].holds,
-        **{figure: growth(sizes, values) for figure, values in figures.items()},
-    }
+    for at, rows in enumerate(sizes):
+        with tempfile.TemporaryDirectory() as folder:
+            for mode in _modes(name):
+                found = _in_process(name, rows, mode, seed, folder)
+                for figure, value in found.items():
+                    figures[figure][at] = value
+    holds = {"holds": CASES[name].holds} if name in CASES else {}
+    return holds | {figure: growth(sizes, v) for figure, v in figures.items()}
 
 
-def _in_process(name: str, rows: int, mode: str, seed: int) -> dict[str, float]:
+def _modes(name: str) -> tuple[str, ...]:
+    if name in TYPES:
+        return tuple(STEPS)
+    return MODES if CASES[name].holds else MODES[:1]
+
+
+def _in_process(
+    name: str, rows: int, mode: str, seed: int, folder: str
+) -> dict[str, float]:
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scale"]
-    command += ["--seed", str(seed), "--one", json.dumps([name, rows, mode])]
+    command += ["--seed", str(seed), "--one", json.dumps([name, rows, mode, folder])]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _chosen(names: list[str] | None) -> Iterator[str]:
-    for name in names or CASES:
-        if name not in CASES:
-            raise typer.BadParameter(f"--case must be one of {[*CASES]}, got {name!r}")
+    known = [*CASES, *TYPES]
+    for name in names or known:
+        if name not in known:
+            raise typer.BadParameter(f"--case must be one of {known}, got {name!r}")
         yield name
 
 
@@ -179,16 +159,20 @@ def main(
 ) -> None:
     """Measure how each step of the pipeline grows."""
     if one:
-        name, size, mode = json.loads(one)
-        print(json.dumps(run_case(name, size, mode, seed)))
+        name, size, mode, folder = json.loads(one)
+        if name in TYPES:
+            found = STEPS[mode](TYPES[name], size, Path(folder), seed)
+        else:
+            found = run_case(name, size, mode, seed, Path(folder))
+        print(json.dumps(found))
         return
     sizes = sorted(rows or SIZES)
     if len(sizes) != 3:
         raise typer.BadParameter(f"--rows must be given three times, got {sizes}")
-    found: dict[str, Any] = {"rows": sizes, "seed": seed}
+    result: dict[str, Any] = {"rows": sizes, "seed": seed}
     for name in _chosen(case):
-        found[name] = measured(name, sizes, seed)
-    print(json.dumps(found, indent=1))
+        result[name] = measured(name, sizes, seed)
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import free_gains, heads, naive_pipeline, scale, staleness, train_step
+from benchmarks import (
+    free_gains,
+    heads,
+    naive_pipeline,
+    scale,
+    scale_values,
+    staleness,
+    train_step,
+)
 from benchmarks.paired import paired_difference
 from hgr_tf.features import FeatureSpec
 from tests.prepared import rows, write_prepared
@@ -56,14 +64,22 @@ def test_growth_leaves_what_does_not_grow_out(values, exponent):
 
 
 @pytest.mark.slow
-def test_scale_counts_what_is_grouped_and_held():
-    counted = scale._in_process("random split", 2_000, "counted", 0)
-    assert counted["elements_to_GroupHashes"] == 16  # one batch, 16 partitions
-    assert counted["bytes_to_GroupHashes"] > 0
-    held = scale._in_process("random split", 2_000, "held", 0)
+def test_scale_counts_what_is_grouped_and_held(tmp_path):
+    whole, held = (
+        scale._in_process("random split", 2_000, mode, 0, str(tmp_path))
+        for mode in scale.MODES
+    )
+    assert whole["elements_to_GroupHashes"] == 16  # one batch, 16 partitions
+    assert whole["bytes_to_GroupHashes"] > 0
+    assert whole["bytes_of_hashes"] > 0 and whole["cpu_seconds"] > 0
     assert held["peak_bytes_in_one_place"] > 0
-    timed = scale._in_process("random split", 2_000, "timed", 0)
-    assert timed["bytes_of_hashes"] > 0 and timed["cpu_seconds"] > 0
+
+
+def test_scale_measures_a_vocabulary_where_it_is_learned_and_used(tmp_path):
+    for dtype in ("int64", "string"):
+        found = scale_values.plan(dtype, 1_000, tmp_path, 0)
+        assert found["bytes_handed_on"] > 8_000
+        assert scale_values.encode(dtype, 1_000, tmp_path, 0)["worker_peak_bytes"] >= 0
 
 
 def _value(transform, number):
