@@ -117,6 +117,8 @@ def _end_with(parent: int, options: list[str]) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     if remote_jobs.is_remote(options):
+        remote_jobs.cancel(options)
+        # This group may be sending it right now, and is gone when it arrives.
         remote_jobs.cancel_from_outside(options)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 

@@ -228,9 +228,10 @@ class TestRun:
         assert "the job ours may still run" in caplog.text
 
 
-@pytest.mark.parametrize(("master", "calls"), [("host:1", 1), ("[auto]", 0)])
+@pytest.mark.parametrize(("master", "calls"), [("host:1", 2), ("[auto]", 0)])
 def test_child_without_a_parent_has_its_job_cancelled(monkeypatch, master, calls):
     told = []
+    monkeypatch.setattr(remote_jobs, "cancel", told.append)
     monkeypatch.setattr(remote_jobs, "cancel_from_outside", told.append)
     monkeypatch.setattr(supervised.os, "killpg", lambda *_: told.append("end"))
     options = ["--runner=FlinkRunner", f"--flink_master={master}", NAME]
