@@ -198,4 +198,6 @@ def _count_where(counts: pa.Table, chosen: pa.ChunkedArray) -> int:
 
 def _sum_counts(counts: pa.Table) -> pa.Table:
     summed = counts.group_by("value", use_threads=False).aggregate([("count", "sum")])
-    return pa.table({"value": summed["value"], "count": summed["count_sum"]})
+    summed = pa.table({"value": summed["value"], "count": summed["count_sum"]})
+    # Its chunks are slices of one whole, which each of them would be pickled with.
+    return summed.combine_chunks()
