@@ -36,7 +36,7 @@ item: {item: {type: hashed, num_buckets: 10}}
 
 
 def plan(dtype: str, distinct: int, folder: Path, seed: int) -> dict[str, float]:
-    """Learns a vocabulary from parts that hold each value once or twice."""
+    """Learns a vocabulary from parts that hold each value up to four times."""
     spec = FeatureSpec.from_yaml(_SPEC.replace("DTYPE", dtype))
     values = _values(dtype, distinct, seed)
     feature, item = spec.features()

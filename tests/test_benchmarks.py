@@ -79,7 +79,7 @@ def test_scale_measures_a_vocabulary_where_it_is_learned_and_used(tmp_path):
     for dtype in ("int64", "string"):
         found = scale_values.plan(dtype, 1_000, tmp_path, 0)
         assert found["bytes_handed_on"] > 8_000
-        assert scale_values.encode(dtype, 1_000, tmp_path, 0)["worker_peak_bytes"] >= 0
+        assert "worker_peak_bytes" in scale_values.encode(dtype, 1_000, tmp_path, 0)
 
 
 def _value(transform, number):

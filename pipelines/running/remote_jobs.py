@@ -13,6 +13,7 @@ cancels a job and waits for its end.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import signal
 import subprocess
@@ -34,6 +35,16 @@ _ANSWER_SECONDS = 10.0
 _LATE_SECONDS = 1.0
 """How long a job that was sent may take to be listed."""
 
+_NO_ANSWER = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    http.client.HTTPException,
+    grpc.RpcError,
+)
+"""What comes of a cluster that is gone, busy, or something else than a cluster."""
+
 _INSIDE_JOB_SERVER = ("[auto]", "[local]")
 _NAME_OPTION = "beam:option:job_name:v1"
 _ENDED_ON_FLINK = {"CANCELED", "FAILED", "FINISHED", "SUSPENDED"}
@@ -52,7 +63,7 @@ def is_remote(options: Sequence[str]) -> bool:
         options: Beam's options, the runner among them.
     """
     given = PipelineOptions([*options]).get_all_options()
-    return bool(given["job_endpoint"] or _flink_address(given))
+    return bool(_job_service(given) or _flink_address(given))
 
 
 def named(options: Sequence[str]) -> str:
@@ -71,7 +82,7 @@ def cancel(options: Sequence[str]) -> bool:
         Whether nothing of that name runs any more; False where nobody answers.
     """
     given = PipelineOptions([*options]).get_all_options()
-    flink, service = _flink_address(given), given["job_endpoint"]
+    flink, service = _flink_address(given), _job_service(given)
     name = given["job_name"]
     ended = []
     if service:
@@ -100,10 +111,16 @@ def ended_by_signals() -> Iterator[None]:
     Signals that are ignored (nohup) or handled already stay as they are.
     """
     before: dict[signal.Signals, Any] = {}
+
+    def end_once(number: int, frame: Any) -> None:
+        for name in before:  # another one must not end the cleaning up
+            signal.signal(name, signal.SIG_IGN)
+        signal.default_int_handler(number, frame)
+
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(name) is signal.SIG_DFL:
-                before[name] = signal.signal(name, signal.default_int_handler)
+                before[name] = signal.signal(name, end_once)
     try:
         yield
     finally:
@@ -161,22 +178,37 @@ class _BeamJobs:
 
 
 def _cancel_by(jobs: _Jobs) -> bool:
-    """Tells whether all jobs have ended, once they were told to."""
+    """Tells whether all jobs have ended, once they were told to.
+
+    An answer that fails is asked for again: a job manager may be busy for a while, and
+    refuses to cancel what ends by itself. Where none ever came, for a short time.
+    """
     deadline = time.monotonic() + _CANCEL_SECONDS
     quiet = time.monotonic() + _LATE_SECONDS
     told: set[str] = set()
+    answered = False
     while time.monotonic() < deadline:
         try:
             running = jobs.running()
+            answered = True
             for job in running - told:
                 jobs.cancel(job)
-        except (OSError, ValueError, KeyError, grpc.RpcError):
-            return False
-        told |= running
+                told.add(job)
+        except _NO_ANSWER:
+            if not answered and time.monotonic() > quiet:
+                return False
+            time.sleep(0.2)
+            continue
         if not running and (told or time.monotonic() > quiet):
             return True
         time.sleep(0.2)
     return False
+
+
+def _job_service(given: dict[str, Any]) -> str | None:
+    """Address of a job service; None of one that is part of this process."""
+    endpoint = given["job_endpoint"]
+    return None if endpoint in (None, "", "embed") else endpoint
 
 
 def _flink_address(given: dict[str, Any]) -> str | None:

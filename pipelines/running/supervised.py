@@ -76,11 +76,16 @@ def run_supervised(settings: Settings, options: list[str]) -> None:
 
 def _cancel(options: list[str]) -> None:
     """Cancels a job on a cluster, now that nothing sends it there any more."""
-    if not remote_jobs.cancel(options):
+    try:
+        ended = remote_jobs.cancel(options)
+    except BaseException:  # such as a second Ctrl-C
+        remote_jobs.cancel_from_outside(options)
+        raise
+    if not ended:
         (name,) = [o for o in options if o.startswith("--job_name=")][-1:]
         _TELLS.warning(
-            "warning: the job %s may still run on its cluster, which does not answer; "
-            "cancel it there",
+            "warning: the job %s may still run on its cluster, which does not answer "
+            "or has not ended it; cancel it there",
             name.partition("=")[2],
         )
 
@@ -92,9 +97,13 @@ def _main(job: Path) -> None:
     threading.excepthook = _end_with_worker
     logging.getLogger(_LOGGER).setLevel(level)
     try:
-        pipeline = beam.Pipeline(options=PipelineOptions(options))
-        graph.build(pipeline, settings)
-        pipeline.run().wait_until_finish()
+        try:
+            pipeline = beam.Pipeline(options=PipelineOptions(options))
+            graph.build(pipeline, settings)
+            pipeline.run().wait_until_finish()
+        finally:
+            if os.getppid() != parent:
+                ends.join()  # which ends this process, and those that it started
     except grpc.RpcError as error:
         _fail(job, f"{_LOST_RUNNER}: {error.details()}")
     except PrepareError as error:
@@ -116,11 +125,13 @@ def _fail(job: Path, reason: str) -> None:
 def _end_with(parent: int, options: list[str]) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
-    if remote_jobs.is_remote(options):
-        remote_jobs.cancel(options)
-        # This group may be sending it right now, and is gone when it arrives.
-        remote_jobs.cancel_from_outside(options)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    try:
+        if remote_jobs.is_remote(options):
+            remote_jobs.cancel(options)
+            # This group may be sending it right now, and is gone when it arrives.
+            remote_jobs.cancel_from_outside(options)
+    finally:
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _end_with_worker(error: threading.ExceptHookArgs) -> None:

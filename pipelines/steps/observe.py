@@ -80,6 +80,10 @@ class MergeObservations(beam.CombineFn):
         """Adds up what workers saw."""
         return [_sum(o for a in accumulators for o in a)]
 
+    def compact(self, accumulator: list[Observation]) -> list[Observation]:
+        """Adds up what is handed on."""
+        return [_sum(accumulator)]
+
     def extract_output(self, accumulator: list[Observation]) -> Observation:
         """The sum."""
         return _sum(accumulator)

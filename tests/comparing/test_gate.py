@@ -126,7 +126,7 @@ def test_a_head_is_not_compared_with_one_of_other_rows(limits, monkeypatch, tmp_
         )
         for given in ({"purchase": "click"}, None)
     )
-    monkeypatch.setattr("hgr_tf.training.load_run", lambda _: mmoe)
+    monkeypatch.setattr("hgr_tf.training.load_run", lambda _, **options: mmoe)
     config = GateConfig.from_yaml(f"{limits}\nsplit: val\nserved: {{run: {tmp_path}}}")
     with pytest.raises(
         GateError, match=r"'purchase' .* rows where 'click' is positive"

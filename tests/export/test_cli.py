@@ -39,8 +39,10 @@ def rows(tmp_path):
 @pytest.fixture
 def run_of_model(model, monkeypatch):
     """Stands for the run folder that training would have written."""
-    loaded = SimpleNamespace(model=model, encoding=ENCODING, calibration=None)
-    monkeypatch.setattr("hgr_tf.training.load_run", lambda path: loaded)
+    loaded = SimpleNamespace(
+        model=model, encoding=ENCODING, calibration=None, shrinkage=None
+    )
+    monkeypatch.setattr("hgr_tf.training.load_run", lambda path, **_: loaded)
 
 
 @pytest.fixture

@@ -118,6 +118,46 @@ def test_cluster_that_does_not_answer_is_told_of():
     assert not cancel([*options, NAME])
 
 
+@pytest.mark.parametrize("error", [http.client.BadStatusLine("x"), TypeError("list")])
+def test_a_bad_answer_is_asked_for_again(monkeypatch, error):
+    cluster = Cluster({"ours": "RUNNING"})
+    ask, errors = remote_jobs._FlinkJobs._ask, [error]
+
+    def sometimes(jobs, path, method):
+        if method == "PATCH" and errors:
+            raise errors.pop()
+        return ask(jobs, path, method)
+
+    monkeypatch.setattr(remote_jobs._FlinkJobs, "_ask", sometimes)
+    with served(cluster) as options:
+        assert cancel([*options, NAME])
+    assert cluster.cancelled == ["id-ours"]
+
+
+def test_a_second_signal_does_not_end_the_cleaning_up():
+    with pytest.raises(KeyboardInterrupt), remote_jobs.ended_by_signals():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGHUP)
+            cleaned = True
+    assert cleaned
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_an_interrupted_cancel_goes_on_in_another_process(monkeypatch):
+    told = []
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote_jobs, "cancel", interrupted)
+    monkeypatch.setattr(remote_jobs, "cancel_from_outside", told.append)
+    with pytest.raises(KeyboardInterrupt):
+        supervised._cancel([NAME])
+    assert told == [[NAME]]
+
+
 def test_job_of_a_job_service_is_cancelled_by_beams_api():
     class Service(job_grpc.JobServiceServicer):
         def __init__(self):
@@ -153,6 +193,7 @@ def test_job_of_a_job_service_is_cancelled_by_beams_api():
         (["--runner=FlinkRunner", "--flink_master=host:8081"], True),
         (["--runner=FnApiRunner", "--flink_master=host:8081"], False),
         (["--runner=SparkRunner", "--job_endpoint=host:1"], True),
+        (["--runner=PortableRunner", "--job_endpoint=embed"], False),
     ],
 )
 def test_what_outlives_a_run(options, remote):
