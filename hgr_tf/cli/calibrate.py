@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hgr_tf.calibration.method import Method
-from hgr_tf.cli.options import AsJson, FinishedRun, RunData
+from hgr_tf.cli.options import AsJson, FinishedRun, HalvesSeed, RunData, StepSize
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -45,13 +45,9 @@ def calibrate(
         ),
     ] = None,
     data: RunData = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
-    ] = 8192,
+    batch_size: StepSize = 8192,
     as_json: AsJson = False,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed for dealing users to the two halves.")
-    ] = 0,
+    seed: HalvesSeed = 0,
 ) -> None:
     """Fit a calibration on half of a split, and measure it on the other half.
 

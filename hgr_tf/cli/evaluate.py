@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hgr_tf.cli.options import AsJson, FinishedRun, RunData
+from hgr_tf.cli.options import AsJson, FinishedRun, RunData, StepSize
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option(help="Which split. Default: the validation split.")
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
-    ] = 8192,
+    batch_size: StepSize = 8192,
     as_json: AsJson = False,
     user_taste: Annotated[
         bool,

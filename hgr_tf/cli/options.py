@@ -45,6 +45,12 @@ Keep = Annotated[
     int | None,
     typer.Option(help="Keep this many newest versions, and the new one; else all."),
 ]
+StepSize = Annotated[
+    int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
+]
+HalvesSeed = Annotated[
+    int, typer.Option(min=0, help="Seed for dealing users to the two halves.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 UnusedSeed = Annotated[
     int, typer.Option(help="Taken by every command; nothing here is random.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hgr_tf.cli.options import AsJson, FinishedRun, RunData
+from hgr_tf.cli.options import AsJson, FinishedRun, HalvesSeed, RunData, StepSize
 from hgr_tf.cli.stages import load_tensorflow
 
 if TYPE_CHECKING:
@@ -40,13 +40,9 @@ def shrink(
         ),
     ] = None,
     data: RunData = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Examples per step; only speed depends on it.")
-    ] = 8192,
+    batch_size: StepSize = 8192,
     as_json: AsJson = False,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed for dealing users to the two halves.")
-    ] = 0,
+    seed: HalvesSeed = 0,
 ) -> None:
     """Shrink the embeddings of ids with few training rows toward the mean.
 
