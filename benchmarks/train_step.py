@@ -67,7 +67,7 @@ def train_function(method, encoding, units, batch):
     method = method.model_copy(update={"user_embedding": "user_embedding"})
     model = method.wrap(ranker, steps_per_epoch=2)
     model.compile(tf.keras.optimizers.Adam(1e-3))
-    step = model.make_train_function()
+    step = model.make_train_function() or model.train_function  # Keras 3 returns none
     iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
     return lambda: step(iterator)["loss"].numpy()
 

@@ -155,7 +155,7 @@ def test_a_batch_in_parts_trains_as_the_whole(folder, plain, tmp_path):  # noqa:
 def test_a_trace_is_written_if_asked(folder, tmp_path):  # noqa: F811
     settings = config(folder, epochs=1)
     run = train(settings, tmp_path / "run", verbose=0, profile=True)
-    traces = run.path.glob("tensorboard/plugins/profile/*/*.xplane.pb")
+    traces = run.path.glob("tensorboard/**/plugins/profile/*/*.xplane.pb")
     assert sum(trace.stat().st_size for trace in traces) > 0
 
 
