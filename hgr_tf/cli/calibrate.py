@@ -57,15 +57,11 @@ def calibrate(
     load_tensorflow()
     from hgr_tf.calibration.heads import HeadCalibrations
     from hgr_tf.comparing import calibrating
-    from hgr_tf.training.run_data import load_run_and_data
+    from hgr_tf.training.run_data import load_run_and_data, untrained_split
     from hgr_tf.training.run_folder import RunFolder
 
     loaded, prepared = load_run_and_data(run, data, shrunk=True)
-    split = split or loaded.config.data.validation
-    if split == loaded.config.data.train and data is None:
-        raise ValueError(
-            f"--split must be one that the run was not trained on, got {split!r}"
-        )
+    split = untrained_split(loaded, split, data)
     with prepared.errors():
         found = calibrating.calibrate(
             loaded.model,
@@ -78,9 +74,9 @@ def calibrate(
             seed=seed,
             heads=head or (),
         )
-    taus = loaded.shrinkage.taus if loaded.shrinkage else {}
     found = {
-        name: one.model_copy(update={"shrinkage": taus}) for name, one in found.items()
+        name: one.model_copy(update={"shrinkage": loaded.taus})
+        for name, one in found.items()
     }
     path = RunFolder(run).calibration
     saved: AnyCalibration = found.get("") or HeadCalibrations(
@@ -102,36 +98,19 @@ def _by_head(calibration: AnyCalibration | None) -> dict[str, Calibration]:
 
 
 def _print(head: str, found: Calibration) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from hgr_tf.cli.metrics_table import figure
+    from hgr_tf.cli.metrics_table import measured_on, print_halves
 
     function = found.function
-    others = "other rows" if found.halves == "rows" else "rows of other users"
     method = f"{head}: {function.method}" if head else function.method
     title = (
         f"{method}, fitted on {found.fitted_rows:,} rows of {found.split!r}, "
-        f"measured on {found.measured_rows:,} {others}"
+        f"measured on {found.measured_rows:,} {measured_on(found.halves)}"
     )
-    table = Table(title=title, title_justify="left")
-    names = {
-        "pcoc": "PCOC → 1",
-        "ece": "ECE ↓",
-        "log_loss": "LogLoss ↓",
-        "gauc": "GAUC ↑",
-        "auc": "AUC ↑",
-        "tied": "tied rows",
-    }
-    table.add_column()
-    for text in names.values():
-        table.add_column(text, justify="right")
-    for label, figures in (("before", found.before), ("after", found.after)):
-        values = (getattr(figures, name) for name in names)
-        table.add_row(
-            label, *(figure(float("nan") if v is None else v) for v in values)
-        )
-    Console().print(table)
+    rows = [
+        ("before", found.before.model_dump()),
+        ("after", found.after.model_dump()),
+    ]
+    print_halves(title, rows, {"tied": "tied rows"})
     if function.method == "platt":
         typer.echo(f"slope {function.slope:.4f}, intercept {function.intercept:.4f}")
     elif function.method == "isotonic":

@@ -162,18 +162,17 @@ def _verify(output: Path, version: int | None, run: Path | None) -> None:
 def _export(loaded: Run, output: Path, version: int | None, **options: Any) -> None:
     from hgr_tf.export.exporter import export_for_serving
 
-    taus = loaded.shrinkage.taus if loaded.shrinkage else {}
     folder = export_for_serving(
         loaded.model,
         output,
         version,
         encoding=loaded.encoding,
-        shrinkage=taus,
+        shrinkage=loaded.taus,
         **options,
     )
     calibration = options["calibration"]
     how = ""
-    if loaded.shrinkage and taus:
+    if loaded.shrinkage and loaded.taus:
         how = f", shrunk ({loaded.shrinkage.in_words})"
     how += "" if calibration is None else f", calibrated ({calibration.method})"
     typer.echo(f"{folder}: verified and published{how}")

@@ -1,6 +1,6 @@
 """Metrics of runs, side by side on the terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +9,13 @@ from hgr_tf.training.importance import PermutationImportance
 from hgr_tf.training.run_metrics import RUN_METRICS
 
 _TITLES = {metric.name: metric.column for metric in RUN_METRICS}
+_OF_HALVES = {
+    "pcoc": "PCOC → 1",
+    "ece": "ECE ↓",
+    "log_loss": "LogLoss ↓",
+    "gauc": "GAUC ↑",
+    "auc": "AUC ↑",
+}
 # Keras's name for the LogLoss.
 _HIDDEN = {"loss"}
 # Every head has one.
@@ -35,6 +42,36 @@ def print_metrics(rows: Mapping[str, Mapping[str, float]], title: str) -> None:
     for label, row in rows.items():
         table.add_row(label, *(figure(row[name]) for name in shown))
     Console().print(table)
+
+
+def print_halves(
+    title: str,
+    rows: Iterable[tuple[str, Mapping[str, float | None]]],
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Prints figures that half of a split measured, a row for each label.
+
+    Args:
+        title: What was measured, and on what.
+        rows: (label, figures by name), None where one is undefined.
+        more: Titles of further figures, by name.
+    """
+    names = {**_OF_HALVES, **(more or {})}
+    table = Table(title=title, title_justify="left")
+    table.add_column()
+    for text in names.values():
+        table.add_column(text, justify="right")
+    for label, figures in rows:
+        values = (figures[name] for name in names)
+        table.add_row(
+            label, *(figure(float("nan") if v is None else v) for v in values)
+        )
+    Console().print(table)
+
+
+def measured_on(halves: str) -> str:
+    """The rows that measured, where "users" or "rows" were dealt to two halves."""
+    return "other rows" if halves == "rows" else "rows of other users"
 
 
 def _heads(

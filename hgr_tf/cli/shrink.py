@@ -52,7 +52,7 @@ def shrink(
     """
     load_tensorflow()
     from hgr_tf.comparing import shrinking
-    from hgr_tf.training.run_data import load_run_and_data
+    from hgr_tf.training.run_data import load_run_and_data, untrained_split
     from hgr_tf.training.run_folder import RunFolder
     from hgr_tf.training.shrinkage import (
         Shrinkage,
@@ -62,11 +62,7 @@ def shrink(
     )
 
     loaded, prepared = load_run_and_data(run, data)
-    split = split or loaded.config.data.validation
-    if split == loaded.config.data.train and data is None:
-        raise ValueError(
-            f"--split must be one that the run was not trained on, got {split!r}"
-        )
+    split = untrained_split(loaded, split, data)
     feature = feature or _user_id(loaded)
     table_of(loaded.model.ranker, loaded.encoding, feature)
     before = loaded.shrinkage
@@ -87,7 +83,7 @@ def shrink(
             seed=seed,
         )
     kept = Shrinkage(tables={**others, feature: found})
-    changed = kept.taus != (before.taus if before else {})
+    changed = kept.taus != loaded.taus
     calibration = RunFolder(run).calibration
     dropped = changed and calibration.exists()
     kept.save(run)
@@ -114,33 +110,15 @@ def _user_id(run: Run) -> str:
 
 
 def _print(feature: str, found: TableShrinkage) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from hgr_tf.cli.metrics_table import measured_on, print_halves
 
-    from hgr_tf.cli.metrics_table import figure
-
-    others = "other rows" if found.halves == "rows" else "rows of other users"
-    table = Table(
-        title=f"{feature}: tau {found.tau:g}, measured on {others} of {found.split!r}",
-        title_justify="left",
-    )
-    names = {
-        "pcoc": "PCOC → 1",
-        "ece": "ECE ↓",
-        "log_loss": "LogLoss ↓",
-        "gauc": "GAUC ↑",
-        "auc": "AUC ↑",
-    }
-    table.add_column()
-    for text in names.values():
-        table.add_column(text, justify="right")
-    for head in found.before:
-        for label, figures in (("before", found.before), ("after", found.after)):
-            values = (figures[head][name] for name in names)
-            table.add_row(
-                f"{head}: {label}" if head else label,
-                *(figure(float("nan") if v is None else v) for v in values),
-            )
-    Console().print(table)
+    others = measured_on(found.halves)
+    rows = [
+        (f"{head}: {label}" if head else label, figures[head])
+        for head in found.before
+        for label, figures in (("before", found.before), ("after", found.after))
+    ]
+    title = f"{feature}: tau {found.tau:g}, measured on {others} of {found.split!r}"
+    print_halves(title, rows)
     tried = ", ".join(f"{tau:g}: {loss:.5f}" for tau, loss in found.tried.items())
     typer.echo(f"LogLoss by tau, on the rows that chose: {tried}")

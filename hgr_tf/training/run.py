@@ -41,6 +41,11 @@ class Run:
     calibration: AnyCalibration | None = None
     shrinkage: Shrinkage | None = None
 
+    @property
+    def taus(self) -> dict[str, float]:
+        """By how much `hgr-tf shrink` shrinks the table of each feature."""
+        return self.shrinkage.taus if self.shrinkage else {}
+
     def weights_digest(self) -> str:
         """SHA-256 of the file of its weights."""
         return RunFolder(self.path).weights_digest()
@@ -70,14 +75,20 @@ def load_run(path: str | Path, *, shrunk: bool = False) -> Run:
     model = build_model(config, encoding)
     model.load_weights(str(folder.weights))
     model.compile(metrics=run_metrics(config.metrics))
-    calibration = load_calibration(folder.calibration)
-    shrinkage = Shrinkage.load(folder.path)
-    if calibration and not calibration.is_of(shrinkage.taus if shrinkage else {}):
+    run = Run(
+        folder.path,
+        config,
+        encoding,
+        model,
+        folder.metrics(),
+        load_calibration(folder.calibration),
+        Shrinkage.load(folder.path),
+    )
+    if run.calibration and not run.calibration.is_of(run.taus):
         raise CalibrationError(
             f"{folder.calibration}: fitted with tables that were shrunk otherwise than "
             f"{FILE_NAME} says: remove it, and run `hgr-tf calibrate` anew"
         )
-    if shrunk and shrinkage:
-        shrink_tables(model.ranker, encoding, folder.path, shrinkage.taus)
-    metrics = folder.metrics()
-    return Run(folder.path, config, encoding, model, metrics, calibration, shrinkage)
+    if shrunk:
+        shrink_tables(model.ranker, encoding, folder.path, run.taus)
+    return run

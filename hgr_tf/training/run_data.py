@@ -25,6 +25,27 @@ def load_run_and_data(
     return loaded, load_data_of(loaded, data)
 
 
+def untrained_split(
+    loaded: Run, split: str | None, data: str | Path | None = None
+) -> str:
+    """A split of rows that a run was not trained on; by default that of validation.
+
+    Args:
+        loaded: The run.
+        split: Name of the split.
+        data: Folder of the data, if it is not that of the training.
+
+    Raises:
+        ValueError: The run was trained on it.
+    """
+    split = split or loaded.config.data.validation
+    if split == loaded.config.data.train and data is None:
+        raise ValueError(
+            f"--split must be one that the run was not trained on, got {split!r}"
+        )
+    return split
+
+
 def load_data_of(loaded: Run, data: str | Path | None = None) -> PreparedData:
     """Loads prepared data of the encoding of a run; see `load_run_and_data`."""
     if data is None:

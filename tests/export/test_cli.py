@@ -40,7 +40,7 @@ def rows(tmp_path):
 def run_of_model(model, monkeypatch):
     """Stands for the run folder that training would have written."""
     loaded = SimpleNamespace(
-        model=model, encoding=ENCODING, calibration=None, shrinkage=None
+        model=model, encoding=ENCODING, calibration=None, shrinkage=None, taus={}
     )
     monkeypatch.setattr("hgr_tf.training.load_run", lambda path, **_: loaded)
 
