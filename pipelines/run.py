@@ -186,9 +186,9 @@ def _run_job(
     with worker_processes(runner, workers, beam_options) as more:
         # Beam takes the last value of an option: what the user says wins.
         options = [f"--runner={runner}", *more, *beam_options]
-        if is_remote(options):
+        if remote := is_remote(options):
             options.append(named(options))
-        if more or is_remote(options) or starts_java(runner, beam_options):
+        if more or remote or starts_java(runner, beam_options):
             run_supervised(run, options)
         else:
             _finish(_start(run, options))

@@ -60,8 +60,8 @@ class VocabularyKind(Kind):
         if self.shares:
             return Learned()
         known = before.vocabulary or ()
-        room = None if self.max_size is None else max(0, self.max_size - len(known))
-        values = (*known, *self._new_values(summary, known)[:room])
+        new = self._new_values(summary, known)
+        values = (*known, *new[: self._room(len(known))])
         ages = None if before.unseen is None else (0,) * len(values)
         return Learned(vocabulary=values, unseen=ages)
 
@@ -92,12 +92,15 @@ class VocabularyKind(Kind):
         free = old[np.argsort(-ages[old], kind="stable")][: len(new)]
         for place, value in zip(free.tolist(), new, strict=False):
             values[place], ages[place] = value, 0
-        room = None if self.max_size is None else max(0, self.max_size - len(values))
-        appended = new[len(free) :][:room]
+        appended = new[len(free) :][: self._room(len(values))]
         return Learned(
             vocabulary=(*values, *appended),
             unseen=(*ages.tolist(), *[0] * len(appended)),
         )
+
+    def _room(self, known: int) -> int | None:
+        """How many values may be appended to so many; None for any number."""
+        return None if self.max_size is None else max(0, self.max_size - known)
 
     def _new_values(self, summary: ColumnSummary, known: tuple[str, ...]) -> list[str]:
         """Values of the data that are not known, by falling count and text."""

@@ -62,14 +62,19 @@ def is_remote(options: Sequence[str]) -> bool:
     Args:
         options: Beam's options, the runner among them.
     """
-    given = PipelineOptions([*options]).get_all_options()
+    given = _parsed(options)
     return bool(_job_service(given) or _flink_address(given))
 
 
 def named(options: Sequence[str]) -> str:
     """Gives Beam's option for a name of the job that no other job has."""
-    given = PipelineOptions([*options]).get_all_options()["job_name"]
-    return f"--job_name={given or 'hgr-tf'}-{uuid.uuid4().hex[:12]}"
+    return f"--job_name={name_of(options) or 'hgr-tf'}-{uuid.uuid4().hex[:12]}"
+
+
+def name_of(options: Sequence[str]) -> str | None:
+    """The name of a job among Beam's options."""
+    name: str | None = _parsed(options)["job_name"]
+    return name
 
 
 def cancel(options: Sequence[str]) -> bool:
@@ -81,9 +86,8 @@ def cancel(options: Sequence[str]) -> bool:
     Returns:
         Whether nothing of that name runs any more; False where nobody answers.
     """
-    given = PipelineOptions([*options]).get_all_options()
-    flink, service = _flink_address(given), _job_service(given)
-    name = given["job_name"]
+    given = _parsed(options)
+    flink, service, name = _flink_address(given), _job_service(given), given["job_name"]
     ended = []
     if service:
         with grpc.insecure_channel(service) as channel:
@@ -169,7 +173,7 @@ class _BeamJobs:
     def running(self) -> set[str]:
         request = job_api.GetJobsRequest()
         jobs = self._service.GetJobs(request, timeout=_ANSWER_SECONDS).job_info
-        own = [job for job in jobs if _name_of(job) == self._name]
+        own = [job for job in jobs if _name_in(job) == self._name]
         return {job.job_id for job in own if job.state not in _ENDED}
 
     def cancel(self, job: str) -> None:
@@ -197,12 +201,16 @@ def _cancel_by(jobs: _Jobs) -> bool:
         except _NO_ANSWER:
             if not answered and time.monotonic() > quiet:
                 return False
-            time.sleep(0.2)
-            continue
-        if not running and (told or time.monotonic() > quiet):
-            return True
+        else:
+            if not running and (told or time.monotonic() > quiet):
+                return True
         time.sleep(0.2)
     return False
+
+
+def _parsed(options: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = PipelineOptions([*options]).get_all_options()
+    return given
 
 
 def _job_service(given: dict[str, Any]) -> str | None:
@@ -219,7 +227,7 @@ def _flink_address(given: dict[str, Any]) -> str | None:
     return (master if "://" in master else f"http://{master}").rstrip("/")
 
 
-def _name_of(job: job_api.JobInfo) -> str | None:
+def _name_in(job: job_api.JobInfo) -> str | None:
     """The name among a job's options: Beam sends another one beside them."""
     fields = job.pipeline_options.fields
     return fields[_NAME_OPTION].string_value if _NAME_OPTION in fields else None

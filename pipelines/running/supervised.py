@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import apache_beam as beam
@@ -82,11 +83,10 @@ def _cancel(options: list[str]) -> None:
         remote_jobs.cancel_from_outside(options)
         raise
     if not ended:
-        (name,) = [o for o in options if o.startswith("--job_name=")][-1:]
         _TELLS.warning(
             "warning: the job %s may still run on its cluster, which does not answer "
             "or has not ended it; cancel it there",
-            name.partition("=")[2],
+            remote_jobs.name_of(options),
         )
 
 
@@ -97,19 +97,26 @@ def _main(job: Path) -> None:
     threading.excepthook = _end_with_worker
     logging.getLogger(_LOGGER).setLevel(level)
     try:
-        try:
+        with _ended_first(ends, parent):
             pipeline = beam.Pipeline(options=PipelineOptions(options))
             graph.build(pipeline, settings)
             pipeline.run().wait_until_finish()
-        finally:
-            if os.getppid() != parent:
-                ends.join()  # which ends this process, and those that it started
     except grpc.RpcError as error:
         _fail(job, f"{_LOST_RUNNER}: {error.details()}")
     except PrepareError as error:
         _fail(job, f"PrepareError: {error}")
     except Exception as error:
         _fail(job, str(error) or repr(error))
+
+
+@contextlib.contextmanager
+def _ended_first(ends: threading.Thread, parent: int) -> Iterator[None]:
+    """Leaves it to a thread to end this process, and its group, without a parent."""
+    try:
+        yield
+    finally:
+        if os.getppid() != parent:
+            ends.join()
 
 
 def _is_local(options: list[str]) -> bool:

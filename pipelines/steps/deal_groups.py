@@ -65,9 +65,14 @@ class ByWayOfGroups(beam.PTransform):
         )
 
 
+def are_many(places: int) -> bool:
+    """Whether there are so many places that rows go to groups of them first."""
+    return places > MOST_PLACES
+
+
 def reaches_many(settings: Settings) -> bool:
-    """Whether rows go to so many partitions that they go to groups of them first."""
-    return settings.partitions > MOST_PLACES
+    """Whether rows go to groups of partitions first."""
+    return are_many(settings.partitions)
 
 
 def dealt_to_partitions(

@@ -59,7 +59,7 @@ class UnitReport(NamedTuple):
         file_index: Position of the file among the inputs of its source.
         place: Position of the unit in its file.
         rows: Rows of the unit, good and bad.
-        blocks: The bad rows, as `rejected_block` wrote them.
+        blocks: The bad rows, as `rejected_blocks` wrote them.
     """
 
     source: str

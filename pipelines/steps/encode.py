@@ -19,8 +19,12 @@ from hgr_tf.pipelines.rows.fields import SPLIT
 from hgr_tf.pipelines.rows.origin import origin_words
 from hgr_tf.pipelines.rows.targets import Targets, sample_negatives, targets_of
 from hgr_tf.pipelines.settings import Settings
-from hgr_tf.pipelines.steps import deal_groups
-from hgr_tf.pipelines.steps.deal_groups import GROUPED, Destination, dealt_to_groups
+from hgr_tf.pipelines.steps.deal_groups import (
+    GROUPED,
+    Destination,
+    are_many,
+    dealt_to_groups,
+)
 from hgr_tf.pipelines.steps.elements import Batch, Key
 from hgr_tf.pipelines.steps.plan import Plan
 from hgr_tf.pipelines.tables.joining import Joined, join_side, side_tables
@@ -77,7 +81,7 @@ class Encode(beam.DoFn):
 
 def is_grouped(settings: Settings, shards: int) -> bool:
     """Whether a batch reaches so many shards that it deals to groups of them."""
-    return reaches_all(settings.layout) and shards > deal_groups.MOST_PLACES
+    return reaches_all(settings.layout) and are_many(shards)
 
 
 def _sampled(joined: Joined, settings: Settings, split: int) -> tuple[Joined, Targets]:
