@@ -178,7 +178,7 @@ def main(
         with tempfile.TemporaryDirectory() as scratch:
             runs.append(run_seed(Path(scratch), rows, purchase_rate, seed))
     told = {"rows": rows, "purchase_rate": purchase_rate, "seeds": seeds}
-    print_json({**told, **summary(runs)})
+    print_json({**told, **summary(runs)}, digits=4)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,6 @@ def rounded(value, digits=3):
     return value
 
 
-def print_json(result):
+def print_json(result, digits=3):
     """Prints a result as JSON, floats rounded."""
-    print(json.dumps(rounded(result), indent=1))
+    print(json.dumps(rounded(result, digits), indent=1))

@@ -28,17 +28,55 @@ def case_names(known, names):
     return sorted({*names, *variants})
 
 
-@pytest.mark.parametrize("name", case_names(cases.LAYERS, public_names("layers")))
+# Cases of a few seconds on each flavour that a faster one covers: variants that share
+# their code with another case, and whose values have tests of their own; every ranker
+# is made of the layers of `mlp_ranker` and of layers with cases of their own.
+SLOW = {
+    "HistoryEncoder: time gaps",
+    "HierarchicalGroupwiseLoss: a loss per level",
+    "HierarchicalGroupwiseLoss: list_mle",
+    "HierarchicalGroupwiseLoss: pairwise_logistic a list",
+    "HierarchicalGroupwiseLoss: softmax_ce, learned weights",
+    "GroupHitRate",
+    "GroupMRR",
+    "HierarchicalGroupwiseRanker: k-means start, learned weights",
+    "HierarchicalGroupwiseRanker: gradient codebooks",
+    "HierarchicalGroupwiseRanker: a ranker of one's own",
+    "HierarchicalGroupwiseRanker: several heads",
+    "dcn_v2_ranker",
+    "dlrm_ranker",
+    "esmm_ranker",
+    "mmoe_ranker",
+    "ple_ranker",
+    "shared_bottom_ranker",
+}
+
+
+def marked(names):
+    """Cases by their names, the slow ones marked."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", marked(case_names(cases.LAYERS, public_names("layers")))
+)
 def test_layer(name):
     ConformanceTestCase().run_layer_test(**cases.LAYERS[name])
 
 
-@pytest.mark.parametrize("name", case_names(cases.LOSSES, public_names("losses")))
+@pytest.mark.parametrize(
+    "name", marked(case_names(cases.LOSSES, public_names("losses")))
+)
 def test_loss(name):
     ConformanceTestCase().run_loss_test(**cases.LOSSES[name])
 
 
-@pytest.mark.parametrize("name", case_names(cases.METRICS, public_names("metrics")))
+@pytest.mark.parametrize(
+    "name", marked(case_names(cases.METRICS, public_names("metrics")))
+)
 def test_metric(name):
     ConformanceTestCase().run_metric_test(**cases.METRICS[name])
 
@@ -48,28 +86,7 @@ MODELS = {*hgr_tf.models.__all__, *hgr_tf.rankers.__all__} - {
 }
 
 
-# Each takes up to a minute. The model itself has a case that takes less, and every
-# ranker is made of the layers of `mlp_ranker` and of layers with cases of their own.
-SLOW = {
-    "HierarchicalGroupwiseRanker: k-means start, learned weights",
-    "dcn_v2_ranker",
-    "dlrm_ranker",
-    "mmoe_ranker",
-    "ple_ranker",
-    "shared_bottom_ranker",
-    "HierarchicalGroupwiseRanker: gradient codebooks",
-    "HierarchicalGroupwiseRanker: a ranker of one's own",
-    "HierarchicalGroupwiseRanker: several heads",
-}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
-        for name in case_names(cases.MODELS, MODELS)
-    ],
-)
+@pytest.mark.parametrize("name", marked(case_names(cases.MODELS, MODELS)))
 def test_model(name):
     ConformanceTestCase().run_model_test(**cases.MODELS[name])
 

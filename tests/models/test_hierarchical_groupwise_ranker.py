@@ -66,9 +66,10 @@ def compiled(model, **kwargs):
     ("method", "jit_compile"),
     [
         *((method, False) for method in ("plain", "default", "paper")),
-        ("plain", True),
-        pytest.param("default", True, marks=pytest.mark.slow),
-        pytest.param("paper", True, marks=pytest.mark.slow),
+        *(
+            pytest.param(method, True, marks=pytest.mark.slow)
+            for method in ("plain", "default", "paper")
+        ),
     ],
 )
 def test_fit_learns_and_evaluate_is_exact(method, jit_compile):
@@ -143,7 +144,12 @@ def test_loss_is_the_sum_of_its_terms():
 
 
 @pytest.mark.parametrize(
-    "method", ["plain", "default", pytest.param("paper", marks=pytest.mark.slow)]
+    "method",
+    [
+        "default",
+        pytest.param("plain", marks=pytest.mark.slow),
+        pytest.param("paper", marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize(
     "file", ["model.keras", pytest.param("saved_model", marks=ONLY_KERAS_2)]
@@ -339,7 +345,10 @@ def test_two_replicas_train_as_one_with_the_whole_batch():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision(policy):
     keras.mixed_precision.set_global_policy(policy)
     try:
@@ -446,7 +455,9 @@ def test_accuracy_is_that_of_classes(metrics):
     np.testing.assert_allclose(accuracy, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["fresh", "loaded"])
+@pytest.mark.parametrize(
+    "kind", ["fresh", pytest.param("loaded", marks=pytest.mark.slow)]
+)
 def test_evaluate_reports_what_it_measured(kind, tmp_path):
     model = compiled(wrap())
     model.fit(dataset(), verbose=0)
@@ -467,15 +478,15 @@ def test_evaluate_reports_what_it_measured(kind, tmp_path):
 
 
 @pytest.mark.parametrize("method", ["plain", "default", "paper"])
-@pytest.mark.parametrize("rows", [0, 1])
-def test_a_batch_of_one_row_or_none_trains_and_evaluates(method, rows):
+def test_a_batch_of_one_row_or_none_trains_and_evaluates(method):
     model = compiled(wrap(method=method))
     model.fit(dataset(), verbose=0)  # the codes have started
-    few = ({name: values[:rows] for name, values in INPUTS.items()}, LABELS[:rows])
-    assert np.isfinite(model.train_on_batch(*few, return_dict=True)["loss"])
-    evaluated = model.test_on_batch(*few, return_dict=True)["loss"]
-    assert np.isfinite(evaluated) if rows else np.isnan(evaluated)
-    assert all(np.isfinite(weight).all() for weight in model.ranker.get_weights())
+    for rows in (0, 1):
+        few = ({name: values[:rows] for name, values in INPUTS.items()}, LABELS[:rows])
+        assert np.isfinite(model.train_on_batch(*few, return_dict=True)["loss"])
+        evaluated = model.test_on_batch(*few, return_dict=True)["loss"]
+        assert np.isfinite(evaluated) if rows else np.isnan(evaluated)
+        assert all(np.isfinite(weight).all() for weight in model.ranker.get_weights())
 
 
 @pytest.mark.slow
@@ -516,7 +527,9 @@ def test_metrics_are_weighted(shape):
 
 
 @pytest.mark.skipif(KERAS_3, reason="Keras 3 exports models, it does not save them so")
-@pytest.mark.parametrize("method", ["plain", "paper"])
+@pytest.mark.parametrize(
+    "method", ["paper", pytest.param("plain", marks=pytest.mark.slow)]
+)
 def test_a_saved_model_in_the_middle_of_training_ranks_the_same(method, tmp_path):
     model = compiled(wrap(method=method))
     model.fit(dataset(), verbose=0)
