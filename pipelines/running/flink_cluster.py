@@ -54,6 +54,8 @@ _FAULTS = {
     # Every task manager works, and one that is lost leaves enough slots.
     "cluster.evenly-spread-out-slots": "true",
     "taskmanager.numberOfTaskSlots": "2",
+    # A job whose task managers are all lost fails after a minute, not five.
+    "slot.request.timeout": "60000",
 }
 _LOADING = {
     # Beam is on the class path of the cluster; loaded again by each job, it would start
