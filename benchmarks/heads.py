@@ -1,6 +1,6 @@
 """What do clicks teach a model of purchases?
 
-    python -m benchmarks.heads [--rows 400000] [--seeds 5] [--purchase-rate 0.02]
+    python -m benchmarks.heads [--rows 1000000] [--seeds 5] [--purchase-rate 0.02]
 
 Logs are generated whose truth is known: clicks, some of which become purchases. Their
 models are trained on the same rows, a log for each seed, and their scores are judged
@@ -166,7 +166,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main(
-    rows: Annotated[int, typer.Option(min=5_000, help="Rows of each log.")] = 400_000,
+    rows: Annotated[int, typer.Option(min=5_000, help="Rows of each log.")] = 1_000_000,
     seeds: Annotated[int, typer.Option(min=1, help="Logs, and models of each.")] = 5,
     purchase_rate: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="Share of the clicks.")
