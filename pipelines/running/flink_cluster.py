@@ -38,7 +38,9 @@ _MEMORY = {
     "taskmanager.memory.jvm-metaspace.size": "256m",
     "taskmanager.memory.jvm-overhead.max": "192m",
     "taskmanager.memory.jvm-overhead.min": "192m",
-    "taskmanager.memory.managed.size": "128m",
+    # Sort buffers, and the largest record must fit into one: the counted values of the
+    # vocabularies, which meet in one place.
+    "taskmanager.memory.managed.size": "512m",
     "taskmanager.memory.network.max": "256m",
     "taskmanager.memory.network.min": "256m",
     "taskmanager.memory.task.heap.size": "384m",

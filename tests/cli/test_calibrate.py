@@ -25,6 +25,7 @@ def test_a_calibration_is_written_and_printed(options, trained, run):
     assert code == 0 and json.loads(again) == stored
 
 
+@pytest.mark.slow
 def test_export_serves_it_unless_told_not_to(trained, run):
     code, _, err = run("calibrate --run runs/small --split train")
     assert code == 1 and "that the run was not trained on, got 'train'" in err

@@ -70,6 +70,7 @@ def test_calibrate_and_export_take_it_up(fresh, run):
     assert not (fresh / "calibration.json").exists()
 
 
+@pytest.mark.slow
 def test_tables_of_several_features_and_a_choice_for_programs(fresh, run):
     assert run("shrink --run runs/small --tau 20")[0] == 0
     code, out, _ = run("shrink --run runs/small --feature item --tau 1 --tau 9 --json")
@@ -87,6 +88,7 @@ def test_a_run_that_is_trained_anew_is_not_shrunk(fresh, run):
     assert load_run(fresh).shrinkage is None
 
 
+@pytest.mark.slow
 def test_a_gate_judges_a_served_version_as_it_was_exported(fresh, run, tmp_path):
     """A run may be shrunk anew after the version that is served was exported."""
     assert run("shrink --run runs/small --tau 20")[0] == 0

@@ -34,6 +34,7 @@ def case_names(known, names):
 SLOW = {
     "HistoryEncoder: time gaps",
     "HierarchicalGroupwiseLoss: a loss per level",
+    "HierarchicalGroupwiseLoss: lambda_loss, learned weights",
     "HierarchicalGroupwiseLoss: list_mle",
     "HierarchicalGroupwiseLoss: pairwise_logistic a list",
     "HierarchicalGroupwiseLoss: softmax_ce, learned weights",

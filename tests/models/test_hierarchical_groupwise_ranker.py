@@ -65,7 +65,9 @@ def compiled(model, **kwargs):
 @pytest.mark.parametrize(
     ("method", "jit_compile"),
     [
-        *((method, False) for method in ("plain", "default", "paper")),
+        ("default", False),
+        ("paper", False),
+        pytest.param("plain", False, marks=pytest.mark.slow),
         *(
             pytest.param(method, True, marks=pytest.mark.slow)
             for method in ("plain", "default", "paper")
@@ -345,10 +347,8 @@ def test_two_replicas_train_as_one_with_the_whole_batch():
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "policy",
-    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow  # the conformance test trains a step of each
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
     keras.mixed_precision.set_global_policy(policy)
     try:
@@ -443,7 +443,10 @@ def test_user_ids_that_are_needed_are_asked_for_in_the_first_step(
         model.fit(rows, verbose=0)
 
 
-@pytest.mark.parametrize("metrics", ["accuracy", ["accuracy", GroupAUC()]])
+@pytest.mark.parametrize(
+    "metrics",
+    [["accuracy", GroupAUC()], pytest.param("accuracy", marks=pytest.mark.slow)],
+)
 def test_accuracy_is_that_of_classes(metrics):
     model = wrap(method="plain")
     model.compile(keras.optimizers.Adam(0.02), metrics=metrics)
@@ -527,9 +530,8 @@ def test_metrics_are_weighted(shape):
 
 
 @pytest.mark.skipif(KERAS_3, reason="Keras 3 exports models, it does not save them so")
-@pytest.mark.parametrize(
-    "method", ["paper", pytest.param("plain", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["plain", "paper"])
 def test_a_saved_model_in_the_middle_of_training_ranks_the_same(method, tmp_path):
     model = compiled(wrap(method=method))
     model.fit(dataset(), verbose=0)

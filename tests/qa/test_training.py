@@ -102,6 +102,7 @@ def test_generate_train_evaluate_predict(run, trained, place):
             assert 0 < answer["score"] <= 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, place, monkeypatch):
     from hgr_tf.training import TrainingInterruptedError
     from hgr_tf.training.step_end import StepEnd

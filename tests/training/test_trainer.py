@@ -206,7 +206,7 @@ def test_folder_that_is_no_run_is_never_touched(folder, tmp_path, overwrite):
     [
         "default",
         pytest.param("softmax_ce_batch", marks=pytest.mark.slow),
-        {"ranking_loss": "jrc"},
+        pytest.param({"ranking_loss": "jrc"}, marks=pytest.mark.slow),
         pytest.param("paper", marks=pytest.mark.slow),
         pytest.param("list_ce_user", marks=pytest.mark.slow),
     ],
@@ -220,6 +220,7 @@ def test_methods_train_and_reload(folder, tmp_path, method):
     assert again["log_loss"] == pytest.approx(run.metrics["log_loss"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_codebooks_start_within_the_first_epoch(folder, tmp_path):
     run = train(config(folder, "default", epochs=1), tmp_path / "run", verbose=0)
     assert bool(run.model.quantizer.started)

@@ -71,6 +71,7 @@ def test_embeddings_with_a_call_of_their_own_stay_as_they_are():
     assert 0 < np.abs(small_renamed - renamed).max() < BOUNDS["int8"]
 
 
+@pytest.mark.slow
 def test_small_tables_are_exported_small_and_verified(tmp_path):
     # So wide that the tables are the bulk of the model.
     ranker = small_ranker(embedding_dim=64)

@@ -109,6 +109,7 @@ def test_idle_connections_give_their_places_up(server, monkeypatch):
             time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_any_number_of_signals_ends_a_server(base_path):
     for number in (1, 200):
         with local_server(base_path) as running:
