@@ -65,7 +65,8 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
         if KERAS_3:
             super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         else:
-            super().__init__(name=name, **kwargs)
+            # Keras 2's own default, a decay by 0, reads and writes whole tables.
+            super().__init__(name=name, **{**kwargs, "weight_decay": None})
             self._learning_rate = self._build_learning_rate(learning_rate)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon

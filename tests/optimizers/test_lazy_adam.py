@@ -72,6 +72,21 @@ def test_the_gradient_of_a_row_embedding_is_rows():
     assert gradient.indices.shape == [3]
 
 
+@pytest.mark.parametrize("make", [LazyAdam, RowwiseAdagrad])
+def test_no_op_of_a_step_reads_or_writes_a_whole_table(make):
+    layer, optimizer = table_of(np.ones((997, 3))), make(RATE)
+    optimizer.build(layer.trainable_variables)
+    run = tf.function(lambda ids: step(optimizer, layer, ids, np.ones((4, 3))))
+    graph = run.get_concrete_function(tf.constant([3, 5, 3, 996])).graph
+    shapes = {
+        tuple(output.shape)
+        for operation in graph.get_operations()
+        for output in operation.outputs
+        if output.dtype.is_floating and output.shape.rank
+    }
+    assert shapes and not any(997 in shape for shape in shapes)
+
+
 def test_rows_touched_in_every_step_train_as_adam_trains_them():
     rng = np.random.default_rng(1)
     start, ids = rng.normal(size=(4, 2)), np.arange(4)
