@@ -56,8 +56,8 @@ _FAULTS = {
     # Every task manager works, and one that is lost leaves enough slots.
     "cluster.evenly-spread-out-slots": "true",
     "taskmanager.numberOfTaskSlots": "2",
-    # A job whose task managers are all lost fails after a minute, not five.
-    "slot.request.timeout": "60000",
+    # Each of the five retries waits as long for task managers when all are lost.
+    "slot.request.timeout": "20000",
 }
 _LOADING = {
     # Beam is on the class path of the cluster; loaded again by each job, it would start
