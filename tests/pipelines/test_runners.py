@@ -133,7 +133,7 @@ def standalone():
     ("runner", "workers", "engine"),
     [
         pytest.param("PrismRunner", 1, embedded, id="prism"),
-        pytest.param("FlinkRunner", 1, embedded, id="flink", marks=pytest.mark.slow),
+        pytest.param("FlinkRunner", 1, embedded, id="flink"),
         pytest.param(
             "FlinkRunner", 2, embedded, id="flink-processes", marks=pytest.mark.slow
         ),
