@@ -187,10 +187,10 @@ class TargetAttention(tf.keras.layers.Layer):
             return tf.matmul(targets, keys, transpose_b=True) / tf.sqrt(width)
         targets = tf.cast(targets, first_layer.dtype)
         targets = tf.concat([targets, tf.ones_like(targets[..., :1])], axis=-1)
+        hidden = tf.matmul(targets, first_layer)
+        scores = self._scores_of_hidden(tf.reshape(hidden, [-1, self.hidden_units[0]]))
         batch, n, _ = tf.unstack(tf.shape(targets))
-        shape = [batch, n, tf.shape(keys)[1], self.hidden_units[0]]
-        hidden = tf.reshape(tf.matmul(targets, first_layer), shape)
-        return self._scores_of_hidden(hidden)
+        return tf.reshape(scores, [batch, n, tf.shape(keys)[1]])
 
     def _scores_of_hidden(self, hidden: tf.Tensor) -> tf.Tensor:
         """Scores [...] given the first hidden units [..., units] before their ReLU."""
