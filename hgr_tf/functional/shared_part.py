@@ -86,9 +86,7 @@ class SharedPart:
         boundary.update((id(each), each) for each in outputs if is_shared[id(each)])
         self._boundary = list(boundary.values())
 
-    def run(
-        self, known: Mapping[int, tf.Tensor], training: bool = False
-    ) -> list[Any]:
+    def run(self, known: Mapping[int, tf.Tensor], training: bool = False) -> list[Any]:
         """The values that the rest needs: what `run_rest` takes as `shared`.
 
         Args:

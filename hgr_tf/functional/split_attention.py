@@ -73,7 +73,9 @@ def split_attention(
     # Subclasses may compute anything; regularized or quantized outputs need the layer.
     if type(layer) is not TargetAttention or has_activity_regularizer(layer):
         return None
-    if any(getattr(each, "quantization_mode", None) for each in layer._flatten_layers()):
+    if any(
+        getattr(each, "quantization_mode", None) for each in layer._flatten_layers()
+    ):
         return None
     arguments = arguments_of(output)
     flags = {name: is_shared.get(id(each)) for name, each in arguments.items()}
