@@ -18,8 +18,8 @@ def score_items(
     """Returns a function that scores N items for each of B requests.
 
     What depends on the `shared` inputs only runs once a request; its outputs
-    are repeated N times, and the rest of the ranker runs on B * N rows. See
-    `hgr_tf.functional.shared_part.SharedPart`.
+    are repeated N times where the rest of the ranker, which runs on B * N rows,
+    needs them. See `hgr_tf.functional.shared_part.SharedPart`.
 
     Args:
         ranker: Model over a dict of inputs, giving [rows, 1], or a dict of these by
@@ -37,16 +37,14 @@ def score_items(
     inputs = input_tensors(ranker)
     shared_inputs = {k: v for k, v in inputs.items() if k in shared}
     item_inputs = {k: v for k, v in inputs.items() if k not in shared}
-    part = SharedPart(output_of(ranker), inside=shared_inputs.values())
+    part = SharedPart(output_of(ranker), inside=shared_inputs.values(), repeated=True)
 
     def score(
         requests: Mapping[str, tf.Tensor], items: Mapping[str, tf.Tensor], n: tf.Tensor
     ) -> Outputs:
         values = part.run({id(v): requests[k] for k, v in shared_inputs.items()})
-        repeated = [tf.repeat(value, n, axis=0) for value in values]
-        return part.run_rest(
-            repeated, {id(v): items[k] for k, v in item_inputs.items()}
-        )
+        known = {id(v): items[k] for k, v in item_inputs.items()}
+        return part.run_rest(values, known, n=n)
 
     return score
 

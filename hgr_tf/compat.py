@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.autograph.core import config as autograph
+from tensorflow.python.eager import record
 from tensorflow.python.ops import control_flow_util
 
 KERAS_3 = getattr(tf.keras, "__version__", "2").startswith("3")
@@ -162,3 +163,8 @@ def under_xla() -> bool:
     """Whether the function being traced will be compiled by XLA."""
     graph = tf.compat.v1.get_default_graph()
     return control_flow_util.GraphOrParentsInXlaContext(graph)
+
+
+def under_tape() -> bool:
+    """Whether a gradient may be made of what is computed now."""
+    return bool(record.could_possibly_record())

@@ -15,7 +15,7 @@ from hgr_tf.export.ranker import Outputs, feature_names
 from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureEncoding
-from hgr_tf.layers import RowEmbedding
+from hgr_tf.layers import Embedding, RowEmbedding
 
 SCORED_ROWS = 4096
 
@@ -53,7 +53,7 @@ def low_precision_tables(
 def embedding_layers(ranker: tf.keras.Model) -> list[tf.keras.layers.Embedding]:
     """The layers of a ranker that look up as Embedding does, nested ones included."""
     # Another subclass with a call of its own may do more than look up.
-    looking_up = (tf.keras.layers.Embedding.call, RowEmbedding.call)
+    looking_up = (tf.keras.layers.Embedding.call, Embedding.call, RowEmbedding.call)
     return [
         layer
         for layer in ranker._flatten_layers()

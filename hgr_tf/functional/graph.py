@@ -6,6 +6,7 @@ model's own layers, after which Keras 3 cannot serialize the model any more.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -161,6 +162,17 @@ def parents(tensor: KerasTensor) -> list[KerasTensor]:
     """The symbolic tensors that a symbolic tensor is computed from."""
     node = _node(tensor)
     return list(node.input_tensors if KERAS_3 else node.keras_inputs)
+
+
+def arguments_of(tensor: KerasTensor) -> dict[str, Any]:
+    """What the layer that computes a symbolic tensor was called with, by name."""
+    node = _node(tensor)
+    if KERAS_3:
+        args, kwargs = node.arguments.args, node.arguments.kwargs
+    else:
+        args, kwargs = node.call_args, node.call_kwargs
+    call = inspect.signature(layer_of(tensor).call)
+    return call.bind(*args, **kwargs).arguments
 
 
 def layer_of(tensor: KerasTensor) -> tf.keras.layers.Layer:

@@ -48,9 +48,17 @@ class SplitDense:
         return tf.nn.bias_add(product, self._cast(self._layer.bias))
 
     def run_others(
-        self, shared_sum: tf.Tensor, others: Sequence[tf.Tensor]
+        self,
+        shared_sum: tf.Tensor,
+        others: Sequence[tf.Tensor],
+        n: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """The layer's output, given `run_shared`'s and the values of `others`."""
+        """The layer's output, given `run_shared`'s and the values of `others`.
+
+        With `n`, these have n rows for each row of the sum.
+        """
+        if n is not None:
+            shared_sum = tf.repeat(shared_sum, n, axis=0)
         return self._layer.activation(shared_sum + self._product(False, others))
 
     def _product(self, shared: bool, values: Iterable[tf.Tensor]) -> tf.Tensor:

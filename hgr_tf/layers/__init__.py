@@ -1,6 +1,7 @@
 """Keras layers: the quantizer, embeddings and histories, tasks that share experts."""
 
 from hgr_tf.layers.customized_gate_control import CustomizedGateControl
+from hgr_tf.layers.embedding import Embedding
 from hgr_tf.layers.history_encoder import HistoryEncoder
 from hgr_tf.layers.multi_gate_mixture_of_experts import MultiGateMixtureOfExperts
 from hgr_tf.layers.probability_product import ProbabilityProduct
@@ -15,6 +16,7 @@ from hgr_tf.layers.uncertainty_weighting import UncertaintyWeighting
 
 __all__ = [
     "CustomizedGateControl",
+    "Embedding",
     "HistoryEncoder",
     "MultiGateMixtureOfExperts",
     "ProbabilityProduct",

@@ -24,9 +24,10 @@ class MaskedMean(tf.keras.layers.Layer):
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Returns [..., dim] of ([..., length, dim], ids [..., length])."""
         embeddings, ids = inputs
-        present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)[..., tf.newaxis]
-        count = tf.maximum(tf.reduce_sum(present, axis=-2), 1)
-        return tf.reduce_sum(embeddings * present, axis=-2) / count
+        present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)
+        # A product of matrices, which makes no masked copy of the embeddings.
+        total = tf.squeeze(tf.matmul(present[..., tf.newaxis, :], embeddings), axis=-2)
+        return total / tf.maximum(tf.reduce_sum(present, axis=-1, keepdims=True), 1)
 
     def compute_output_shape(
         self, input_shape: Sequence[tuple[int | None, ...]]

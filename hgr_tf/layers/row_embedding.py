@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
+from hgr_tf.layers.list_lookup import is_list_of_small_table, look_up_lists
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -17,7 +18,9 @@ class RowEmbedding(tf.keras.layers.Embedding):
     as the table, which costs 30 times the step at ten million ids; here it is a
     tf.IndexedSlices of the rows that were looked up, as on Keras 2. What a step
     then costs is the optimizer's: `hgr_tf.optimizers.LazyAdam` and
-    `RowwiseAdagrad` touch only these rows, Keras's own Adam touches all.
+    `RowwiseAdagrad` touch only these rows, Keras's own Adam touches all. For lists
+    of ids in a small table the gradient is as cheap as that of
+    `hgr_tf.layers.Embedding`.
 
     The penalty of a batch is l2 * sum over its distinct ids of ||e_id||^2. A
     regularizer of the whole table would touch every row.
@@ -60,7 +63,11 @@ class RowEmbedding(tf.keras.layers.Embedding):
             distinct, _ = tf.unique(tf.reshape(ids, [-1]))
             rows = tf.gather(table, distinct)
             self.add_loss(self.l2 * tf.reduce_sum(tf.square(rows)))
-        return tf.cast(tf.gather(table, ids), self.compute_dtype)
+        if is_list_of_small_table(table, ids):
+            vectors = look_up_lists(table, ids, rows=True)
+        else:
+            vectors = tf.gather(table, ids)
+        return tf.cast(vectors, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

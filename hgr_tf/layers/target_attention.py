@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+
+class AttendedHistories(NamedTuple):
+    """What `TargetAttention` computes of histories once, whatever the targets.
+
+    Attributes:
+        keys: [batch, length, dim].
+        present: bool [batch, length].
+        first_layer: [batch, dim + 1, length * units], which turns a target with a 1
+            behind it into the first hidden units of each key; None without any.
+    """
+
+    keys: tf.Tensor
+    present: tf.Tensor
+    first_layer: tf.Tensor | None
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -24,6 +39,15 @@ class TargetAttention(tf.keras.layers.Layer):
 
     The first product is computed in parts, W_t t + W_k k + W_x (t * k): the items'
     part does not depend on the target, and is computed once per history.
+
+    Where many targets meet one history, as when a request's items are scored,
+    `of_histories` and `attend` give what a call with each target gives, without a
+    copy of the history for each. The first hidden units are linear in the target,
+
+        W_t t + W_k k_j + W_x (t * k_j) + b = (W_t + W_x diag(k_j)) t + (W_k k_j + b)
+
+    so that for all keys of a history they are one matrix, made once, times each
+    target.
 
     Args:
         hidden_units: Units of the scoring network's ReLU layers; empty for the
@@ -93,15 +117,40 @@ class TargetAttention(tf.keras.layers.Layer):
                 "`target` and `keys` must be of one width, "
                 f"got {target.shape[-1]} and {keys.shape[-1]}"
             )
-        present = tf.not_equal(ids, 0)
-        scores = tf.cast(self._scores(target, keys), tf.float32)
+        scores = self._scores(target, keys)
+        weights = self._weights(scores, tf.not_equal(ids, 0))
+        return tf.einsum("bl,bld->bd", tf.cast(weights, keys.dtype), keys)
+
+    def of_histories(self, keys: tf.Tensor, ids: tf.Tensor) -> AttendedHistories:
+        """What `attend` needs of histories; the layer must have been called before.
+
+        Args:
+            keys: float [batch, length, dim], the items of the histories.
+            ids: integer [batch, length], where 0 says that there is no item.
+        """
+        keys = tf.cast(keys, self.compute_dtype)
+        first_layer = self._first_layer(keys) if self.hidden_units else None
+        return AttendedHistories(keys, tf.not_equal(ids, 0), first_layer)
+
+    def attend(self, histories: AttendedHistories, targets: tf.Tensor) -> tf.Tensor:
+        """Pools each history for each of n targets, [batch, n, dim].
+
+        Args:
+            histories: What `of_histories` returned.
+            targets: float [batch, n, dim].
+        """
+        targets = tf.cast(targets, self.compute_dtype)
+        scores = self._scores_of_many(histories, targets)
+        weights = self._weights(scores, histories.present[:, None])
+        return tf.matmul(tf.cast(weights, self.compute_dtype), histories.keys)
+
+    def _weights(self, scores: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+        """float32 weights of keys, given their scores [..., length]."""
+        weights = tf.cast(scores, tf.float32)
         if self.normalize:
-            lowest = scores.dtype.min
-            weights = tf.nn.softmax(tf.where(present, scores, lowest), axis=-1)
-        else:
-            weights = scores
-        weights = tf.cast(tf.where(present, weights, 0.0), keys.dtype)
-        return tf.einsum("bl,bld->bd", weights, keys)
+            lowest = weights.dtype.min
+            weights = tf.nn.softmax(tf.where(present, weights, lowest), axis=-1)
+        return tf.where(present, weights, 0.0)
 
     def _scores(self, target: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
         """Scores [batch, length]."""
@@ -111,6 +160,40 @@ class TargetAttention(tf.keras.layers.Layer):
         of_target, of_keys, of_products = self._parts
         target = target[:, None]
         hidden = of_target(target) + of_keys(keys) + of_products(target * keys)
+        return self._scores_of_hidden(hidden)
+
+    def _first_layer(self, keys: tf.Tensor) -> tf.Tensor:
+        """The matrices of `AttendedHistories`."""
+        of_target, of_keys, of_products = self._parts
+        batch, length, width = tf.unstack(tf.shape(keys))
+        dtype, units = of_target.compute_dtype, self.hidden_units[0]
+        by_key = tf.cast(tf.transpose(keys, [0, 2, 1])[..., None], dtype)
+        by_key *= tf.cast(of_products.kernel, dtype)[:, None]
+        by_key += tf.cast(of_target.kernel, dtype)[:, None]
+        constant = of_keys(keys) + tf.cast(of_target.bias + of_products.bias, dtype)
+        rows = [
+            tf.reshape(by_key, [batch, width, length * units]),
+            tf.reshape(constant, [batch, 1, length * units]),
+        ]
+        return tf.concat(rows, axis=1)
+
+    def _scores_of_many(
+        self, histories: AttendedHistories, targets: tf.Tensor
+    ) -> tf.Tensor:
+        """Scores [batch, n, length]."""
+        keys, first_layer = histories.keys, histories.first_layer
+        if first_layer is None:
+            width = tf.cast(tf.shape(keys)[-1], keys.dtype)
+            return tf.matmul(targets, keys, transpose_b=True) / tf.sqrt(width)
+        targets = tf.cast(targets, first_layer.dtype)
+        targets = tf.concat([targets, tf.ones_like(targets[..., :1])], axis=-1)
+        hidden = tf.matmul(targets, first_layer)
+        scores = self._scores_of_hidden(tf.reshape(hidden, [-1, self.hidden_units[0]]))
+        batch, n, _ = tf.unstack(tf.shape(targets))
+        return tf.reshape(scores, [batch, n, tf.shape(keys)[1]])
+
+    def _scores_of_hidden(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Scores [...] given the first hidden units [..., units] before their ReLU."""
         for layer in self._hidden:
             hidden = layer(tf.nn.relu(hidden))
         return hidden[..., 0]

@@ -14,6 +14,7 @@ from hgr_tf.features.embedding_options import EmbeddingOptions
 from hgr_tf.features.history_list import HistoryList
 from hgr_tf.features.history_options import HistoryOptions
 from hgr_tf.features.spec import Owner
+from hgr_tf.layers.embedding import Embedding
 from hgr_tf.layers.row_embedding import RowEmbedding
 from hgr_tf.rankers.history_events import HistoryEvents
 from hgr_tf.rankers.seen_features import seen_features
@@ -249,7 +250,7 @@ class _Embedder:
         ids, dim = self._encoding.num_ids(feature.name), options.dim or self._dim
         if options.l2:
             return RowEmbedding(ids, dim, options.l2, name=name)
-        return tf.keras.layers.Embedding(ids, dim, name=name)
+        return Embedding(ids, dim, name=name)
 
     def _is_attended(self, feature: Feature) -> bool:
         return self._options_of(feature.name).pooling == "attention"

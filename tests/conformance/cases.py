@@ -90,6 +90,11 @@ LAYERS = {
         "make": lambda: hgr_tf.layers.CustomizedGateControl(2, shared_gate=True),
         "inputs": ([EMBEDDINGS, DECODED, EMBEDDINGS],),
     },
+    "Embedding": {
+        "make": lambda: hgr_tf.layers.Embedding(9, 4),
+        "inputs": (FEATURES["tags"],),
+        "watched": (),
+    },
     "HistoryEncoder": {
         "make": lambda: hgr_tf.layers.HistoryEncoder(2, max_length=2),
         "inputs": (KEYS, HISTORY),
@@ -125,7 +130,7 @@ LAYERS = {
     },
     "RowEmbedding": {
         "make": lambda: hgr_tf.layers.RowEmbedding(9, 4),
-        "inputs": (FEATURES["item"],),
+        "inputs": (FEATURES["tags"],),
         "watched": (),
     },
     "SideTower": {

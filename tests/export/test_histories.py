@@ -164,28 +164,37 @@ def test_longer_histories_lose_their_oldest_and_shorter_ones_are_padded(shop):
 
 
 @pytest.mark.parametrize(
-    "pooling",
-    ["mean", "attention", pytest.param("transformer", marks=pytest.mark.slow)],
+    "history",
+    [
+        None,
+        {"pooling": "attention"},
+        {"pooling": "attention", "hidden_units": []},
+        pytest.param({"pooling": "transformer"}, marks=pytest.mark.slow),
+    ],
+    ids=["mean", "attention", "dot products", "transformer"],
 )
-def test_rank_takes_a_history_once_and_scores_as_row_by_row(shop, pooling, tmp_path):
+def test_rank_takes_a_history_once_and_scores_as_row_by_row(shop, history, tmp_path):
     folder, encoding, *_ = shop
     model = folder / "model"
-    if pooling != "mean":
+    if history:
         model = tmp_path / "model"
-        history = {"pooling": pooling}
         write(small_ranker(encoding=encoding, history=history), model, encoding)
     names = [f.name for f in encoding.spec.features()]
-    raw = SampleRequests(encoding, names, seed=3).rank(2, 5)
-    loaded = tf.saved_model.load(str(model))
-    inputs = {name: _tensor(values) for name, values in raw.items()}
-    ranked = loaded.signatures["rank"](**inputs)["probabilities"]
     items = {f.name for f in encoding.spec.features("item")}
-    rows = {
-        name: tf.reshape(v, [-1]) if name in items else tf.repeat(v, 5, axis=0)
-        for name, v in inputs.items()
-    }
-    scored = loaded.signatures["serving_default"](**rows)["probabilities"]
-    np.testing.assert_allclose(tf.reshape(ranked, [-1]), scored, rtol=1e-5, atol=1e-6)
+    loaded = tf.saved_model.load(str(model))
+    for count in (1, 3):
+        raw = SampleRequests(encoding, names, seed=3).rank(count, 5)
+        raw["liked_item"][2:] = np.iinfo(np.int64).min  # no event at all
+        inputs = {name: _tensor(values) for name, values in raw.items()}
+        ranked = loaded.signatures["rank"](**inputs)["probabilities"]
+        rows = {
+            name: tf.reshape(v, [-1]) if name in items else tf.repeat(v, 5, axis=0)
+            for name, v in inputs.items()
+        }
+        scored = loaded.signatures["serving_default"](**rows)["probabilities"]
+        np.testing.assert_allclose(
+            tf.reshape(ranked, [-1]), scored, rtol=1e-5, atol=1e-6
+        )
 
 
 def test_examples_hold_histories_as_lists(shop):

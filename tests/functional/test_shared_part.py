@@ -94,14 +94,13 @@ def test_what_is_joined_along_another_axis_runs_whole():
     np.testing.assert_allclose(found, model(values), rtol=1e-5, atol=1e-6)
 
 
-def test_shared_values_may_be_repeated():
+def test_shared_rows_may_be_repeated():
     model = make_model()
     part, inside = shared_part(model, "abd")
     once = {k: v[:1] for k, v in INPUTS.items()}
     known = input_values(model, once)
     shared = part.run({id(t): known[id(t)] for t in inside})
-    repeated = [tf.repeat(value, 12, axis=0) for value in shared]
-    found = part.run_rest(repeated, {id(model.input["c"]): INPUTS["c"]})
+    found = part.run_rest(shared, {id(model.input["c"]): INPUTS["c"]}, n=12)
     rows = {k: np.repeat(v, 12, axis=0) for k, v in once.items()} | {"c": INPUTS["c"]}
     np.testing.assert_allclose(found, model(rows), rtol=1e-5, atol=1e-6)
 

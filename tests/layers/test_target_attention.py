@@ -45,6 +45,22 @@ def test_pools_as_the_formula_says(hidden_units, normalize):
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("hidden_units", [(), (6,), (6, 3)])
+@pytest.mark.parametrize("n", [1, 4])
+def test_many_targets_of_a_history_pool_as_each_alone(hidden_units, normalize, n):
+    layer = TargetAttention(hidden_units, normalize)
+    layer(tf.constant(TARGET), tf.constant(KEYS), tf.constant(IDS))
+    layer.set_weights([RANDOM.normal(size=w.shape) for w in layer.get_weights()])
+    targets = RANDOM.normal(size=(3, n, 4)).astype(np.float32)
+    histories = layer.of_histories(tf.constant(KEYS), tf.constant(IDS))
+    pooled = layer.attend(histories, tf.constant(targets))
+    for i in range(n):
+        alone = layer(targets[:, i], tf.constant(KEYS), tf.constant(IDS))
+        np.testing.assert_allclose(pooled[:, i], alone, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(pooled[2], np.zeros((n, 4)))
+
+
 def test_padding_changes_nothing_and_no_history_is_zero():
     layer = TargetAttention()
     short = layer(TARGET[:1], KEYS[:1, :3], tf.constant(IDS[:1, :3]))
