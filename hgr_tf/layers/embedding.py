@@ -50,6 +50,6 @@ class Embedding(tf.keras.layers.Embedding):
         if changed:
             return super().call(inputs)
         table = self.embeddings.value if KERAS_3 else self.embeddings
-        if not is_list_of_small_table(table, inputs) or not inputs.dtype.is_integer:
+        if not is_list_of_small_table(table, inputs):
             return super().call(inputs)
         return tf.cast(look_up_lists(table, inputs), self.compute_dtype)

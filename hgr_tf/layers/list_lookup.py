@@ -18,7 +18,8 @@ def is_list_of_small_table(table: tf.Tensor | tf.Variable, ids: tf.Tensor) -> bo
     """
     few_rows = table.shape[0] <= MOST_ROWS
     is_list = isinstance(ids, tf.Tensor) and ids.shape.rank not in (None, 0, 1)
-    return few_rows and is_list and under_tape() and not under_xla()
+    fits = few_rows and is_list and ids.dtype in (tf.int32, tf.int64)
+    return fits and under_tape() and not under_xla()
 
 
 def look_up_lists(
