@@ -166,7 +166,9 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main(
-    rows: Annotated[int, typer.Option(min=5_000, help="Rows of each log.")] = 1_000_000,
+    rows: Annotated[
+        int, typer.Option(min=20_000, help="Rows of each log.")
+    ] = 1_000_000,
     seeds: Annotated[int, typer.Option(min=1, help="Logs, and models of each.")] = 5,
     purchase_rate: Annotated[
         float, typer.Option(min=0.001, max=0.5, help="Share of the clicks.")

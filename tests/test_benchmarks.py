@@ -188,7 +188,7 @@ def test_free_gains_are_measured_at_their_smallest(tmp_path):
 
 @pytest.mark.slow
 def test_purchases_are_compared_at_their_smallest(tmp_path):
-    found = heads.run_seed(tmp_path, rows=5_000, rate=0.2, seed=0)
+    found = heads.run_seed(tmp_path, rows=20_000, rate=0.2, seed=0)
     told = heads.summary([found])
     methods = {"clicks_alone", "separate", "esmm_groups", *heads.RUNS} - {"clicks"}
     assert set(told["auc"]["mean"]) == methods
