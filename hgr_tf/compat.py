@@ -168,3 +168,9 @@ def under_xla() -> bool:
 def under_tape() -> bool:
     """Whether a gradient may be made of what is computed now."""
     return bool(record.could_possibly_record())
+
+
+def plain_variable(variable: tf.Variable) -> tf.Variable:
+    """The tf.Variable that a Keras 3 variable holds, or the variable itself."""
+    value = getattr(variable, "value", None)
+    return value if KERAS_3 and not callable(value) else variable

@@ -187,9 +187,21 @@ def call_of(tensor: KerasTensor) -> int:
 
 def has_activity_regularizer(layer: tf.keras.layers.Layer) -> bool:
     """Whether a layer, or one inside it, has an activity regularizer."""
+    return _any_part_has(layer, "activity_regularizer")
+
+
+def needs_its_own_call(layer: tf.keras.layers.Layer) -> bool:
+    """Whether a layer, or one inside it, does more than its formula says.
+
+    Outputs that are regularized or quantized need the call of the layer.
+    """
+    return has_activity_regularizer(layer) or _any_part_has(layer, "quantization_mode")
+
+
+def _any_part_has(layer: tf.keras.layers.Layer, attribute: str) -> bool:
     is_layer = isinstance(layer, tf.keras.layers.Layer)  # Keras 3 has bare ops too
     parts = layer._flatten_layers() if is_layer else []
-    return any(getattr(part, "activity_regularizer", None) for part in parts)
+    return any(getattr(part, attribute, None) for part in parts)
 
 
 def _node(tensor: KerasTensor) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from hgr_tf.functional.graph import arguments_of, has_activity_regularizer, layer_of
+from hgr_tf.functional.graph import arguments_of, layer_of, needs_its_own_call
 from hgr_tf.layers.target_attention import AttendedHistories, TargetAttention
 
 if TYPE_CHECKING:
@@ -70,12 +70,8 @@ def split_attention(
             layer takes.
     """
     layer = layer_of(output)
-    # Subclasses may compute anything; regularized or quantized outputs need the layer.
-    if type(layer) is not TargetAttention or has_activity_regularizer(layer):
-        return None
-    if any(
-        getattr(each, "quantization_mode", None) for each in layer._flatten_layers()
-    ):
+    # Subclasses may compute anything.
+    if type(layer) is not TargetAttention or needs_its_own_call(layer):
         return None
     arguments = arguments_of(output)
     flags = {name: is_shared.get(id(each)) for name, each in arguments.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tensorflow as tf
 
-from hgr_tf.functional.graph import layer_of, parents
+from hgr_tf.functional.graph import layer_of, needs_its_own_call, parents
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -86,10 +86,10 @@ def split_dense(
         fixed: Ids of symbolic tensors whose values are given.
     """
     layer = layer_of(output)
-    # Subclasses may compute anything; regularized or quantized outputs need the layer.
+    # Subclasses may compute anything.
     if type(layer) is not tf.keras.layers.Dense or len(output.shape) != 2:
         return None
-    if layer.activity_regularizer or getattr(layer, "quantization_mode", None):
+    if needs_its_own_call(layer):
         return None
     (concatenated,) = parents(output)
     is_given = id(concatenated) in fixed

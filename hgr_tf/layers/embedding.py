@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
+from hgr_tf.compat import plain_variable
 from hgr_tf.layers.list_lookup import is_list_of_small_table, look_up_lists
 
 
@@ -49,7 +49,7 @@ class Embedding(tf.keras.layers.Embedding):
         )
         if changed:
             return super().call(inputs)
-        table = self.embeddings.value if KERAS_3 else self.embeddings
+        table = plain_variable(self.embeddings)
         if not is_list_of_small_table(table, inputs):
             return super().call(inputs)
         return tf.cast(look_up_lists(table, inputs), self.compute_dtype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
+from hgr_tf.compat import plain_variable
 from hgr_tf.layers.list_lookup import is_list_of_small_table, look_up_lists
 
 
@@ -55,7 +55,7 @@ class RowEmbedding(tf.keras.layers.Embedding):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Looks the ids up, and adds the penalty of their rows."""
-        table = self.embeddings.value if KERAS_3 else self.embeddings
+        table = plain_variable(self.embeddings)
         ids = inputs
         if not tf.as_dtype(ids.dtype).is_integer:
             ids = tf.cast(ids, tf.int32)

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
-from hgr_tf.optimizers.row_gradients import Gradient, RowGradients, plain_variable
+from hgr_tf.compat import KERAS_3, plain_variable
+from hgr_tf.optimizers.row_gradients import Gradient, RowGradients
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -64,7 +64,7 @@ class LazyAdam(RowGradients, tf.keras.optimizers.Adam):
             beta_2=beta_2,
             epsilon=epsilon,
             name=name,
-            **kwargs,
+            **without_dense_options(kwargs),
         )
 
     def update_step(
@@ -127,5 +127,8 @@ def refuse_dense_options(optimizer: str, options: dict[str, Any]) -> None:
 
 
 def without_dense_options(config: dict[str, Any]) -> dict[str, Any]:
-    """A Keras optimizer's config without the options that are refused."""
+    """A Keras optimizer's arguments without the options that are refused.
+
+    Even a decay by 0 passes over every row on Keras 2.
+    """
     return {k: v for k, v in config.items() if k not in DENSE_OPTIONS}

@@ -80,9 +80,3 @@ class RowGradients:
         """The rows of a step: those of several replicas are met only now on Keras 3."""
         replicas = self._distribution_strategy.num_replicas_in_sync
         return unique_rows(gradient) if KERAS_3 and replicas > 1 else gradient
-
-
-def plain_variable(variable: tf.Variable) -> tf.Variable:
-    """The tf.Variable that a Keras 3 variable holds, or the variable itself."""
-    value = getattr(variable, "value", None)
-    return value if KERAS_3 and not callable(value) else variable

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3
+from hgr_tf.compat import KERAS_3, plain_variable
 from hgr_tf.optimizers.lazy_adam import refuse_dense_options, without_dense_options
-from hgr_tf.optimizers.row_gradients import Gradient, RowGradients, plain_variable
+from hgr_tf.optimizers.row_gradients import Gradient, RowGradients
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -57,6 +57,7 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
         **kwargs: Any,
     ):
         refuse_dense_options(type(self).__name__, kwargs)
+        kwargs = without_dense_options(kwargs)
         if initial_accumulator_value < 0:
             raise ValueError(
                 "`initial_accumulator_value` must be at least 0, "
@@ -65,8 +66,8 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
         if KERAS_3:
             super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         else:
-            # Keras 2's own default, a decay by 0, reads and writes whole tables.
-            super().__init__(name=name, **{**kwargs, "weight_decay": None})
+            # By default Keras 2 decays by 0.
+            super().__init__(name=name, weight_decay=None, **kwargs)
             self._learning_rate = self._build_learning_rate(learning_rate)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon

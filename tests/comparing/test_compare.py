@@ -16,7 +16,8 @@ base:
 methods:
   log_loss: none
   groups: {{method: {{preset: default, num_levels: 2, codebook_size: 3}}}}
-controls: {{groups: log_loss}}
+  random_codes: {{method: {{preset: random_codes, num_levels: 2, codebook_size: 3}}}}
+controls: {{groups: random_codes}}
 pre_check: {{permutations: 2, features: [item]}}
 baseline: log_loss
 seeds: 2
@@ -137,7 +138,7 @@ def test_what_there_is_to_win_is_told_before_the_runs(compared):
 
 def test_the_control_is_told_beside_the_method(compared):
     control = compared[1]["methods"]["groups"]["control"]
-    assert control["name"] == "log_loss"
+    assert control["name"] == "random_codes"
     assert len(control["by_seed"]) == 2
 
 

@@ -72,9 +72,10 @@ def test_the_gradient_of_a_row_embedding_is_rows():
     assert gradient.indices.shape == [3]
 
 
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.0}])
 @pytest.mark.parametrize("make", [LazyAdam, RowwiseAdagrad])
-def test_no_op_of_a_step_reads_or_writes_a_whole_table(make):
-    layer, optimizer = table_of(np.ones((997, 3))), make(RATE)
+def test_no_op_of_a_step_reads_or_writes_a_whole_table(make, options):
+    layer, optimizer = table_of(np.ones((997, 3))), make(RATE, **options)
     optimizer.build(layer.trainable_variables)
     run = tf.function(lambda ids: step(optimizer, layer, ids, np.ones((4, 3))))
     graph = run.get_concrete_function(tf.constant([3, 5, 3, 996])).graph
