@@ -24,7 +24,7 @@ PYTEST := -m pytest -n $(WORKERS) --dist worksteal
 # Every public class, and what cuts models in two.
 CONFORMANCE := tests/conformance tests/models/test_ranker_halves.py tests/functional
 
-.PHONY: env env-modern demo test test-slow test-faults test-keras-3 test-tf-keras test-all conformance engines test-engines lint audit rooms clean
+.PHONY: env env-modern demo test test-slow test-faults test-keras-3 test-tf-keras test-all engines test-engines lint audit rooms clean
 
 env: $(STAMP)
 
@@ -59,10 +59,6 @@ test-keras-3: env-modern
 
 test-tf-keras: env-modern
 	TF_USE_LEGACY_KERAS=1 $(MODERN) $(PYTEST) $(CONFORMANCE)
-
-# What CI runs on Keras 3 and tf-keras beside the whole suite on the main flavour.
-conformance: test-tf-keras
-	$(MODERN) $(PYTEST) $(CONFORMANCE)
 
 # All three flavours. The modern environment comes first, as the main flavour's suite
 # also loads an export in it.
