@@ -6,7 +6,8 @@ Prepares the rows of KuaiRand (FOLDER is `kuairand_pure_partial`; by default the
 below `../shared/data` beside the project, and a generated log where it is absent) as
 Parquet and as TFRecords, and trains the default preset on both: two epochs of batches
 of 4,096 rows. The share of waiting is the time in `next(batches)` over the time of the
-whole run, the decoding of the first epoch included. Rows per CPU second count the CPU
+whole run, the decoding of the first epoch included, but for what of it is done while
+the training step is traced. Rows per CPU second count the CPU
 time of all threads: of reading two shuffled epochs, and of training steps on one
 batch in memory. `formats` compares the bytes and the reading of column formats.
 """
@@ -105,11 +106,12 @@ def stepping(folder, rounds):
 
 def waiting(folder):
     """Share of a training run that is spent waiting for batches."""
-    step, _ = make_step(PreparedData.load(folder))
-    data = PreparedData.load(folder)  # nothing of it is in memory yet
+    data = PreparedData.load(folder)
     data.check_split("train")
+    dataset = data.dataset("train", BATCH, shuffle=True, epochs=range(EPOCHS))
+    step, _ = make_step(PreparedData.load(folder))  # after it, as in a run
     start, waited, by_epoch = time.perf_counter(), 0.0, []
-    batches = iter(data.dataset("train", BATCH, shuffle=True, epochs=range(EPOCHS)))
+    batches = iter(dataset)
     for _ in range(EPOCHS):
         epoch, before = time.perf_counter(), waited
         for _ in range(data.steps("train", BATCH)):

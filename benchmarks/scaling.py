@@ -74,7 +74,8 @@ class Step:
             ({k: np.stack([row[k] for row in rows]) for k in rows[0]}, np.stack(labels))
         ).repeat()
         self._iterator = iter(self._data)
-        self._function = self._model.make_train_function()
+        # Keras 3 returns nothing.
+        self._function = self._model.make_train_function() or self._model.train_function
 
     def cpu_seconds(self, steps):
         """CPU seconds that `steps` steps take."""

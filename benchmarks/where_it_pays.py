@@ -12,25 +12,23 @@ time. Prints a line of JSON per case, as it ends; finished cases of --output are
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.timing import rounded
+from benchmarks.comparisons import findings, tell_once
 from hgr_tf.comparing import CompareConfig, compare
 from hgr_tf.data.synthetic import write_logs
 from hgr_tf.pipelines.run import prepare
-from hgr_tf.result_files import write_text
 
-PLANTED: dict[str, float] = {
+PLANTED: dict[str, Any] = {
     "rows": 150_000,
     "taste_strength": 1.0,
     "shown_by_taste": 0.5,
     "intercept": -2.6,
 }
-CASES: dict[str, dict[str, dict[str, float]]] = {
+CASES: dict[str, dict[str, dict[str, Any]]] = {
     "truth": {
         "planted": {},
         "bias": {"taste_strength": 0.0},
@@ -39,6 +37,7 @@ CASES: dict[str, dict[str, dict[str, float]]] = {
     "rows": {f"{n:,} rows": {"rows": n} for n in (20_000, 50_000, 400_000)},
     "positives": {f"intercept {b}": {"intercept": b} for b in (-5.5, -4.0, 0.0)},
     "taste": {f"taste {s}": {"taste_strength": s} for s in (0.25, 0.5, 2.0)},
+    "clusters": {f"cluster bias {b}": {"cluster_bias": b} for b in (1.0, 2.0)},
     "exposure": {f"shown {s}": {"shown_by_taste": s} for s in (0.0, 0.9)},
 }
 COMPARISON = """
@@ -68,38 +67,19 @@ def main(
     for group in only or CASES:
         for name, knobs in CASES[group].items():
             folder = output / name.replace(" ", "_").replace(",", "")
-            told = folder / "case.json"
-            if not told.exists():
-                found = run_case(folder, {**PLANTED, **knobs}, seeds)
-                write_text(told, json.dumps(rounded({"case": name, **found}, 5)))
-            print(told.read_text(encoding="utf-8"), flush=True)
+            asked = {**PLANTED, **knobs}
+            tell_once(folder, name, run_case, folder, asked, seeds)
 
 
-def run_case(folder: Path, knobs: dict[str, float], seeds: int) -> dict[str, Any]:
-    """Generates, prepares and compares; verdicts and differences of both methods."""
-    logs = write_logs(folder / "logs", **{**knobs, "rows": int(knobs["rows"])})
+def run_case(folder: Path, knobs: dict[str, Any], seeds: int) -> dict[str, Any]:
+    """Generates, prepares and compares; the knobs and `findings`."""
+    logs = write_logs(folder / "logs", **knobs)
     data = folder / "prepared"
     prepare(logs.spec, [str(logs.log)], str(data), overwrite=True)
     config = CompareConfig.from_yaml(COMPARISON.format(data=data, seeds=seeds))
     results = compare(config, folder / "comparison")
-    found: dict[str, Any] = {"knobs": knobs, "clicks": float(logs.probability.mean())}
-    for name in ("groups", "random_codes"):
-        method = results["methods"][name]
-        found[name] = {
-            "verdict": method["verdict"]["word"],
-            **{
-                metric: [one["mean"], one["low"], one["high"]]
-                for metric, one in method["difference"].items()
-            },
-        }
-    baseline = results["methods"]["log_loss"]
-    found["baseline_gauc"] = baseline["figures"]["gauc"]["mean"]
-    found["users"] = results["pre_check"]["users"]
-    control = results["methods"]["groups"]["control"]
-    found["groups_over_random_codes"] = [
-        control[key] for key in ("mean", "low", "high")
-    ]
-    return found
+    clicks = float(logs.probability.mean())
+    return {"knobs": knobs, "clicks": clicks, **findings(results)}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from hgr_tf.export.saving.raw_features import RawFeatures
 from hgr_tf.export.table_dtype import TableDtype
 from hgr_tf.features import FeatureEncoding
 from hgr_tf.layers import Embedding, RowEmbedding
+from hgr_tf.layers.masked_mean import masked_mean
 
 SCORED_ROWS = 4096
 
@@ -42,7 +43,7 @@ def low_precision_tables(
         table = tf.convert_to_tensor(layer.embeddings)
         lookup = _int8_lookup(table) if dtype == "int8" else _cast_lookup(table, dtype)
         # Past Keras's tracking, which would take the copies for weights.
-        object.__setattr__(layer, "call", lookup)
+        object.__setattr__(layer, "call", _with_pooling(lookup))
     try:
         yield
     finally:
@@ -112,6 +113,15 @@ def score_change(
 def _flat(outputs: Outputs) -> tf.Tensor:
     """The outputs of all heads, one after the other."""
     return tf.concat(tf.nest.flatten(outputs), axis=0)
+
+
+def _with_pooling(lookup: Callable[[tf.Tensor], tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """A lookup in the place of `Embedding.call`."""
+
+    def call(ids: tf.Tensor, pooling: str | None = None) -> tf.Tensor:
+        return masked_mean(lookup(ids), ids) if pooling else lookup(ids)
+
+    return call
 
 
 def _cast_lookup(table: tf.Tensor, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:

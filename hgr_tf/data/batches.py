@@ -69,6 +69,11 @@ class Batches:
     def __len__(self) -> int:
         return len(self._epochs) * self._steps - self._first_step
 
+    def start(self) -> None:
+        """Starts to decode the first rows, where they then stay in memory."""
+        if self._source.keeps and len(self):
+            self._pool(self._epochs[0], 0)
+
     def __getitem__(self, index: int) -> list[np.ndarray]:
         """Returns a batch, as `RowStore.take` gives it.
 

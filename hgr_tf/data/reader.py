@@ -213,6 +213,7 @@ class PreparedData:
             drop_remainder=drop_remainder,
             worker=worker,
         )
+        batches.start()  # while the training step is traced
         fixed = drop_remainder and not batch_size % worker[1]
         size = batch_size // worker[1] if fixed else None
         return self._as_dataset(batches, source.layout, size)

@@ -90,6 +90,7 @@ def write_logs(
     taste_strength: float = 1.0,
     shown_by_taste: float = 0.5,
     intercept: float = -2.6,
+    cluster_bias: float = 0.0,
     purchase_rate: float = 0.0,
     position_effect: float = 0.0,
     seed: int = 0,
@@ -117,6 +118,8 @@ def write_logs(
             cluster likes such items; the others are shown by popularity. It decides
             how alike what a cluster is shown is, and so how hard its negatives are.
         intercept: Logit of a click before all else; it decides the share of clicks.
+        cluster_bias: Standard deviation of a bias that the users of a cluster share, so
+            that a negative of another cluster is easy, and one of the own is not.
         purchase_rate: Share of the clicks that are purchases, about; at 0 there are
             none. Otherwise the log has the column `purchase`, and the spec the labels
             `click` and `purchase`, given a click.
@@ -171,8 +174,10 @@ def write_logs(
         + 0.3 * np.sin((hour - 14) * np.pi / 12)
         + intercept
     )
+    # Draws of their own: logs without what follows stay what they are.
+    own = np.random.default_rng((seed, 2))
+    logit += cluster_bias * own.normal(size=branching**levels)[cluster[user]]
     relevance = _sigmoid(logit)
-    # Draws of their own: logs without position and purchases stay what they are.
     more = np.random.default_rng((seed, 1))
     position = _positions(more, item)
     probability = _sigmoid(logit - position_effect * np.log(position))

@@ -18,7 +18,6 @@ from hgr_tf.feature_graphs.raw_values import is_missing
 from hgr_tf.features import Feature, FeatureEncoding
 from hgr_tf.features.embedding_options import Pooling
 from hgr_tf.features.kind import MISSING, Kind
-from hgr_tf.layers.masked_mean import MaskedMean
 from hgr_tf.layers.masked_pooling import MaskedPooling
 from hgr_tf.layers.target_attention import TargetAttention
 from hgr_tf.registry import Registry
@@ -113,7 +112,8 @@ class FeatureGraph(tf.Module):
             name: Name of the feature, for the names of layers.
             kind: Kind of the feature.
             inputs: Keras tensors, one for each form of the kind.
-            table: Embeds ids [...] as [..., dim]; None for a kind without ids.
+            table: Embeds ids as `hgr_tf.layers.Embedding` does; None for a kind without
+                ids.
             pooling: How a list's embeddings become one.
             target: Vector [B, dim] that "attention" weights them by.
 
@@ -127,19 +127,14 @@ class FeatureGraph(tf.Module):
             return tf.keras.layers.Reshape((1,), name=f"column_{name}")(value)
         if table is None:
             raise ValueError(f"{name!r}: `table` must be given to embed ids, got None")
-        vector = table(value)
-        return pooled(name, vector, value, pooling, target) if form.size else vector
-
-
-def pooled(
-    name: str, vectors: Any, ids: Any, pooling: Pooling, target: Any = None
-) -> Any:
-    """Embeddings [B, length, dim] of a list's ids become one [B, dim]."""
-    if pooling == "attention":
-        return TargetAttention(name=f"attention_{name}")(target, vectors, ids)
-    if pooling == "mean":
-        return MaskedMean(name=f"mean_{name}")([vectors, ids])
-    return MaskedPooling(pooling, name=f"{pooling}_{name}")([vectors, ids])
+        if not form.size:
+            return table(value)
+        if pooling == "mean":
+            return table(value, pooling="mean")
+        if pooling == "attention":
+            attention = TargetAttention(name=f"attention_{name}")
+            return attention(target, table(value), value)
+        return MaskedPooling(pooling, name=f"{pooling}_{name}")([table(value), value])
 
 
 def graph_of(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
-from hgr_tf.compat import plain_variable
-from hgr_tf.layers.list_lookup import is_list_of_small_table, look_up_lists
+from hgr_tf.compat import KERAS_3, plain_variable
+from hgr_tf.layers.list_lookup import (
+    is_list_of_small_table,
+    look_up_lists,
+    mean_of_lists,
+)
+from hgr_tf.layers.masked_mean import masked_mean
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
@@ -29,9 +34,14 @@ class Embedding(tf.keras.layers.Embedding):
 
     Call arguments:
         inputs: Integer ids [...], each in [0, input_dim).
+        pooling: "mean" for the mean of each list [..., length] over its ids that are
+            not 0, as `MaskedMean` gives it, at a lower cost in training.
 
     Returns:
-        float [..., output_dim].
+        float [..., output_dim], without the axis of the lists where they are pooled.
+
+    Raises:
+        ValueError: `pooling` is none of these.
 
     Example:
         >>> layer = hgr_tf.layers.Embedding(8000, 16)
@@ -39,17 +49,44 @@ class Embedding(tf.keras.layers.Embedding):
         TensorShape([2, 30, 16])
     """
 
+    _gives_rows = not KERAS_3
+    """Whether the gradient of lists names rows; see `look_up_lists`."""
+
     def __init__(self, input_dim: int, output_dim: int, **kwargs: Any) -> None:
         super().__init__(input_dim, output_dim, **kwargs)
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Looks the ids up."""
+    def call(
+        self, inputs: tf.Tensor, pooling: Literal["mean"] | None = None
+    ) -> tf.Tensor:
+        """Looks the ids up; see the class."""
+        if pooling not in (None, "mean"):
+            raise ValueError(f"`pooling` must be None or 'mean', got {pooling!r}")
+        if self._is_list_of_small_table(inputs):
+            look_up = look_up_lists if pooling is None else mean_of_lists
+            table = plain_variable(self.embeddings)
+            vectors = look_up(table, inputs, rows=self._gives_rows)
+            return tf.cast(vectors, self.compute_dtype)
+        vectors = self._look_up(inputs)
+        return vectors if pooling is None else masked_mean(vectors, inputs)
+
+    def _is_list_of_small_table(self, ids: tf.Tensor) -> bool:
         changed = getattr(self, "quantization_mode", None) or getattr(
             self, "lora_enabled", False
         )
-        if changed:
-            return super().call(inputs)
-        table = plain_variable(self.embeddings)
-        if not is_list_of_small_table(table, inputs):
-            return super().call(inputs)
-        return tf.cast(look_up_lists(table, inputs), self.compute_dtype)
+        return not changed and is_list_of_small_table(
+            plain_variable(self.embeddings), ids
+        )
+
+    def _look_up(self, ids: tf.Tensor) -> tf.Tensor:
+        """The lookup of everything else."""
+        return super().call(ids)
+
+    def compute_output_spec(
+        self, inputs: Any, pooling: Literal["mean"] | None = None
+    ) -> Any:
+        """Shape and dtype of the output, for Keras 3."""
+        spec = super().compute_output_spec(inputs)
+        if pooling is None:
+            return spec
+        *outer, _, dim = spec.shape
+        return tf.keras.KerasTensor((*outer, dim), dtype=spec.dtype)

@@ -23,11 +23,7 @@ class MaskedMean(tf.keras.layers.Layer):
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Returns [..., dim] of ([..., length, dim], ids [..., length])."""
-        embeddings, ids = inputs
-        present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)
-        # A product of matrices, which makes no masked copy of the embeddings.
-        total = tf.squeeze(tf.matmul(present[..., tf.newaxis, :], embeddings), axis=-2)
-        return total / tf.maximum(tf.reduce_sum(present, axis=-1, keepdims=True), 1)
+        return masked_mean(*inputs)
 
     def compute_output_shape(
         self, input_shape: Sequence[tuple[int | None, ...]]
@@ -35,3 +31,17 @@ class MaskedMean(tf.keras.layers.Layer):
         """Drops the length axis of the embeddings."""
         *outer, _, dim = input_shape[0]
         return (*outer, dim)
+
+
+def masked_mean(embeddings: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """The mean [..., dim] of embeddings [..., length, dim]; see `MaskedMean`."""
+    present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)
+    # A product of matrices, which makes no masked copy of the embeddings.
+    total = tf.squeeze(tf.matmul(present[..., tf.newaxis, :], embeddings), axis=-2)
+    return total / num_present(ids, embeddings.dtype)
+
+
+def num_present(ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """How many of the ids [..., length] are not 0, but at least 1; [..., 1]."""
+    present = tf.cast(tf.not_equal(ids, 0), dtype)
+    return tf.maximum(tf.reduce_sum(present, axis=-1, keepdims=True), 1)

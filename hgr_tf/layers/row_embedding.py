@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import tensorflow as tf
 
 from hgr_tf.compat import plain_variable
-from hgr_tf.layers.list_lookup import is_list_of_small_table, look_up_lists
+from hgr_tf.layers.embedding import Embedding
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
-class RowEmbedding(tf.keras.layers.Embedding):
+class RowEmbedding(Embedding):
     """Keras's Embedding, with a gradient of rows on both generations of Keras.
 
     The output is the same. On Keras 3 the stock layer makes the gradient as large
@@ -33,9 +33,10 @@ class RowEmbedding(tf.keras.layers.Embedding):
 
     Call arguments:
         inputs: Integer ids [...], each in [0, input_dim).
+        pooling: As of `hgr_tf.layers.Embedding`.
 
     Returns:
-        float [..., output_dim].
+        float [..., output_dim], without the axis of the lists where they are pooled.
 
     Raises:
         ValueError: `l2` is negative.
@@ -45,6 +46,8 @@ class RowEmbedding(tf.keras.layers.Embedding):
         ... # doctest: +SKIP
     """
 
+    _gives_rows = True
+
     def __init__(
         self, input_dim: int, output_dim: int, l2: float = 0.0, **kwargs: Any
     ) -> None:
@@ -53,21 +56,22 @@ class RowEmbedding(tf.keras.layers.Embedding):
         super().__init__(input_dim, output_dim, **kwargs)
         self.l2 = l2
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, inputs: tf.Tensor, pooling: Literal["mean"] | None = None
+    ) -> tf.Tensor:
         """Looks the ids up, and adds the penalty of their rows."""
-        table = plain_variable(self.embeddings)
         ids = inputs
         if not tf.as_dtype(ids.dtype).is_integer:
             ids = tf.cast(ids, tf.int32)
         if self.l2:
             distinct, _ = tf.unique(tf.reshape(ids, [-1]))
-            rows = tf.gather(table, distinct)
+            rows = tf.gather(plain_variable(self.embeddings), distinct)
             self.add_loss(self.l2 * tf.reduce_sum(tf.square(rows)))
-        if is_list_of_small_table(table, ids):
-            vectors = look_up_lists(table, ids, rows=True)
-        else:
-            vectors = tf.gather(table, ids)
-        return tf.cast(vectors, self.compute_dtype)
+        return super().call(ids, pooling)
+
+    def _look_up(self, ids: tf.Tensor) -> tf.Tensor:
+        table = plain_variable(self.embeddings)
+        return tf.cast(tf.gather(table, ids), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

@@ -197,13 +197,18 @@ def test_tfrecords_that_were_written_shuffled_are_shuffled_in_parts(
     assert set(whole[:18]) not in shards
 
 
-def test_rows_that_do_not_fit_are_streamed(columns, monkeypatch):
-    """With room for two row groups, each epoch decodes all of them again."""
-    decoded = []
-    decode = ParquetShards.decode
+@pytest.fixture
+def decoded(monkeypatch):
+    """Units of Parquet in the order in which they are decoded."""
+    units, decode = [], ParquetShards.decode
     monkeypatch.setattr(
-        ParquetShards, "decode", lambda *a: decoded.append(a[1]) or decode(*a)
+        ParquetShards, "decode", lambda *a: units.append(a[1]) or decode(*a)
     )
+    return units
+
+
+def test_rows_that_do_not_fit_are_streamed(columns, decoded):
+    """With room for two row groups, each epoch decodes all of them again."""
     data = PreparedData.load(columns)
     data._memory = 16 * RowLayout.of(ENCODING, has_weight=False).row_bytes
     got = prices(data.dataset("train", 10, shuffle=True, seed=1, epochs=range(2)))
@@ -213,15 +218,20 @@ def test_rows_that_do_not_fit_are_streamed(columns, monkeypatch):
     np.testing.assert_array_equal(np.sort(got[53:]), expected)
 
 
-def test_rows_that_fit_are_decoded_once(columns, monkeypatch):
-    decoded = []
-    decode = ParquetShards.decode
-    monkeypatch.setattr(
-        ParquetShards, "decode", lambda *a: decoded.append(a[1]) or decode(*a)
-    )
+def test_rows_that_fit_are_decoded_once(columns, decoded):
     data = PreparedData.load(columns)
     for shuffle in (True, False):
         list(data.dataset("train", 10, shuffle=shuffle, epochs=range(3)))
+    assert len(decoded) == 9
+
+
+def test_decoding_starts_with_the_dataset_where_rows_stay_in_memory(columns, decoded):
+    streamed = PreparedData.load(columns, cache="none")
+    kept = PreparedData.load(columns)
+    streamed.dataset("train", 16, shuffle=True)
+    assert not decoded
+    kept.dataset("train", 16, shuffle=True)
+    kept._source("train")._executor.shutdown(wait=True)
     assert len(decoded) == 9
 
 

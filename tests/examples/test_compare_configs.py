@@ -4,10 +4,19 @@ import pytest
 
 from hgr_tf.comparing import CompareConfig
 
-FOLDER = Path(__file__).parents[2] / "examples" / "generic"
+FOLDER = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", ["compare.yaml", "compare_all.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "generic/compare.yaml",
+        "generic/compare_all.yaml",
+        "kuairand_pure/compare.yaml",
+        "kuairand_pure/compare_dcn_v2.yaml",
+        "kuairand_pure/optimizers.yaml",
+    ],
+)
 def test_every_method_of_an_example_is_a_run(name):
     config = CompareConfig.load(FOLDER / name)
     for method in config.methods:
@@ -16,7 +25,7 @@ def test_every_method_of_an_example_is_a_run(name):
 
 
 def test_all_compares_the_hierarchy_with_its_control():
-    config = CompareConfig.load(FOLDER / "compare_all.yaml")
+    config = CompareConfig.load(FOLDER / "generic" / "compare_all.yaml")
     assert config.controls == {"groups": "random_codes"}
     lists = {config.run(name, 1).method.lists for name in config.methods}
     assert lists == {"codes", "random_codes", "batch", "user"}

@@ -7,6 +7,7 @@ import tensorflow as tf
 import hgr_tf
 from hgr_tf.compat import KERAS_3, dtype_policy
 from hgr_tf.layers import list_lookup
+from hgr_tf.layers.masked_mean import MaskedMean
 
 LISTS = np.array([[3, 3, 0], [5, 3, 1], [0, 0, 0], [1, 1, 1]])
 RANDOM = np.random.default_rng(0)
@@ -21,9 +22,9 @@ def built(kind):
     return layer
 
 
-def gradient_of(layer, ids, upstream):
+def gradient_of(layer, ids, upstream, **asked):
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(tf.cast(layer(ids), tf.float32) * upstream)
+        loss = tf.reduce_sum(tf.cast(layer(ids, **asked), tf.float32) * upstream)
     return tape.gradient(loss, layer.trainable_variables[0])
 
 
@@ -43,6 +44,49 @@ def test_output_and_gradient_are_keras_s(kind, shape, jit_compile):
         dense = tf.function(dense, jit_compile=jit_compile)
     expected = tf.convert_to_tensor(gradient_of(stock, ids, upstream))
     np.testing.assert_allclose(dense(ids, upstream), expected, rtol=1e-5, atol=1e-6)
+
+
+class Pooled(tf.keras.layers.Embedding):
+    """What `pooling="mean"` stands for."""
+
+    def call(self, ids):
+        return MaskedMean()([super().call(ids), ids])
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("shape", [(4, 3), (0, 3), (2, 2, 3), (4, 0)])
+@pytest.mark.parametrize("kind", OURS)
+def test_a_pooled_list_is_the_mean_of_its_embeddings(kind, shape, jit_compile):
+    ids = tf.constant(np.resize(LISTS, shape))
+    upstream = tf.constant(RANDOM.normal(size=(*shape[:-1], 2)).astype(np.float32))
+    layer, stock = built(kind), built(Pooled)
+    with tf.GradientTape():  # the lookup of training
+        np.testing.assert_array_equal(layer(ids, pooling="mean"), stock(ids))
+    np.testing.assert_array_equal(layer(ids, pooling="mean"), stock(ids))
+
+    def dense(ids, upstream):
+        found = gradient_of(layer, ids, upstream, pooling="mean")
+        return tf.convert_to_tensor(found)
+
+    if jit_compile is not None:
+        dense = tf.function(dense, jit_compile=jit_compile)
+    expected = tf.convert_to_tensor(gradient_of(stock, ids, upstream))
+    np.testing.assert_allclose(dense(ids, upstream), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_pooled_lists_of_a_saved_model(kind, tmp_path):
+    ids = tf.keras.Input((3,), dtype="int64")
+    model = tf.keras.Model(ids, kind(7, 2)(ids, pooling="mean"))
+    assert model.output_shape == (None, 2)
+    model.save(tmp_path / "model.keras")
+    loaded = tf.keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(LISTS), model(LISTS))
+
+
+def test_other_poolings_are_refused():
+    with pytest.raises(ValueError, match="`pooling` must be None or 'mean', got 'sum'"):
+        built(OURS[0])(tf.constant(LISTS), pooling="sum")
 
 
 @pytest.mark.parametrize("kind", OURS)

@@ -100,7 +100,7 @@ def test_gradient_reaches_every_weight(build, batch):
 
 def test_padding_of_a_multivalued_feature_does_not_count(batch):
     ranker = mlp_ranker(ENCODING, embedding_dim=4)
-    mean = tf.keras.Model(ranker.input, ranker.get_layer("mean_tags").output)
+    mean = tf.keras.Model(ranker.input, ranker.get_layer("embedding_tags").output)
     tags = np.zeros([64, 3], np.int64)
     tags[1:] = [2, 0, 0]
     tags[2:] = [2, 3, 0]
