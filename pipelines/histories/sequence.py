@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_BITS = 32
+"""A word holds two numbers of rows."""
+_LOW = (1 << _BITS) - 1
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -117,15 +121,38 @@ def sequence(
         ties: `[n]` uint64: sorts rows of one moment by what they hold, so that
             their order in files does not matter; starts with bits of `runs`.
     """
-    return _with_runs(np.lexsort((ties, moments, keys)), keys, moments, runs)
+    return _with_runs(_sorted(keys, moments, ties), keys, moments, runs)
 
 
 def by_other_key(
     whole: Sequence, keys: np.ndarray, moments: np.ndarray, runs: np.ndarray
 ) -> Sequence:
     """The sequence of keys that each belong to one key of `whole`."""
-    order = whole.order[np.argsort(keys[whole.order], kind="stable")]
-    return _with_runs(order, keys, moments, runs)
+    words = _ranks(keys[whole.order]) << _BITS | np.arange(len(keys))
+    places = np.sort(words) & _LOW
+    return _with_runs(whole.order[places], keys, moments, runs)
+
+
+def _sorted(keys: np.ndarray, moments: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """`np.lexsort((ties, moments, keys))`, where few rows agree in key and moment.
+
+    Sorts of single words, which need not be stable, take a fraction of its time.
+    """
+    words = _ranks(keys) << _BITS | _ranks(moments)
+    order = np.argsort(words)
+    differ = _changes(words[order])
+    tied = ~(differ & np.append(differ[1:], True))
+    rows = np.sort(order[tied])
+    order[tied] = rows[np.lexsort((ties[rows], words[rows]))]
+    return order
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """`[n]` int64: how many distinct values are smaller than each."""
+    order = np.argsort(values)
+    ranks = np.empty(len(values), np.int64)
+    ranks[order] = np.cumsum(_changes(values[order])) - 1
+    return ranks
 
 
 def _with_runs(
