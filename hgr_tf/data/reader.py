@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from hgr_tf.data.batches import Batches
+from hgr_tf.data.calls import CALLS
 from hgr_tf.data.manifest import FILE_NAME as MANIFEST
 from hgr_tf.data.manifest import Manifest, ManifestError
 from hgr_tf.data.parquet_shards import ParquetShards
@@ -263,11 +264,12 @@ class PreparedData:
         shapes += [[size, *form.shape] for form in layout.lists.values()]
 
         def arrays(index: np.ndarray) -> list[np.ndarray]:
-            try:
-                return batches[int(index)]
-            except Exception as error:
-                self._failure = error
-                raise
+            with CALLS:
+                try:
+                    return batches[int(index)]
+                except Exception as error:
+                    self._failure = error
+                    raise
 
         def batch(index: tf.Tensor) -> _Element:
             tensors = tf.numpy_function(arrays, [index], types)

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hgr_tf.data import ManifestError, PreparedData, reader
+from hgr_tf.data.batches import Batches
+from hgr_tf.data.calls import CALLS
 from hgr_tf.data.parquet_shards import ParquetShards
 from hgr_tf.data.row_store import RowLayout
 from hgr_tf.features import LABEL, USER, WEIGHT, FeatureSpec
@@ -233,6 +235,20 @@ def test_decoding_starts_with_the_dataset_where_rows_stay_in_memory(columns, dec
     kept.dataset("train", 16, shuffle=True)
     kept._source("train")._executor.shutdown(wait=True)
     assert len(decoded) == 9
+
+
+def test_calls_of_tensorflow_are_counted(columns, monkeypatch):
+    """As the process ends, it waits for them: see `hgr_tf.data.calls`."""
+    running, take = [], Batches.__getitem__
+    monkeypatch.setattr(
+        Batches,
+        "__getitem__",
+        lambda *a: running.append(CALLS._running) or take(*a),
+    )
+    list(PreparedData.load(columns).dataset("train", 16))
+    assert running and all(running)
+    CALLS.wait_for_the_last()
+    assert CALLS._running == 0
 
 
 def test_too_little_memory_for_a_row_group_is_refused(columns):
