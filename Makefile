@@ -52,7 +52,7 @@ test-slow: env
 
 # The fault suite; its table goes to docs/reliability.md.
 test-faults: env
-	$(BIN)/python -m pytest -p tests.faults -m fault --reliability docs/reliability.md
+	$(BIN)/python $(PYTEST) -p tests.faults -m fault --reliability docs/reliability.md
 
 test-keras-3: env-modern
 	$(MODERN) $(PYTEST)

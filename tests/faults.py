@@ -1,6 +1,6 @@
 """The fault suite: tests marked `fault`, and the table that docs/reliability.md shows.
 
-    python -m pytest -p tests.faults -m fault --reliability docs/reliability.md
+    python -m pytest -n 2 -p tests.faults -m fault --reliability docs/reliability.md
 
 `@pytest.mark.fault(part, what, then)` says which part of the package a test breaks,
 what is done to it, and what must come of it. The tests of one fault are one row.
@@ -15,6 +15,8 @@ import pytest
 
 BEGIN, END = "<!-- faults -->\n", "<!-- end of faults -->\n"
 PARTS = ("pipeline", "data", "training", "comparing", "export", "serving")
+PROPERTY = "fault"
+Fault = tuple[str, str, str]
 HEAD = "| part | fault | what comes of it | tests |\n| --- | --- | --- | --- |\n"
 
 
@@ -33,8 +35,8 @@ class FaultTable:
 
     def __init__(self, page: Path | None):
         self.page = page
-        self.faults: dict[str, tuple[str, str, str]] = {}
-        self.results: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self.tests: dict[Fault, str] = {}
+        self.results: dict[Fault, list[str]] = defaultdict(list)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items):
@@ -42,17 +44,26 @@ class FaultTable:
             if marker := item.get_closest_marker("fault"):
                 part, what, then = marker.args
                 assert part in PARTS, f"{item.nodeid}: no such part: {part}"
-                self.faults[item.nodeid] = (part, what, then)
+                # Reports bring it along from the processes of pytest-xdist.
+                item.user_properties.append((PROPERTY, (part, what, then)))
 
     def pytest_runtest_logreport(self, report):
-        if report.nodeid in self.faults and (report.when == "call" or report.skipped):
-            self.results[self.faults[report.nodeid]].append(report.outcome)
-        elif report.nodeid in self.faults and report.failed:
-            self.results[self.faults[report.nodeid]].append("failed")
+        fault = dict(report.user_properties).get(PROPERTY)
+        if fault is None:
+            return
+        fault = tuple(fault)
+        first = self.tests.setdefault(fault, report.nodeid)
+        self.tests[fault] = min(first, report.nodeid)
+        if report.when == "call" or report.skipped:
+            self.results[fault].append(report.outcome)
+        elif report.failed:
+            self.results[fault].append("failed")
 
     def table(self) -> str:
-        """The rows by part, in the order in which they were run."""
-        faults = sorted(self.results, key=lambda fault: PARTS.index(fault[0]))
+        """The rows by part, and then by the file and name of the first test."""
+        faults = sorted(
+            self.results, key=lambda f: (PARTS.index(f[0]), self.tests[f], f)
+        )
         rows = [f"| {' | '.join(f)} | {_counts(self.results[f])} |\n" for f in faults]
         return HEAD + "".join(rows)
 
