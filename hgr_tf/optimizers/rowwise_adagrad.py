@@ -32,7 +32,9 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
 
     Args:
         learning_rate: Positive number or a Keras schedule.
-        initial_accumulator_value: What accumulators start at, at least 0.
+        initial_accumulator_value: What accumulators start at, at least 0. Keras's
+            Adagrad starts at 0.1: beside the squares of gradients of a mean over a
+            batch that is so much that a table hardly learns.
         epsilon: Added to the root of an accumulator.
         name: Name of the optimizer.
         **kwargs: As of a Keras optimizer, without `use_ema` and `weight_decay`,
@@ -51,7 +53,7 @@ class RowwiseAdagrad(RowGradients, tf.keras.optimizers.Optimizer):
     def __init__(
         self,
         learning_rate: Any = 0.01,
-        initial_accumulator_value: float = 0.1,
+        initial_accumulator_value: float = 0.0,
         epsilon: float = 1e-7,
         name: str = "rowwise_adagrad",
         **kwargs: Any,
