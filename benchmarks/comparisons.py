@@ -16,11 +16,12 @@ def tell_once(
 ) -> None:
     """Prints what `find(*given)` returns as a line of JSON, and keeps it in the folder.
 
-    A case that is kept is not run again.
+    A case that was kept, and is asked for in the same way, is not run again.
     """
-    told = folder / "case.json"
-    if not told.exists():
-        write_text(told, json.dumps(rounded({"case": case, **find(*given)}, 5)))
+    told, asked = folder / "case.json", repr(given)
+    if not told.exists() or json.loads(told.read_text())["asked"] != asked:
+        found = {"case": case, "asked": asked, **find(*given)}
+        write_text(told, json.dumps(rounded(found, 5)))
     print(told.read_text(encoding="utf-8"), flush=True)
 
 
@@ -32,8 +33,9 @@ def findings(results: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         `baseline`: mean of each figure over the seeds. Each method: `verdict`, and
-        [mean, low, high] of the differences to the baseline in each figure and, where
-        it has one, to its control. All: LogLoss after Platt scaling, of the first seed.
+        [mean, low, high] of the differences to the baseline in GAUC and LogLoss and,
+        where it has one, to its control in GAUC. All: LogLoss after Platt scaling, of
+        the first seed.
     """
     found: dict[str, Any] = {}
     for name, method in results["methods"].items():
@@ -45,7 +47,7 @@ def findings(results: dict[str, Any]) -> dict[str, Any]:
         found[name] = {"verdict": method["verdict"]["word"], **platt_of(method)}
         differences = dict(method["difference"])
         if method.get("control"):
-            differences["over_control"] = method["control"]
+            differences["gauc_over_control"] = method["control"]
         for figure, told in differences.items():
             found[name][figure] = [told["mean"], told["low"], told["high"]]
     return found

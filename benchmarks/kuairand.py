@@ -1,4 +1,4 @@
-"""Does the method pay on KuaiRand-Pure? The grid of docs/results.md.
+"""Does the method pay on KuaiRand-Pure? Two splits, two kinds of labels, two rankers.
 
     python -m benchmarks.kuairand [--data FOLDER] [--seeds 5] [--only temporal]
 
@@ -14,6 +14,7 @@ four MLP and DCN-v2, as tuned in examples/kuairand_pure, by LogLoss alone and wi
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ import typer
 
 from benchmarks.comparisons import findings, tell_once
 from hgr_tf.comparing import CompareConfig, compare
+from hgr_tf.data.manifest import FILE_NAME
 from hgr_tf.pipelines.run import prepare
 from hgr_tf.result_files import write_text
 
@@ -54,18 +56,25 @@ seeds: {seeds}
 """
 
 
+class Split(Enum):
+    """How rows are split."""
+
+    TEMPORAL = "temporal"
+    RANDOM = "random"
+
+
 def main(
     data: Annotated[Path, typer.Option(help="Folder of KuaiRand-Pure.")] = KUAIRAND,
     output: Path = Path("kuairand"),
     seeds: Annotated[int, typer.Option(min=2)] = 5,
     only: Annotated[
-        list[str] | None, typer.Option(help="temporal, random or both.")
+        list[Split] | None, typer.Option(help="May be repeated; else both.")
     ] = None,
 ) -> None:
     """Compares the method with LogLoss alone on each split, label and ranker."""
     if not (data / "train.parquet").exists():
         raise typer.BadParameter(f"{data} must hold train.parquet and val.parquet")
-    for split in only or ("temporal", "random"):
+    for split in [one.value for one in only or Split]:
         for labels in ("all", "rare"):
             for ranker in RANKERS:
                 folder = output / f"{split}_{labels}"
@@ -79,7 +88,7 @@ def run_case(
 ) -> dict[str, Any]:
     """Prepares the rows, once for both rankers, and compares; see `findings`."""
     prepared = folder / "prepared"
-    if not prepared.exists():
+    if not (prepared / FILE_NAME).exists():
         prepare_rows(folder, data, split, labels)
     config = COMPARISON.format(
         data=prepared,
@@ -115,6 +124,7 @@ def prepare_rows(folder: Path, data: Path, split: str, labels: str) -> None:
         str(folder / "prepared"),
         user_table=data / "user_features_pure.csv",
         item_table=data / "video_features_basic_pure.csv",
+        overwrite=True,
     )
 
 

@@ -70,7 +70,8 @@ class FaultTable:
     def pytest_terminal_summary(self, terminalreporter):
         terminalreporter.section(f"{len(self.results)} faults")
         terminalreporter.write(self.table())
-        if self.page:
+        failed = {"failed", "error"} & set(terminalreporter.stats)
+        if self.page and not failed:
             text = self.page.read_text(encoding="utf-8")
             before, rest = text.split(BEGIN)
             after = rest.split(END)[1]

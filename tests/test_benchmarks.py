@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from benchmarks import (
+    comparisons,
     free_gains,
     heads,
+    kuairand,
     naive_pipeline,
     scale,
     scale_values,
@@ -194,3 +197,43 @@ def test_purchases_are_compared_at_their_smallest(tmp_path):
     assert set(told["auc"]["mean"]) == methods
     assert all(0 < auc < 1 for auc in told["expected_auc"]["mean"].values())
     assert set(told["ece of esmm"]) == {"click", "purchase"}
+
+
+def test_a_case_of_a_comparison_is_found_once(tmp_path, capsys):
+    asked = []
+
+    def find(seeds):
+        asked.append(seeds)
+        return {"seeds": seeds}
+
+    for seeds in (2, 2, 3):
+        comparisons.tell_once(tmp_path, "planted", find, seeds)
+    assert asked == [2, 3]
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["seeds"] for line in told] == [2, 2, 3]
+
+
+def test_findings_of_a_comparison_hold_the_control():
+    after = {"platt": {"after": {"log_loss": 0.5}}}
+    told = {"mean": 0.1, "low": 0.0, "high": 0.2}
+    groups = {
+        "verdict": {"word": "pays"},
+        "difference": {"gauc": told, "log_loss": told},
+        "control": told,
+    }
+    methods = {
+        "plain": {**after, "figures": {"gauc": {"mean": 0.6}}},
+        "groups": {**after, **groups},
+    }
+    found = comparisons.findings({"baseline": "plain", "methods": methods})
+    assert found["baseline"] == {"gauc": 0.6, "platt_log_loss": 0.5}
+    assert found["groups"]["verdict"] == "pays"
+    assert found["groups"]["gauc_over_control"] == [0.1, 0.0, 0.2]
+
+
+def test_positives_are_dropped_until_few_are_left():
+    labels = (np.arange(40_000) % 3 == 0).astype(np.int64)
+    log = pa.table({"user_id": np.arange(40_000), "long_view": labels})
+    kept = kuairand.with_rare_positives(log)["long_view"].to_numpy()
+    assert kept.mean() == pytest.approx(kuairand.RARE, rel=0.1)
+    assert (kept == 0).sum() == (labels == 0).sum()

@@ -116,7 +116,7 @@ def _flat(outputs: Outputs) -> tf.Tensor:
 
 
 def _with_pooling(lookup: Callable[[tf.Tensor], tf.Tensor]) -> Callable[..., tf.Tensor]:
-    """A lookup in the place of `Embedding.call`."""
+    """Makes of a lookup what stands for `Embedding.call`, with its `pooling`."""
 
     def call(ids: tf.Tensor, pooling: str | None = None) -> tf.Tensor:
         return masked_mean(lookup(ids), ids) if pooling else lookup(ids)

@@ -70,7 +70,7 @@ class Batches:
         return len(self._epochs) * self._steps - self._first_step
 
     def start(self) -> None:
-        """Starts to decode the first rows, where they then stay in memory."""
+        """Starts to decode the first rows if the split is kept in memory."""
         if self._source.keeps and len(self):
             self._pool(self._epochs[0], 0)
 

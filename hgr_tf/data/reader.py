@@ -161,7 +161,8 @@ class PreparedData:
     ) -> tf.data.Dataset:
         """Batches of a split.
 
-        A batch depends only on `seed`, the number of its epoch and its step there, so
+        Rows that stay in memory are decoded from now on, in the background. A batch
+        depends only on `seed`, the number of its epoch and its step there, so
         that a run resumed at any step sees what it would have seen uninterrupted.
         Columns and TFRecords of the same rows give the same batches.
 
@@ -258,6 +259,7 @@ class PreparedData:
     def _as_dataset(
         self, batches: Batches, layout: RowLayout, size: int | None
     ) -> tf.data.Dataset:
+        CALLS.expect()
         types = [tf.int64, tf.float32, tf.int64]
         types += [tf.as_dtype(form.dtype) for form in layout.lists.values()]
         shapes = [[len(layout.ids), size], [len(layout.floats), size], [size]]

@@ -99,7 +99,8 @@ def write_logs(
 
     P(click) = sigmoid(taste_strength * taste(user) . topic(item) + bias(user)
     + quality(item) + effect(device) + effect(hour) + intercept
-    - position_effect * log(position)); about a quarter are clicks by default.
+    + cluster_bias * bias(cluster) - position_effect * log(position)); about a quarter
+    are clicks by default.
 
     P(purchase | click) = sigmoid(taste_strength * taste(user) . topic(item) +
     bias(user) + value(item) - log(price of the item / median price) + constant), where

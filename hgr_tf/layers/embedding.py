@@ -41,7 +41,7 @@ class Embedding(tf.keras.layers.Embedding):
         float [..., output_dim], without the axis of the lists where they are pooled.
 
     Raises:
-        ValueError: `pooling` is none of these.
+        ValueError: `pooling` is none of these, or given with `mask_zero`.
 
     Example:
         >>> layer = hgr_tf.layers.Embedding(8000, 16)
@@ -61,6 +61,11 @@ class Embedding(tf.keras.layers.Embedding):
         """Looks the ids up; see the class."""
         if pooling not in (None, "mean"):
             raise ValueError(f"`pooling` must be None or 'mean', got {pooling!r}")
+        if pooling and self.mask_zero:
+            raise ValueError(
+                "`pooling` leaves ids of 0 out, and its output has no mask: "
+                "`mask_zero` must be False, got True"
+            )
         if self._is_list_of_small_table(inputs):
             look_up = look_up_lists if pooling is None else mean_of_lists
             table = plain_variable(self.embeddings)

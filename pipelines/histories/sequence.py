@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _BITS = 32
-"""A word holds two numbers of rows."""
+"""Each word that is sorted packs two ranks of 32 bits."""
 _LOW = (1 << _BITS) - 1
 
 

@@ -54,6 +54,7 @@ def test_export_serves_it_unless_told_not_to(trained, run):
     assert calibrated != pytest.approx(plain, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_training_anew_drops_it(trained, run):
     assert run("calibrate --run runs/small")[0] == 0
     assert run("train --config small.yaml")[0] == 0

@@ -85,6 +85,7 @@ def test_a_row_of_the_table_without_a_user_is_named(run, tmp_path):
         list(codes_of_table(run, tmp_path / "users.csv"))
 
 
+@pytest.mark.slow
 def test_a_run_without_a_quantizer_has_no_codes(data, tmp_path):
     plain = trained(data, tmp_path / "plain", "none")
     with pytest.raises(ValueError, match=r"must quantize users.*got 'none'"):

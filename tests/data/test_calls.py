@@ -9,13 +9,14 @@ from hgr_tf.data import calls
 from hgr_tf.data.calls import Calls
 
 
-def test_without_calls_it_does_not_wait(monkeypatch):
+def test_without_a_dataset_it_does_not_wait(monkeypatch):
     monkeypatch.setattr(calls.time, "sleep", lambda _: pytest.fail("it waits"))
     Calls().wait_for_the_last()
 
 
 def test_it_waits_for_calls_until_there_are_none():
     own, started, made = Calls(), threading.Event(), []
+    own.expect()
 
     def fill_a_buffer():
         for batch in range(3):
@@ -35,6 +36,7 @@ def test_it_waits_for_calls_until_there_are_none():
 def test_it_gives_up_on_a_call_that_does_not_end(monkeypatch):
     monkeypatch.setattr(calls, "_LONGEST", 0.05)
     own = Calls()
+    own.expect()
     with own:
         own.wait_for_the_last()
         assert own._running == 1

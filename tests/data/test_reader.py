@@ -231,6 +231,7 @@ def test_decoding_starts_with_the_dataset_where_rows_stay_in_memory(columns, dec
     streamed = PreparedData.load(columns, cache="none")
     kept = PreparedData.load(columns)
     streamed.dataset("train", 16, shuffle=True)
+    streamed._source("train")._executor.shutdown(wait=True)
     assert not decoded
     kept.dataset("train", 16, shuffle=True)
     kept._source("train")._executor.shutdown(wait=True)

@@ -32,6 +32,7 @@ def test_knobs_move_what_they_say(tmp_path, logs):
     deviation, mean = np.std(logs.probability), np.mean(logs.probability)
     assert spread("bias", taste_strength=0.0)[0] < deviation
     assert spread("rare", intercept=-5.0)[1] < mean / 2
+    assert spread("clusters", cluster_bias=2.0)[0] > 1.1 * deviation
     # What the cluster likes is clicked more often.
     assert spread("popular", shown_by_taste=0.0)[1] < mean
     with pytest.raises(ValueError, match="`shown_by_taste` must be in"):

@@ -87,6 +87,9 @@ def test_pooled_lists_of_a_saved_model(kind, tmp_path):
 def test_other_poolings_are_refused():
     with pytest.raises(ValueError, match="`pooling` must be None or 'mean', got 'sum'"):
         built(OURS[0])(tf.constant(LISTS), pooling="sum")
+    masked = hgr_tf.layers.Embedding(7, 2, mask_zero=True)
+    with pytest.raises(ValueError, match="`mask_zero` must be False, got True"):
+        masked(tf.constant(LISTS), pooling="mean")
 
 
 @pytest.mark.parametrize("kind", OURS)

@@ -66,7 +66,7 @@ def compiled(model, **kwargs):
     ("method", "jit_compile"),
     [
         ("default", False),
-        ("paper", False),
+        pytest.param("paper", False, marks=pytest.mark.slow),
         pytest.param("plain", False, marks=pytest.mark.slow),
         *(
             pytest.param(method, True, marks=pytest.mark.slow)
@@ -480,7 +480,9 @@ def test_evaluate_reports_what_it_measured(kind, tmp_path):
         np.testing.assert_allclose([pairs[k] for k in named], list(named.values()))
 
 
-@pytest.mark.parametrize("method", ["plain", "default", "paper"])
+@pytest.mark.parametrize(
+    "method", ["plain", "default", pytest.param("paper", marks=pytest.mark.slow)]
+)
 def test_a_batch_of_one_row_or_none_trains_and_evaluates(method):
     model = compiled(wrap(method=method))
     model.fit(dataset(), verbose=0)  # the codes have started
