@@ -39,20 +39,15 @@ def findings(results: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, method in results["methods"].items():
+        own = {"platt_log_loss": method["platt"]["after"]["log_loss"]}
         if name == results["baseline"]:
             figures = method["figures"].items()
-            found["baseline"] = {figure: told["mean"] for figure, told in figures}
-            found["baseline"] |= platt_of(method)
+            found["baseline"] = {figure: told["mean"] for figure, told in figures} | own
             continue
-        found[name] = {"verdict": method["verdict"]["word"], **platt_of(method)}
+        found[name] = {"verdict": method["verdict"]["word"], **own}
         differences = dict(method["difference"])
         if method.get("control"):
             differences["gauc_over_control"] = method["control"]
         for figure, told in differences.items():
             found[name][figure] = [told["mean"], told["low"], told["high"]]
     return found
-
-
-def platt_of(method: dict[str, Any]) -> dict[str, float]:
-    """LogLoss of a method's first run on half of the users after Platt scaling."""
-    return {"platt_log_loss": method["platt"]["after"]["log_loss"]}

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 import typer
 
-from benchmarks.timing import interleaved_ms, print_json
+from benchmarks.timing import interleaved_ms, print_json, train_function_of
 from hgr_tf.export.inputs.sample_requests import SampleRequests
 from hgr_tf.export.ranker import feature_names, ranker_of
 from hgr_tf.export.runtime.session import ServingSession
@@ -77,7 +77,7 @@ def step_of(ranker: dict, rows: int) -> Callable[[], float]:
     }
     labels = (random.random(rows) < 0.3).astype(np.float32)
     batch = ({**inputs, USER: inputs["user"]}, labels)
-    step = model.make_train_function()
+    step = train_function_of(model)
     iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
     return lambda: float(step(iterator)["loss"])
 

@@ -7,9 +7,9 @@ project. Two ways to split: "temporal" trains on the days before those of val.pa
 "random" takes 70/10/20% of the rows of both files, each user's positives and negatives
 in proportion, as the paper does, and evaluates the last part. Two kinds of labels: all,
 and "rare", where positives were dropped at random until 5% are left. On each of the
-four MLP and DCN-v2, as tuned in examples/kuairand_pure, by LogLoss alone and with what
-`METHODS` names. Prints a line of JSON per case, as it ends; finished cases and runs of
---output are kept.
+four MLP and DCN-v2, as tuned in examples/kuairand_pure, by LogLoss alone and with each
+ranking loss of `COMPARISON`. Prints a line of JSON per case, as it ends; finished cases
+and runs of --output are kept.
 """
 
 from __future__ import annotations
@@ -24,30 +24,27 @@ import pyarrow.parquet as pq
 import typer
 
 from benchmarks.comparisons import findings, tell_once
+from benchmarks.pipeline import SHARED, SPEC
 from hgr_tf.comparing import CompareConfig, compare
 from hgr_tf.data.manifest import FILE_NAME
 from hgr_tf.pipelines.run import prepare
 from hgr_tf.result_files import write_text
 
-ROOT = Path(__file__).resolve().parents[1]
-EXAMPLE = ROOT / "examples" / "kuairand_pure"
-KUAIRAND = ROOT.parent / "shared" / "data" / "kuairand_pure_partial"
+KUAIRAND = SHARED / "kuairand_pure_partial"
 COLUMNS = ["user_id", "video_id", "long_view"]
 RARE = 0.05
 RANDOM_SPLIT = "split: {by: random, fractions: {train: 0.7, val: 0.1, test: 0.2}}\n"
 RANKERS = ("mlp", "dcn_v2")
-METHODS = """
-  groups: default
-  random_codes: random_codes
-  list_ce_batch: list_ce_batch
-"""
 COMPARISON = """
 base:
   data: {{path: {data}}}
   ranker: {{type: {ranker}, embedding_dim: 16, hidden_units: [128, 64]}}
   training: {{batch_size: 1024, epochs: 2, learning_rate: 0.001, schedule: linear}}
 methods:
-  log_loss: none{methods}
+  log_loss: none
+  groups: default
+  random_codes: random_codes
+  list_ce_batch: list_ce_batch
 baseline: log_loss
 controls: {{groups: random_codes}}
 evaluate: {evaluate}
@@ -93,7 +90,6 @@ def run_case(
     config = COMPARISON.format(
         data=prepared,
         ranker=ranker,
-        methods=METHODS.rstrip(),
         evaluate="test" if split == "random" else "val",
         seeds=seeds,
     )
@@ -107,7 +103,7 @@ def prepare_rows(folder: Path, data: Path, split: str, labels: str) -> None:
         name: pq.read_table(data / f"{name}.parquet", columns=COLUMNS)
         for name in ("train", "val")
     }
-    spec = (EXAMPLE / "spec.yaml").read_text(encoding="utf-8")
+    spec = SPEC.read_text(encoding="utf-8")
     if split == "random":
         spec += RANDOM_SPLIT
         logs = {"log": pa.concat_tables(logs.values())}

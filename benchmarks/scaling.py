@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import print_json
+from benchmarks.timing import print_json, train_function_of
 from hgr_tf.compat import KERAS_3
 from hgr_tf.layers import RowEmbedding
 from hgr_tf.optimizers import LazyAdam, RowwiseAdagrad
@@ -74,8 +74,7 @@ class Step:
             ({k: np.stack([row[k] for row in rows]) for k in rows[0]}, np.stack(labels))
         ).repeat()
         self._iterator = iter(self._data)
-        # Keras 3 returns nothing.
-        self._function = self._model.make_train_function() or self._model.train_function
+        self._function = train_function_of(self._model)
 
     def cpu_seconds(self, steps):
         """CPU seconds that `steps` steps take."""

@@ -28,6 +28,12 @@ def interleaved_ms(functions, rounds, warmup=3):
     return {name: 1e3 * statistics.median(times) for name, times in seconds.items()}
 
 
+def train_function_of(model):
+    """The training step of a compiled model; takes an iterator of batches."""
+    # Keras 3 returns nothing and keeps it.
+    return model.make_train_function() or model.train_function
+
+
 def rounded(value, digits=3):
     """Rounds the floats of a nested structure, for printing."""
     if isinstance(value, float):

@@ -14,7 +14,7 @@ that is not installed: pip install torch==2.13.0 vector-quantize-pytorch).
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import interleaved_ms, print_json
+from benchmarks.timing import interleaved_ms, print_json, train_function_of
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.rankers import dcn_v2_ranker
@@ -67,7 +67,7 @@ def train_function(method, encoding, units, batch):
     method = method.model_copy(update={"user_embedding": "user_embedding"})
     model = method.wrap(ranker, steps_per_epoch=2)
     model.compile(tf.keras.optimizers.Adam(1e-3))
-    step = model.make_train_function() or model.train_function  # Keras 3 returns none
+    step = train_function_of(model)
     iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
     return lambda: step(iterator)["loss"].numpy()
 

@@ -50,7 +50,8 @@ class Embedding(tf.keras.layers.Embedding):
     """
 
     _gives_rows = not KERAS_3
-    """Whether the gradient of lists names rows; see `look_up_lists`."""
+    """Whether the gradient of lists names rows; see `look_up_lists`. Keras 3's
+    optimizers do not sum the slices of several look-ups in one table."""
 
     def __init__(self, input_dim: int, output_dim: int, **kwargs: Any) -> None:
         super().__init__(input_dim, output_dim, **kwargs)

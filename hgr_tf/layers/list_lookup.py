@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3, under_tape, under_xla
-from hgr_tf.layers.masked_mean import masked_mean, num_present
+from hgr_tf.compat import under_tape, under_xla
+from hgr_tf.layers.masked_mean import masked_mean, num_present, present_ids
 
 MOST_ROWS = 2**16
 """The gradient makes a sum for every row of the table, so that in larger tables it
@@ -24,7 +24,7 @@ def is_list_of_small_table(table: tf.Tensor | tf.Variable, ids: tf.Tensor) -> bo
 
 
 def look_up_lists(
-    table: tf.Tensor | tf.Variable, ids: tf.Tensor, rows: bool = not KERAS_3
+    table: tf.Tensor | tf.Variable, ids: tf.Tensor, rows: bool
 ) -> tf.Tensor:
     """`tf.gather(table, ids)`, whose gradient sums the slices of each row at once.
 
@@ -36,8 +36,7 @@ def look_up_lists(
         table: [ids, dim].
         ids: Integers [...].
         rows: Whether the gradient is a tf.IndexedSlices that names each row of `ids`
-            once, or as large as the table. By default rows on Keras 2 alone: Keras 3's
-            optimizers do not sum the slices of several look-ups in one table.
+            once, or as large as the table.
 
     Returns:
         [..., dim].
@@ -56,7 +55,7 @@ def look_up_lists(
 
 
 def mean_of_lists(
-    table: tf.Tensor | tf.Variable, ids: tf.Tensor, rows: bool = not KERAS_3
+    table: tf.Tensor | tf.Variable, ids: tf.Tensor, rows: bool
 ) -> tf.Tensor:
     """`masked_mean` of what `look_up_lists` gives, whose gradient costs less still.
 
@@ -76,9 +75,8 @@ def mean_of_lists(
     def mean(table: tf.Tensor) -> tuple:
         def gradient(upstream: tf.Tensor) -> tf.Tensor | tf.IndexedSlices:
             width = table.shape[1]
-            slices = tf.reshape(
-                upstream / num_present(ids, upstream.dtype), [-1, width]
-            )
+            present = num_present(present_ids(ids, upstream.dtype))
+            slices = tf.reshape(upstream / present, [-1, width])
             lists = tf.range(tf.shape(slices)[0])[:, tf.newaxis]
             of_lists = tf.broadcast_to(lists, [tf.shape(slices)[0], tf.shape(ids)[-1]])
             sums = _sums_by_row(slices, of_lists, ids, table.shape[0])

@@ -35,13 +35,17 @@ class MaskedMean(tf.keras.layers.Layer):
 
 def masked_mean(embeddings: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     """The mean [..., dim] of embeddings [..., length, dim]; see `MaskedMean`."""
-    present = tf.cast(tf.not_equal(ids, 0), embeddings.dtype)
+    present = present_ids(ids, embeddings.dtype)
     # A product of matrices, which makes no masked copy of the embeddings.
     total = tf.squeeze(tf.matmul(present[..., tf.newaxis, :], embeddings), axis=-2)
-    return total / num_present(ids, embeddings.dtype)
+    return total / num_present(present)
 
 
-def num_present(ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """How many of the ids [..., length] are not 0, but at least 1; [..., 1]."""
-    present = tf.cast(tf.not_equal(ids, 0), dtype)
+def present_ids(ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """1 where an id is not 0, else 0; [..., length] as the ids."""
+    return tf.cast(tf.not_equal(ids, 0), dtype)
+
+
+def num_present(present: tf.Tensor) -> tf.Tensor:
+    """How many of [..., length] `present_ids` are there, but at least 1; [..., 1]."""
     return tf.maximum(tf.reduce_sum(present, axis=-1, keepdims=True), 1)
