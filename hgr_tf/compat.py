@@ -81,6 +81,16 @@ def gradients_of(
     return optimizer.get_unscaled_gradients(gradients) if scales else gradients
 
 
+def takes_summed_gradients(optimizer: tf.keras.optimizers.Optimizer) -> bool:
+    """Whether `apply_gradients` may be given gradients that are summed over replicas.
+
+    Not on Keras 3, nor where an optimizer looks at them before or sums them its way.
+    """
+    own = getattr(type(optimizer), "aggregate_gradients", None)
+    plain = getattr(tf.keras.optimizers.Optimizer, "aggregate_gradients", None)
+    return plain is not None and own is plain and unscaled(optimizer) is optimizer
+
+
 def optimizer_state(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:
     """The variables that an optimizer goes on from, a loss scale's included."""
     if KERAS_3 or not hasattr(optimizer, "_loss_scale"):
@@ -141,15 +151,23 @@ class Mean(tf.keras.metrics.Mean):
 
     def result(self) -> tf.Tensor:
         """The mean; NaN, undefined, while all weights were 0."""
-        total, count = map(tf.convert_to_tensor, (self.total, self.count))
-        mean = tf.math.divide_no_nan(total, count)
-        return tf.where(count > 0, mean, tf.constant(float("nan"), mean.dtype))
+        return mean_of(*self.sums())
+
+    def sums(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The sum of weighted values and that of weights; on a replica, its own."""
+        return tf.convert_to_tensor(self.total), tf.convert_to_tensor(self.count)
 
     if not KERAS_3:
 
         def load_own_variables(self, store: Mapping[str, Any]) -> None:
             """Loads values: strategies cannot share out the datasets of a file."""
             super().load_own_variables({key: store[key][()] for key in store})
+
+
+def mean_of(total: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """The mean that sums make; NaN where the count is 0."""
+    mean = tf.math.divide_no_nan(total, count)
+    return tf.where(count > 0, mean, tf.constant(float("nan"), mean.dtype))
 
 
 def progress_bar() -> tf.keras.callbacks.Callback:

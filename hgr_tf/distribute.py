@@ -6,11 +6,15 @@ Outside a strategy, or with one replica, each is the identity.
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
+from hgr_tf.gradients import Gradient, unique_rows
 
 
 @functools.cache
@@ -40,38 +44,128 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def _replicated() -> bool:
+def is_replicated() -> bool:
+    """Whether this is computed on each of several replicas."""
     return not tf.distribute.in_cross_replica_context() and num_replicas() > 1
 
 
 def sum_over_replicas(tensors: Any) -> Any:
-    """Sums each tensor of a structure over the replicas."""
-    if not _replicated():
+    """Sums each tensor of a structure over the replicas, all of a type in one go."""
+    if not is_replicated():
         return tensors
+    flat = [tf.convert_to_tensor(tensor) for tensor in tf.nest.flatten(tensors)]
+    # Types apart: an int32 lives on the host, where floats may not.
+    for dtype in dict.fromkeys(tensor.dtype for tensor in flat):
+        places = [place for place, t in enumerate(flat) if t.dtype == dtype]
+        _put(flat, places, _summed([flat[place] for place in places]))
+    return tf.nest.pack_sequence_as(tensors, flat)
+
+
+def _summed(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Sums of tensors of one type: one exchange of all their numbers."""
+    joined = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
+    sizes = tf.stack([tf.size(tensor) for tensor in tensors])
+    parts = tf.split(_all_reduced(joined), sizes, num=len(tensors))
+    pairs = zip(parts, tensors, strict=True)
+    return [
+        tf.ensure_shape(tf.reshape(part, tf.shape(tensor)), tensor.shape)
+        for part, tensor in pairs
+    ]
+
+
+def _all_reduced(value: Gradient) -> Gradient:
     context = tf.distribute.get_replica_context()
-    # One by one: strategies refuse to sum int32, which lives on the host,
-    # together with floats.
-    return tf.nest.map_structure(
-        lambda tensor: context.all_reduce(tf.distribute.ReduceOp.SUM, tensor), tensors
-    )
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def sum_gradients(
+    gradients: Sequence[Gradient | None], variables: Sequence[tf.Variable]
+) -> list[Gradient | None]:
+    """Sums gradients over the replicas; those of tables stay rows, with duplicates.
+
+    Each exchange mostly waits, and strategies need one for each tensor and three for
+    each tf.IndexedSlices. Here one is for all tensors of a type, and the tables of a
+    width go as if they were one.
+
+    Args:
+        gradients: Of each variable, or None.
+        variables: The tables' first axes have a static size.
+    """
+    found = list(gradients)
+    if not is_replicated():
+        return found
+    tables: dict[tuple[tf.TensorShape, tf.DType], list[int]] = defaultdict(list)
+    others = []
+    for place, gradient in enumerate(found):
+        if isinstance(gradient, tf.IndexedSlices):
+            kind = (gradient.values.shape[1:], gradient.dtype)
+            tables[kind].append(place)
+        elif gradient is not None:
+            others.append(place)
+    _put(found, others, sum_over_replicas([found[place] for place in others]))
+    for (shape, _), places in tables.items():
+        sizes = [variables[place].shape[0] for place in places]
+        stack = _all_reduced(_stacked([found[place] for place in places], sizes))
+        _put(found, places, _unstacked(stack, sizes, shape))
+    return found
+
+
+def _put(values: list[Any], places: list[int], others: Sequence[Any]) -> None:
+    for place, other in zip(places, others, strict=True):
+        values[place] = other
+
+
+def _stacked(gradients: list[tf.IndexedSlices], sizes: list[int]) -> tf.IndexedSlices:
+    """The gradient of tables below each other, of `sizes` rows; no row named twice."""
+    gradients = [unique_rows(gradient) for gradient in gradients]
+    starts = _starts(sizes)
+    indices = [
+        tf.cast(gradient.indices, tf.int64) + start
+        for gradient, start in zip(gradients, starts, strict=True)
+    ]
+    values = tf.concat([gradient.values for gradient in gradients], axis=0)
+    shape = tf.constant([sum(sizes), *values.shape[1:]], tf.int64)
+    return tf.IndexedSlices(values, tf.concat(indices, axis=0), shape)
+
+
+def _unstacked(
+    stack: tf.IndexedSlices, sizes: list[int], shape: tf.TensorShape
+) -> list[tf.IndexedSlices]:
+    """The gradient of each table, the inverse of `_stacked`."""
+    starts = _starts(sizes)
+    table = tf.searchsorted(starts, stack.indices, side="right") - 1
+    values = tf.ensure_shape(stack.values, [None, *shape])
+    values = tf.dynamic_partition(values, table, len(sizes))
+    indices = tf.dynamic_partition(stack.indices, table, len(sizes))
+    return [
+        tf.IndexedSlices(own, rows - start, tf.constant([size, *shape], tf.int64))
+        for own, rows, start, size in zip(values, indices, starts, sizes, strict=True)
+    ]
+
+
+def _starts(sizes: list[int]) -> np.ndarray:
+    return np.cumsum([0, *sizes[:-1]], dtype=np.int64)
 
 
 def gather_over_replicas(tensor: tf.Tensor) -> tf.Tensor:
     """Concatenates the replicas' tensors along axis 0; carries no gradient."""
     tensor = tf.stop_gradient(tensor)
-    if not _replicated():
+    if not is_replicated():
         return tensor
     gathered = tf.distribute.get_replica_context().all_gather(tensor, axis=0)
     return tf.ensure_shape(gathered, [None, *tensor.shape[1:]])
 
 
-def from_first_replica(tensor: tf.Tensor) -> tf.Tensor:
-    """The first replica's float tensor, on every replica."""
-    if not _replicated():
-        return tensor
+def from_first_replica(tensors: Any) -> Any:
+    """The first replica's structure of float tensors, on every replica."""
+    if not is_replicated():
+        return tensors
     context = tf.distribute.get_replica_context()
     is_first = tf.equal(context.replica_id_in_sync_group, 0)
-    return sum_over_replicas(tf.where(is_first, tensor, tf.zeros_like(tensor)))
+    own = tf.nest.map_structure(
+        lambda tensor: tf.where(is_first, tensor, tf.zeros_like(tensor)), tensors
+    )
+    return sum_over_replicas(own)
 
 
 def gather_with_gradient(tensor: tf.Tensor) -> tf.Tensor:
@@ -82,7 +176,7 @@ def gather_with_gradient(tensor: tf.Tensor) -> tf.Tensor:
     once gradients are averaged over the replicas, each row's is that of the
     one global loss.
     """
-    if not _replicated():
+    if not is_replicated():
         return tensor
     context = tf.distribute.get_replica_context()
     gathered = gather_over_replicas(tensor)

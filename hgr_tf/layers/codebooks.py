@@ -12,6 +12,7 @@ from hgr_tf.compat import add_state
 from hgr_tf.distribute import (
     from_first_replica,
     gather_over_replicas,
+    is_replicated,
     sum_over_replicas,
 )
 from hgr_tf.layers.initial_codewords import (
@@ -121,7 +122,11 @@ class Codebooks(tf.keras.layers.Layer):
         self.step.assign(self.step + 1)
         if not self._waits_for_data:
             return
-        rows = gather_over_replicas(tf.where(finite[:, None] > 0, values, np.nan))
+        rows = tf.where(finite[:, None] > 0, values, np.nan)
+        if is_replicated():
+            # After the start nothing is collected, and a row is all that is sent.
+            rows = rows[: tf.where(self.started > 0, 1, tf.shape(rows)[0])]
+        rows = gather_over_replicas(rows)
 
         def collect() -> None:
             buffer = tf.concat([rows, self.buffer], axis=0)[: self._start_buffer]
@@ -156,12 +161,16 @@ class Codebooks(tf.keras.layers.Layer):
             counts.append(tf.math.unsorted_segment_sum(weights, code, size))
             weighted = residual * weights[:, None]
             sums.append(tf.math.unsorted_segment_sum(weighted, code, size))
-        rows = tf.reduce_sum(tf.cast(weights > 0, tf.int32))
-        skipped = tf.shape(weights)[0] - rows
+        used = tf.cast(weights > 0, tf.float32)
         counts, sums, rows, skipped = sum_over_replicas(
-            [tf.concat(counts, axis=0), tf.concat(sums, axis=0), rows, skipped]
+            [
+                tf.concat(counts, axis=0),
+                tf.concat(sums, axis=0),
+                tf.reduce_sum(used),
+                tf.reduce_sum(1.0 - used),
+            ]
         )
-        self.skipped.assign(self.skipped + skipped)
+        self.skipped.assign(self.skipped + tf.cast(skipped, tf.int32))
         # An empty batch says nothing; before the start there is nothing to move.
         moves = (rows > 0) & (self.started > 0)
         rate = tf.where(moves, 1.0 - self._decay, 0.0)
@@ -227,7 +236,7 @@ class Codebooks(tf.keras.layers.Layer):
         drawn = [tf.gather(r, i) for r, i in zip(residuals, rows, strict=True)]
         kept = [tf.gather(weights, i) for i in rows]
         candidates, usable = tf.concat(drawn, axis=0), tf.concat(kept, axis=0)
-        return from_first_replica(candidates), from_first_replica(usable)
+        return from_first_replica((candidates, usable))
 
 
 def finite_rows(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

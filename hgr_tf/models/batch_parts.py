@@ -7,7 +7,9 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-Gradients: TypeAlias = list[tf.Tensor | tf.IndexedSlices | None]
+from hgr_tf.gradients import Gradient
+
+Gradients: TypeAlias = list[Gradient | None]
 
 
 def num_rows(batch: object) -> tf.Tensor:
@@ -48,9 +50,7 @@ def add_gradients(one: Gradients, other: Gradients) -> Gradients:
     return [_add(a, b) for a, b in zip(one, other, strict=True)]
 
 
-def _add(
-    one: tf.Tensor | tf.IndexedSlices | None, other: tf.Tensor | tf.IndexedSlices | None
-) -> tf.Tensor | tf.IndexedSlices | None:
+def _add(one: Gradient | None, other: Gradient | None) -> Gradient | None:
     if one is None or other is None:
         return other if one is None else one
     if isinstance(one, tf.IndexedSlices) and isinstance(other, tf.IndexedSlices):

@@ -9,8 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from hgr_tf.compat import KERAS_3, Mean, update_compiled_metrics
-from hgr_tf.distribute import refuse_several_workers_on_keras_3
+from hgr_tf.compat import KERAS_3, Mean, mean_of, update_compiled_metrics
+from hgr_tf.distribute import (
+    is_replicated,
+    refuse_several_workers_on_keras_3,
+    sum_over_replicas,
+)
 from hgr_tf.metrics.group_metric import GroupMetric
 from hgr_tf.models.head_metrics import HeadMetrics
 from hgr_tf.models.head_objective import TRAINING_TERMS, Term
@@ -166,12 +170,13 @@ class ReportingModel(tf.keras.Model):
     ) -> dict[str, tf.Tensor]:
         """Name -> value of each metric that training or evaluation reports."""
         results: dict[str, tf.Tensor] = {}
+        means = _means_over_replicas(self.metrics)
         for metric in self.metrics:
             if isinstance(metric, GroupMetric):
                 if not training:
                     results[metric.name] = result_of_group_metric(metric)
             elif training or not _is_of_training(metric):
-                result = metric.result()
+                result = means[metric] if metric in means else metric.result()
                 results |= result if isinstance(result, dict) else {metric.name: result}
         if not training:
             # 0 times the NaN of a head without rows would be NaN.
@@ -224,6 +229,20 @@ class ReportingModel(tf.keras.Model):
         # Keras's legacy optimizers have no such method.
         if hasattr(self.optimizer, "build"):
             self.optimizer.build(self.trainable_variables)
+
+
+def _means_over_replicas(
+    metrics: Sequence[tf.keras.metrics.Metric],
+) -> dict[tf.keras.metrics.Metric, tf.Tensor]:
+    """Results of means that a replica asks for on Keras 2, by metric; else nothing.
+
+    Keras exchanges each of their variables by itself; here all are exchanged at once.
+    """
+    means = [metric for metric in metrics if isinstance(metric, Mean)]
+    if KERAS_3 or not is_replicated():
+        return {}
+    sums = sum_over_replicas([mean.sums() for mean in means])
+    return {mean: mean_of(*own) for mean, own in zip(means, sums, strict=True)}
 
 
 def _is_of_training(metric: tf.keras.metrics.Metric) -> bool:

@@ -1,39 +1,13 @@
-"""Gradients of embedding tables, kept as the rows that a batch touched."""
+"""What optimizers share that keep gradients of embedding tables as rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3
-
-Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
-
-
-def unique_rows(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
-    """Sums the slices of each row, so that no row is named twice.
-
-    Args:
-        gradient: Slices [n, ...] of the rows `indices` [n], in any order.
-
-    Returns:
-        Slices [u, ...] of the u distinct rows, in the order of their first slice.
-    """
-    rows, position = tf.unique(gradient.indices)
-    sums = tf.math.unsorted_segment_sum(gradient.values, position, tf.size(rows))
-    return tf.IndexedSlices(sums, rows, gradient.dense_shape)
-
-
-def map_values(
-    function: Callable[[tf.Tensor], tf.Tensor], gradient: Gradient | None
-) -> Gradient | None:
-    """Applies a function to the values of a gradient and keeps its rows."""
-    if isinstance(gradient, tf.IndexedSlices):
-        values = function(gradient.values)
-        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
-    return None if gradient is None else function(gradient)
+from hgr_tf.gradients import Gradient, map_values, unique_rows
 
 
 class RowGradients:

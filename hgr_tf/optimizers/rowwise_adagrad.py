@@ -8,8 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, plain_variable
+from hgr_tf.gradients import Gradient
 from hgr_tf.optimizers.lazy_adam import refuse_dense_options, without_dense_options
-from hgr_tf.optimizers.row_gradients import Gradient, RowGradients
+from hgr_tf.optimizers.row_gradients import RowGradients
 
 
 @tf.keras.utils.register_keras_serializable("hgr_tf")
