@@ -5,8 +5,8 @@ import statistics
 import time
 
 
-def interleaved_ms(functions, rounds, warmup=3):
-    """Median milliseconds of each function, called in turn `rounds` times.
+def interleaved_rounds(functions, rounds, warmup=3):
+    """Milliseconds of each function in each round; in a round each is called once.
 
     Args:
         functions: {name: function without arguments that waits for its result}.
@@ -14,18 +14,35 @@ def interleaved_ms(functions, rounds, warmup=3):
         warmup: Calls of each that are not.
 
     Returns:
-        {name: median milliseconds}.
+        {name: milliseconds of each round}.
     """
     for _ in range(warmup):
         for function in functions.values():
             function()
-    seconds = {name: [] for name in functions}
+    milliseconds = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: 1e3 * statistics.median(times) for name, times in seconds.items()}
+            milliseconds[name].append(1e3 * (time.perf_counter() - start))
+    return milliseconds
+
+
+def medians(milliseconds):
+    """{name: median} of what `interleaved_rounds` returned."""
+    return {name: statistics.median(times) for name, times in milliseconds.items()}
+
+
+def interleaved_ms(functions, rounds, warmup=3):
+    """Median milliseconds of each function; see `interleaved_rounds`."""
+    return medians(interleaved_rounds(functions, rounds, warmup))
+
+
+def spread_of_ratio(above, below):
+    """First and third quartile of the ratios of two functions' times, by round."""
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return [low, high]
 
 
 def train_function_of(model):

@@ -6,15 +6,22 @@ Times Keras's train function of the wrapped ranker on one batch held in memory:
 plain (LogLoss alone), with quantizer and group losses, with the default preset
 (and quantization dropout), and with the paper's (second pass, uncertainty
 weights), for DCN-v2 of 16 features. The reported ratios are the worse ones of
-128 and 512 units. Then the quantizer's encode beside a plain numpy one, and
-beside vector-quantize-pytorch's, on the same embeddings and codebooks (null where
+128 and 512 units; each is one of medians, and its spread the first and third quartile
+of the ratios of single rounds. Then the quantizer's encode beside a plain numpy one,
+and beside vector-quantize-pytorch's, on the same embeddings and codebooks (null where
 that is not installed: pip install torch==2.13.0 vector-quantize-pytorch).
 """
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.timing import interleaved_ms, print_json, train_function_of
+from benchmarks.timing import (
+    interleaved_rounds,
+    medians,
+    print_json,
+    spread_of_ratio,
+    train_function_of,
+)
 from hgr_tf.features import USER, FeatureEncoding, FeatureSpec
 from hgr_tf.layers import ResidualVectorQuantizer
 from hgr_tf.rankers import dcn_v2_ranker
@@ -78,18 +85,17 @@ def measure_steps(encoding, size, units):
         name: train_function(method, encoding, units, batch)
         for name, method in METHODS.items()
     }
-    milliseconds = interleaved_ms(functions, rounds=60, warmup=5)
-    plain = milliseconds["plain"]
-    return {
-        "batch": size,
-        "units": units,
-        **{f"{name}_ms": value for name, value in milliseconds.items()},
-        **{
-            f"{name}_ratio": value / plain
-            for name, value in milliseconds.items()
-            if name != "plain"
-        },
-    }
+    rounds = interleaved_rounds(functions, rounds=60, warmup=5)
+    found = {"batch": size, "units": units, **_in_ms(rounds)}
+    for name in [name for name in METHODS if name != "plain"]:
+        found[f"{name}_ratio"] = found[f"{name}_ms"] / found["plain_ms"]
+        spread = spread_of_ratio(rounds[name], rounds["plain"])
+        found[f"{name}_ratio_spread"] = spread
+    return found
+
+
+def _in_ms(rounds):
+    return {f"{name}_ms": value for name, value in medians(rounds).items()}
 
 
 def numpy_encoder(embeddings, books):
@@ -150,15 +156,17 @@ def measure_encoding(other, make_encoder, rows, dim, levels, size):
     agreement = (functions["ours"]() == functions[other]()).all(axis=1).mean()
     if agreement < 0.999:
         raise AssertionError(f"{other} gives other codes: {agreement:.4f} agree")
-    milliseconds = interleaved_ms(functions, rounds=15)
-    return {
+    timed = interleaved_rounds(functions, rounds=15)
+    found = {
         "rows": rows,
         "dim": dim,
         "levels": levels,
         "codebook_size": size,
-        **{f"{name}_ms": value for name, value in milliseconds.items()},
-        f"vs_{other}": milliseconds[other] / milliseconds["ours"],
+        **_in_ms(timed),
     }
+    found[f"vs_{other}"] = found[f"{other}_ms"] / found["ours_ms"]
+    found[f"vs_{other}_spread"] = spread_of_ratio(timed[other], timed["ours"])
+    return found
 
 
 def main():
@@ -178,22 +186,24 @@ def main():
     encodings = [case for case in encodings if case]
 
     def worst(name, size):
-        return max(case[name] for case in steps if case["batch"] == size)
+        case = max((c for c in steps if c["batch"] == size), key=lambda c: c[name])
+        return case[name], case[f"{name}_spread"]
 
     def slowest(name):
-        return min((c[name] for c in encodings if name in c), default=None)
+        found = [(c[name], c[f"{name}_spread"]) for c in encodings if name in c]
+        return min(found, default=(None, None))
 
-    print_json(
-        {
-            "default_ratio": worst("default_ratio", 4096),
-            "losses_ratio": worst("losses_ratio", 4096),
-            "paper_ratio": worst("paper_ratio", 4096),
-            "default_ratio_b1024": worst("default_ratio", 1024),
-            "encode_vs_numpy": slowest("vs_numpy"),
-            "encode_vs_torch": slowest("vs_torch"),
-            "cases": [*steps, *encodings],
-        }
-    )
+    figures = {
+        "default_ratio": worst("default_ratio", 4096),
+        "losses_ratio": worst("losses_ratio", 4096),
+        "paper_ratio": worst("paper_ratio", 4096),
+        "default_ratio_b1024": worst("default_ratio", 1024),
+        "encode_vs_numpy": slowest("vs_numpy"),
+        "encode_vs_torch": slowest("vs_torch"),
+    }
+    result = {name: value for name, (value, _) in figures.items()}
+    result |= {f"{name}_spread": spread for name, (_, spread) in figures.items()}
+    print_json({**result, "cases": [*steps, *encodings]})
 
 
 if __name__ == "__main__":
