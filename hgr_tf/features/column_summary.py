@@ -64,9 +64,13 @@ class ColumnSummary:
     def with_counts(self, column: pa.Array, hits: np.ndarray) -> ColumnSummary:
         """Adds how often each distinct value came; see `of`."""
         flat = column.flatten() if is_list(column) else column.drop_null()
-        weights = np.repeat(hits, value_lengths(column))
-        seen = pa.table({"value": flat, "count": pa.array(weights)})
-        self.counts = _sum_counts(seen.filter(pc.greater(seen["count"], 0)))
+        if np.array_equal(hits, np.ones_like(hits)):
+            found, counts = pc.value_counts(flat).flatten()
+            self.counts = pa.table({"value": found, "count": counts})
+        else:
+            weights = np.repeat(hits, value_lengths(column))
+            seen = pa.table({"value": flat, "count": pa.array(weights)})
+            self.counts = _sum_counts(seen.filter(pc.greater(seen["count"], 0)))
         return self._bounded()
 
     def with_moments(self, numbers: np.ndarray, hits: np.ndarray) -> ColumnSummary:
