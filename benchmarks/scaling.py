@@ -11,7 +11,9 @@ Prints, for the flavour of Keras that runs it,
 - `two_workers_over_one`: rows per second of two workers of a
   MultiWorkerMirroredStrategy, each pinned to a core of its own, over those of one
   pinned worker, with the default method (Keras 2; null on Keras 3, whose own
-  strategy of several workers does not train).
+  strategy of several workers does not train): the median of three rounds for 16,384
+  rows a worker. `two_workers_over_one_by_batch` holds each round, of 4,096 rows too,
+  where what workers exchange weighs more beside what they compute.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ BATCH, DIM, UNITS = 4096, 16, (128, 128, 128)
 SMALL, LARGE = 100_000, 10_000_000
 OTHERS = 7
 """Small tables beside the large one."""
+WORKER_BATCHES = (4096, 16_384)
+"""Rows of a worker's step."""
 WARM_UP = 20
 """Steps of a worker before those that count."""
 
@@ -138,7 +142,7 @@ def print_memory(optimizer, ids):
     print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**10)
 
 
-def workers_rows_per_s(num_workers, steps):
+def workers_rows_per_s(num_workers, steps, batch):
     """Rows per second of all workers together, each pinned to a core."""
     ports = [_free_port() for _ in range(num_workers)]
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
@@ -152,7 +156,7 @@ def workers_rows_per_s(num_workers, steps):
         command = [sys.executable, "-m", "benchmarks.scaling", "--worker-steps"]
         processes.append(
             subprocess.Popen(
-                [*command, str(steps), "--core", str(index)],
+                [*command, str(steps), "--core", str(index), "--batch", str(batch)],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -165,11 +169,21 @@ def workers_rows_per_s(num_workers, steps):
     return sum(json.loads(output.splitlines()[-1]) for output in outputs)
 
 
-def train_as_worker(steps, core):
+def two_over_one(batch, steps, rounds=3):
+    """Rows per second of two workers over those of one, in each round."""
+    pairs = [
+        [workers_rows_per_s(count, steps, batch) for count in (2, 1)]
+        for _ in range(rounds)
+    ]
+    return [two / one for two, one in pairs]
+
+
+def train_as_worker(steps, core, batch):
     """Trains the default method in one worker of TF_CONFIG; prints its rows/s."""
     os.sched_setaffinity(0, {core})
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    # One that waits for the other worker must not hold up what is to be computed.
+    tf.config.threading.set_inter_op_parallelism_threads(8)
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     import hgr_tf
 
@@ -184,9 +198,11 @@ def train_as_worker(steps, core):
         )
         model.compile(tf.keras.optimizers.Adagrad(0.01))
     random = np.random.default_rng(core)
-    rows = {"user": zipf_ids(SMALL, (64, BATCH), random)}
-    rows |= {f"f{i}": random.integers(0, 1000, (64, BATCH)) for i in range(OTHERS)}
-    labels = (random.random((64, BATCH)) < 0.3).astype(np.float32)
+    # Keras deals each batch out among the workers.
+    shape = (16, batch * strategy.num_replicas_in_sync)
+    rows = {"user": zipf_ids(SMALL, shape, random)}
+    rows |= {f"f{i}": random.integers(0, 1000, shape) for i in range(OTHERS)}
+    labels = (random.random(shape) < 0.3).astype(np.float32)
     data = tf.data.Dataset.from_tensor_slices((rows, labels)).repeat()
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (
@@ -195,12 +211,12 @@ def train_as_worker(steps, core):
     data = data.with_options(options)
     ends: list[float] = []
     # Not the whole call: after its last step `fit` waits for a thread of TensorFlow
-    # that looks around every few seconds.
+    # that polls every few seconds.
     clock = tf.keras.callbacks.LambdaCallback(
         on_batch_end=lambda batch, logs: ends.append(time.perf_counter())
     )
     model.fit(data, steps_per_epoch=WARM_UP + steps, verbose=0, callbacks=[clock])
-    print(steps * BATCH / (ends[-1] - ends[-1 - steps]))
+    print(steps * batch / (ends[-1] - ends[-1 - steps]))
 
 
 def _free_port():
@@ -215,6 +231,7 @@ def main():
     parser.add_argument("--ids", type=int, default=SMALL)
     parser.add_argument("--worker-steps", type=int, help="Part of a measurement.")
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--steps", type=int, default=200, help="Steps of a round.")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -222,20 +239,14 @@ def main():
         print_memory(options.memory_of, options.ids)
         return
     if options.worker_steps:
-        train_as_worker(options.worker_steps, options.core)
+        train_as_worker(options.worker_steps, options.core, options.batch)
         return
     steps, rounds = options.steps, options.rounds
     zipf = table_ratio(LazyAdam, zipf_ids, steps, rounds)
     uniform = table_ratio(LazyAdam, uniform_ids, steps, rounds)
     adagrad = table_ratio(RowwiseAdagrad, zipf_ids, steps, rounds)
     adam = table_ratio(tf.keras.optimizers.Adam, zipf_ids, 2, 1, warmup=1)
-    workers = None
-    if not KERAS_3:
-        pairs = [
-            (workers_rows_per_s(2, steps), workers_rows_per_s(1, steps))
-            for _ in range(3)
-        ]
-        workers = [two / one for two, one in pairs]
+    workers = None if KERAS_3 else {b: two_over_one(b, steps) for b in WORKER_BATCHES}
     print_json(
         {
             "keras": 3 if KERAS_3 else 2,
@@ -246,8 +257,9 @@ def main():
             "step_10m_over_0.1m_keras_adam": adam["median"],
             "mib_per_million_ids": mib_per_million(LazyAdam),
             "mib_per_million_ids_rowwise_adagrad": mib_per_million(RowwiseAdagrad),
-            "two_workers_over_one": workers and statistics.median(workers),
-            "two_workers_over_one_runs": workers,
+            "two_workers_over_one": workers
+            and statistics.median(workers[max(WORKER_BATCHES)]),
+            "two_workers_over_one_by_batch": workers,
         }
     )
 

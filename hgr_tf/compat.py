@@ -82,13 +82,17 @@ def gradients_of(
 
 
 def takes_summed_gradients(optimizer: tf.keras.optimizers.Optimizer) -> bool:
-    """Whether `apply_gradients` may be given gradients that are summed over replicas.
+    """Returns whether gradients may be summed over replicas before `apply_gradients`.
 
-    Not on Keras 3, nor where an optimizer looks at them before or sums them its way.
+    Only where that is Keras 2's own, which is told so by an argument.
     """
-    own = getattr(type(optimizer), "aggregate_gradients", None)
-    plain = getattr(tf.keras.optimizers.Optimizer, "aggregate_gradients", None)
-    return plain is not None and own is plain and unscaled(optimizer) is optimizer
+    if KERAS_3 or unscaled(optimizer) is not optimizer:
+        return False
+    own, keras = type(optimizer), tf.keras.optimizers.Optimizer
+    return all(
+        getattr(own, name, None) is getattr(keras, name)
+        for name in ("apply_gradients", "aggregate_gradients")
+    )
 
 
 def optimizer_state(optimizer: tf.keras.optimizers.Optimizer) -> list[tf.Variable]:

@@ -53,27 +53,16 @@ def sum_over_replicas(tensors: Any) -> Any:
     """Sums each tensor of a structure over the replicas, all of a type in one go."""
     if not is_replicated():
         return tensors
-    flat = [tf.convert_to_tensor(tensor) for tensor in tf.nest.flatten(tensors)]
+    # What is read of a variable knows no device, which a strategy looks for.
+    flat = [tf.identity(tensor) for tensor in tf.nest.flatten(tensors)]
     # Types apart: an int32 lives on the host, where floats may not.
     for dtype in dict.fromkeys(tensor.dtype for tensor in flat):
         places = [place for place, t in enumerate(flat) if t.dtype == dtype]
-        _put(flat, places, _summed([flat[place] for place in places]))
+        _put(flat, places, _all_reduced([flat[place] for place in places]))
     return tf.nest.pack_sequence_as(tensors, flat)
 
 
-def _summed(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Sums of tensors of one type: one exchange of all their numbers."""
-    joined = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], axis=0)
-    sizes = tf.stack([tf.size(tensor) for tensor in tensors])
-    parts = tf.split(_all_reduced(joined), sizes, num=len(tensors))
-    pairs = zip(parts, tensors, strict=True)
-    return [
-        tf.ensure_shape(tf.reshape(part, tf.shape(tensor)), tensor.shape)
-        for part, tensor in pairs
-    ]
-
-
-def _all_reduced(value: Gradient) -> Gradient:
+def _all_reduced(value: Any) -> Any:
     context = tf.distribute.get_replica_context()
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
@@ -83,23 +72,22 @@ def sum_gradients(
 ) -> list[Gradient | None]:
     """Sums gradients over the replicas; those of tables stay rows, with duplicates.
 
-    Each exchange mostly waits, and strategies need one for each tensor and three for
-    each tf.IndexedSlices. Here one is for all tensors of a type, and the tables of a
-    width go as if they were one.
+    A strategy of several workers needs three exchanges, one after the other, for each
+    tf.IndexedSlices, and each of them mostly waits. Here tables whose rows are alike
+    are exchanged as one table.
 
     Args:
-        gradients: Of each variable, or None.
-        variables: The tables' first axes have a static size.
+        gradients: One for each variable; None where there is none.
+        variables: What they are the gradients of.
     """
     found = list(gradients)
     if not is_replicated():
         return found
     tables: dict[tuple[tf.TensorShape, tf.DType], list[int]] = defaultdict(list)
     others = []
-    for place, gradient in enumerate(found):
-        if isinstance(gradient, tf.IndexedSlices):
-            kind = (gradient.values.shape[1:], gradient.dtype)
-            tables[kind].append(place)
+    for place, (gradient, variable) in enumerate(zip(found, variables, strict=True)):
+        if isinstance(gradient, tf.IndexedSlices) and variable.shape.is_fully_defined():
+            tables[variable.shape[1:], gradient.dtype].append(place)
         elif gradient is not None:
             others.append(place)
     _put(found, others, sum_over_replicas([found[place] for place in others]))
@@ -117,15 +105,20 @@ def _put(values: list[Any], places: list[int], others: Sequence[Any]) -> None:
 
 def _stacked(gradients: list[tf.IndexedSlices], sizes: list[int]) -> tf.IndexedSlices:
     """The gradient of tables below each other, of `sizes` rows; no row named twice."""
-    gradients = [unique_rows(gradient) for gradient in gradients]
-    starts = _starts(sizes)
-    indices = [
-        tf.cast(gradient.indices, tf.int64) + start
-        for gradient, start in zip(gradients, starts, strict=True)
-    ]
-    values = tf.concat([gradient.values for gradient in gradients], axis=0)
-    shape = tf.constant([sum(sizes), *values.shape[1:]], tf.int64)
-    return tf.IndexedSlices(values, tf.concat(indices, axis=0), shape)
+    values, indices = [], []
+    for gradient, start, size in zip(gradients, _starts(sizes), sizes, strict=True):
+        rows = unique_rows(gradient)
+        # A GPU looks ids outside of a table up as zeros, without an error: such a row
+        # must not become one of the next table.
+        inside = tf.cast((rows.indices >= 0) & (rows.indices < size), rows.values.dtype)
+        apart = tf.reshape(inside, [-1, *[1] * (rows.values.shape.rank - 1)])
+        values.append(tf.math.multiply_no_nan(rows.values, apart))
+        indices.append(
+            start + tf.clip_by_value(tf.cast(rows.indices, tf.int64), 0, size - 1)
+        )
+    whole = tf.concat(values, axis=0)
+    shape = tf.constant([sum(sizes), *whole.shape[1:]], tf.int64)
+    return tf.IndexedSlices(whole, tf.concat(indices, axis=0), shape)
 
 
 def _unstacked(

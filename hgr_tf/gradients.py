@@ -1,4 +1,4 @@
-"""Gradients, those of embedding tables kept as the rows that a batch touched."""
+"""Gradients: those of embedding tables are kept as the rows that a batch touched."""
 
 from __future__ import annotations
 

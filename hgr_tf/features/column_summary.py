@@ -64,7 +64,7 @@ class ColumnSummary:
     def with_counts(self, column: pa.Array, hits: np.ndarray) -> ColumnSummary:
         """Adds how often each distinct value came; see `of`."""
         flat = column.flatten() if is_list(column) else column.drop_null()
-        if np.array_equal(hits, np.ones_like(hits)):
+        if (hits == 1).all():
             found, counts = pc.value_counts(flat).flatten()
             self.counts = pa.table({"value": found, "count": counts})
         else:

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from hgr_tf.compat import gradients_of, take_inputs_of, takes_summed_gradients
-from hgr_tf.distribute import sum_gradients, sum_over_replicas
+from hgr_tf.distribute import is_replicated, sum_gradients, sum_over_replicas
 from hgr_tf.features.keys import USER
 from hgr_tf.functional.graph import Inputs, is_functional, own_inputs
 from hgr_tf.layers import ResidualVectorQuantizer, UncertaintyWeighting
@@ -219,11 +219,11 @@ class HierarchicalGroupwiseRanker(ReportingModel):
 
     def _apply(self, gradients: Gradients) -> None:
         variables = self.trainable_variables
-        if not takes_summed_gradients(self.optimizer):
+        if is_replicated() and takes_summed_gradients(self.optimizer):
+            pairs = zip(sum_gradients(gradients, variables), variables, strict=True)
+            self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+        else:
             self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            return
-        pairs = zip(sum_gradients(gradients, variables), variables, strict=True)
-        self.optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
 
     def _learn_from(
         self, part: tuple[Inputs, ...], total: tf.Tensor

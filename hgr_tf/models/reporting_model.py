@@ -238,7 +238,7 @@ def _means_over_replicas(
 
     Keras exchanges each of their variables by itself; here all are exchanged at once.
     """
-    means = [metric for metric in metrics if isinstance(metric, Mean)]
+    means = [metric for metric in metrics if type(metric) is Mean]
     if KERAS_3 or not is_replicated():
         return {}
     sums = sum_over_replicas([mean.sums() for mean in means])

@@ -14,7 +14,9 @@ _LOW = (1 << _BITS) - 1
 
 @dataclass(frozen=True)
 class Sequence:
-    """`n` rows sorted by key, then by moment; arrays are in this order.
+    """`n` rows by key, then by moment; keys come in the order of their first rows.
+
+    Arrays are in this order.
 
     Attributes:
         order: `[n]` the row at each place.
@@ -129,7 +131,7 @@ def by_other_key(
     whole: Sequence, keys: np.ndarray, moments: np.ndarray, runs: np.ndarray
 ) -> Sequence:
     """The sequence of keys that each belong to one key of `whole`."""
-    words = _numbers(keys[whole.order]) << _BITS | np.arange(len(keys))
+    words = _key_numbers(keys[whole.order]) << _BITS | np.arange(len(keys))
     places = np.sort(words) & _LOW
     return _with_runs(whole.order[places], keys, moments, runs)
 
@@ -140,7 +142,7 @@ def _sorted(keys: np.ndarray, moments: np.ndarray, ties: np.ndarray) -> np.ndarr
     Few rows agree in key and moment, and a sort of single words, which need not be
     stable, takes a fraction of the time of `np.lexsort`.
     """
-    words = _numbers(keys) << _BITS | _small(moments)
+    words = _key_numbers(keys) << _BITS | _in_32_bits(moments)
     order = np.argsort(words)
     differ = _changes(words[order])
     tied = ~(differ & np.append(differ[1:], True))
@@ -149,13 +151,13 @@ def _sorted(keys: np.ndarray, moments: np.ndarray, ties: np.ndarray) -> np.ndarr
     return order
 
 
-def _numbers(keys: np.ndarray) -> np.ndarray:
+def _key_numbers(keys: np.ndarray) -> np.ndarray:
     """`[n]` int64: the number of each key, in the order of their first rows."""
     numbers = pa.array(keys).dictionary_encode().indices
     return numbers.to_numpy().astype(np.int64)
 
 
-def _small(moments: np.ndarray) -> np.ndarray:
+def _in_32_bits(moments: np.ndarray) -> np.ndarray:
     """`[n]` int64 of at most 32 bits that sort as the moments do."""
     if not len(moments):
         return moments

@@ -1,4 +1,4 @@
-"""Rows are sorted as by one stable sort of key, moment and tie."""
+"""Rows are sorted as by a sort by the key's first row, moment and tie."""
 
 import numpy as np
 from hypothesis import given
@@ -43,3 +43,11 @@ def test_another_key_keeps_the_order_of_the_rows_within_it(given):
     others = by_first_row(others[whole.order])
     expected = whole.order[np.argsort(others, kind="stable")]
     np.testing.assert_array_equal(found.order, expected)
+
+
+def test_moments_as_far_apart_as_32_bits_and_further():
+    keys, ties = np.zeros(3, np.uint64), np.zeros(3, np.uint64)
+    for span in (2**32 - 1, 2**32, 2**63):
+        moments = np.array([span - 2**62, 5 - 2**62, -(2**62)], np.int64)
+        found = sequence(keys, moments, ties, ties)
+        np.testing.assert_array_equal(found.order, [2, 1, 0])
