@@ -39,6 +39,12 @@ def refuse_several_workers_on_keras_3() -> None:
         )
 
 
+def has_parameter_servers() -> bool:
+    """Whether variables lie on parameter servers, large tables in shards."""
+    strategy = tf.distribute.get_strategy()
+    return isinstance(strategy, tf.distribute.ParameterServerStrategy)
+
+
 def num_replicas() -> int:
     """Number of replicas in sync, a Python int."""
     return tf.distribute.get_strategy().num_replicas_in_sync

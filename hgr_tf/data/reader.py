@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +12,8 @@ import tensorflow as tf
 
 from hgr_tf.data.batches import Batches
 from hgr_tf.data.calls import CALLS
+from hgr_tf.data.elements import Element, element_of
+from hgr_tf.data.example_dataset import repeated_examples
 from hgr_tf.data.manifest import FILE_NAME as MANIFEST
 from hgr_tf.data.manifest import Manifest, ManifestError
 from hgr_tf.data.parquet_shards import ParquetShards
@@ -20,8 +21,7 @@ from hgr_tf.data.row_source import RowSource
 from hgr_tf.data.row_store import RowLayout
 from hgr_tf.data.shards import Shards
 from hgr_tf.data.tfrecord_shards import TFRecordShards
-from hgr_tf.features import LABEL, USER, WEIGHT, FeatureEncoding, FeatureSpec
-from hgr_tf.features.keys import label_key, weight_key
+from hgr_tf.features import USER, WEIGHT, FeatureEncoding, FeatureSpec
 from hgr_tf.result_files import sha256_of
 
 Reader = Literal["auto", "columns", "tfrecord"]
@@ -30,13 +30,6 @@ Cache = Literal["memory", "none"]
 MEMORY_MB = 2048
 TFRECORD_BUFFER = 1 << 18
 """Rows shuffled together where TFRecords were written in random order."""
-
-_Tensors = dict[str, tf.Tensor]
-_Element = (
-    tuple[_Tensors, tf.Tensor]
-    | tuple[_Tensors, tf.Tensor, tf.Tensor]
-    | tuple[_Tensors, _Tensors, _Tensors]
-)
 
 _FORMATS = {"columns": "parquet", "tfrecord": "tfrecord"}
 
@@ -220,6 +213,46 @@ class PreparedData:
         size = batch_size // worker[1] if fixed else None
         return self._as_dataset(batches, source.layout, size)
 
+    def check_python_free(self) -> None:
+        """Raises `ManifestError` unless `repeated_batches` can read the folder."""
+        if self._reader != "tfrecord":
+            raise ManifestError(
+                f"{self.folder}: holds {self.manifest.output_format!r}, which Python "
+                "decodes; where parameter servers are used, workers run without it: "
+                "run `hgr-tf prepare` with --output-format tfrecord"
+            )
+
+    def repeated_batches(
+        self, split: str, batch_size: int, shuffle_buffer: int | None = None
+    ) -> tf.data.Dataset:
+        """Endless, shuffled batches of a split that processes without Python can read.
+
+        Every process gets all rows of the split, in an order of its own that nothing
+        repeats; batches go on over the end of a pass, so that all are whole.
+
+        Args:
+            split: Name of a split in the manifest.
+            batch_size: Examples of a batch.
+            shuffle_buffer: Rows to shuffle among; None for 262,144.
+
+        Returns:
+            Elements as those of `dataset`.
+
+        Raises:
+            ManifestError: The folder holds columns, the split is empty or not there,
+                or a shard of it is missing or altered.
+        """
+        self.check_python_free()
+        self.check_split(split)
+        shards = self._shards(split)
+        return repeated_examples(
+            [str(shards.path(unit.shard)) for unit in shards.units()],
+            RowLayout.of(self.encoding, shards.has(WEIGHT)),
+            self.encoding.spec,
+            batch_size,
+            min(shuffle_buffer or TFRECORD_BUFFER, self.rows(split)),
+        )
+
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Raises the reader's own error in place of TensorFlow's.
@@ -273,7 +306,7 @@ class PreparedData:
                     self._failure = error
                     raise
 
-        def batch(index: tf.Tensor) -> _Element:
+        def batch(index: tf.Tensor) -> Element:
             tensors = tf.numpy_function(arrays, [index], types)
             for tensor, shape in zip(tensors, shapes, strict=True):
                 tensor.set_shape(shape)
@@ -294,22 +327,13 @@ class PreparedData:
 
 def _elements(
     tensors: list[tf.Tensor], layout: RowLayout, spec: FeatureSpec
-) -> _Element:
+) -> Element:
     ids, floats, users, *lists = tensors
     features = dict(zip(layout.ids, tf.unstack(ids), strict=True))
     features |= dict(zip(layout.lists, lists, strict=True))
     features |= dict(zip(layout.floats, tf.unstack(floats), strict=True))
     features[USER] = users
-    of_row = [features.pop(WEIGHT)] if WEIGHT in features else []
-    if not spec.labels:
-        label = features.pop(LABEL)
-        return (features, label, of_row[0]) if of_row else (features, label)
-    labels = {name: features.pop(label_key(name)) for name in spec.labels}
-    weights = {}
-    for name, rule in spec.labels.items():
-        own = [features.pop(weight_key(name))] if rule.weight else []
-        weights[name] = math.prod([*of_row, *own], start=tf.ones_like(labels[name]))
-    return features, labels, weights
+    return element_of(features, spec)
 
 
 def _reader_of(folder: Path, manifest: Manifest, reader: Reader) -> str:

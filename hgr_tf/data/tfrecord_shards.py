@@ -39,7 +39,7 @@ class TFRecordShards(Shards):
     def decode(self, unit: Unit, layout: RowLayout) -> Columns:
         """Reads a shard; lists come padded."""
         records = self._records(unit.shard)
-        schema = _schema(layout)
+        schema = example_schema(layout)
         parts = []
         with tf.device("CPU:0"):
             for start in range(0, len(records), ROWS_AT_ONCE):
@@ -85,7 +85,8 @@ def _split(data: bytes, most: int | None) -> list[bytes]:
     return records
 
 
-def _schema(layout: RowLayout) -> dict:
+def example_schema(layout: RowLayout) -> dict:
+    """What `tf.io.parse_example` needs to read the columns; padded lists come ragged."""
     schema = dict.fromkeys(layout.names, tf.io.FixedLenFeature([], tf.int64))
     one_float = tf.io.FixedLenFeature([], tf.float32)
     schema |= dict.fromkeys(layout.floats, one_float)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from hgr_tf.compat import KERAS_3, plain_variable
+from hgr_tf.distribute import has_parameter_servers
 from hgr_tf.layers.list_lookup import (
     is_list_of_small_table,
     look_up_lists,
@@ -79,7 +80,8 @@ class Embedding(tf.keras.layers.Embedding):
         changed = getattr(self, "quantization_mode", None) or getattr(
             self, "lora_enabled", False
         )
-        return not changed and is_list_of_small_table(
+        # The faster gradient reads the whole table, here over the network.
+        return not (changed or has_parameter_servers()) and is_list_of_small_table(
             plain_variable(self.embeddings), ids
         )
 

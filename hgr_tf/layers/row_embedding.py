@@ -65,13 +65,16 @@ class RowEmbedding(Embedding):
             ids = tf.cast(ids, tf.int32)
         if self.l2:
             distinct, _ = tf.unique(tf.reshape(ids, [-1]))
-            rows = tf.gather(plain_variable(self.embeddings), distinct)
+            rows = self._rows(distinct)
             self.add_loss(self.l2 * tf.reduce_sum(tf.square(rows)))
         return super().call(ids, pooling)
 
     def _look_up(self, ids: tf.Tensor) -> tf.Tensor:
-        table = plain_variable(self.embeddings)
-        return tf.cast(tf.gather(table, ids), self.compute_dtype)
+        return tf.cast(self._rows(ids), self.compute_dtype)
+
+    def _rows(self, ids: tf.Tensor) -> tf.Tensor:
+        # As tf.gather, which would read all shards of a table on parameter servers.
+        return tf.nn.embedding_lookup(plain_variable(self.embeddings), ids)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments."""

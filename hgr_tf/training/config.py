@@ -14,6 +14,7 @@ from hgr_tf.training.compute_config import ComputeConfig
 from hgr_tf.training.distribution_config import DistributionConfig
 from hgr_tf.training.imported import Imported
 from hgr_tf.training.method import MethodConfig
+from hgr_tf.training.parameter_server_limits import check_parameter_servers
 from hgr_tf.training.rankers import AnyRanker, DcnV2Config, DlrmConfig, MlpConfig
 from hgr_tf.training.run_metrics import SIGNS
 from hgr_tf.training.yaml_config import ConfigError, YamlConfig
@@ -223,6 +224,12 @@ class RunConfig(YamlConfig):
     init_from: Annotated[InitFrom | None, BeforeValidator(_as_init_from)] = None
     metrics: tuple[Imported, ...] = ()
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _check_parameter_servers(self) -> Self:
+        if self.distribution.strategy == "parameter_server":
+            check_parameter_servers(self)
+        return self
 
     def beginning_with(self, run: str | Path | None) -> Self:
         """Returns the config with another run in `init_from`; its options stay."""

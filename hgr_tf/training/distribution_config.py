@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from hgr_tf.features.strict_model import Strict
 
@@ -14,32 +14,24 @@ class DistributionConfig(Strict):
 
     Every device, or machine without accelerators, trains a copy of the model on its
     share of each batch; gradients are summed, so that what is trained, logged and kept
-    is what one process would have with the whole batch.
+    is what one process would have with the whole batch. Parameter servers are another
+    thing: they hold the one model, and workers update it without waiting for each
+    other, each by batches of its own.
 
     Attributes:
         strategy: "none" for one device; "mirrored" for several devices of this
             machine; "multi_worker" for the processes that TF_CONFIG lists, each of
-            which runs the same command.
+            which runs the same command; "parameter_server" for those of which some
+            hold the shards of large tables.
         devices: The devices of "mirrored", such as ["GPU:0", "GPU:1"]; None for all
             GPUs.
         communication: How the workers of "multi_worker" sum: "ring" over gRPC, "nccl"
             between GPUs, or "auto".
     """
 
-    strategy: Literal["none", "mirrored", "multi_worker"] = "none"
+    strategy: Literal["none", "mirrored", "multi_worker", "parameter_server"] = "none"
     devices: tuple[str, ...] | None = None
     communication: Literal["auto", "ring", "nccl"] = "auto"
-
-    @field_validator("strategy", mode="before")
-    @classmethod
-    def _refuse_parameter_servers(cls, value: Any) -> Any:
-        if value == "parameter_server":
-            raise ValueError(
-                "'parameter_server' is not offered: its workers run graphs without "
-                "Python, which reads the rows here, and asynchronous updates lose some "
-                "of those of the codebooks; take 'multi_worker'"
-            )
-        return value
 
     @model_validator(mode="after")
     def _check_options(self) -> DistributionConfig:
@@ -57,8 +49,8 @@ class DistributionConfig(Strict):
 
     def check_one_process(self, what: str) -> None:
         """Raises `ValueError` where several processes would do what one must."""
-        if self.strategy == "multi_worker":
+        if self.strategy not in ("none", "mirrored"):
             raise ValueError(
                 "`distribution.strategy` must be 'none' or 'mirrored' for "
-                f"{what}, got 'multi_worker'"
+                f"{what}, got {self.strategy!r}"
             )

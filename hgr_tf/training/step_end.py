@@ -30,7 +30,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         steps_per_epoch: Steps of an epoch; at its last one the epoch's end saves.
         every: Steps between two checkpoints; None for those of epochs alone.
         batch_of: The batch of a step, counted from 0, to be written down when the
-            loss stops being finite.
+            loss stops being finite; None where nobody knows it.
         faulty_batch: The file that such a batch is written to.
         workers: Who trains; several stop together, where they save or an epoch ends.
         last_weights: Keeps the weights of the checkpoints that are averaged.
@@ -42,7 +42,7 @@ class StepEnd(tf.keras.callbacks.Callback):
         first: int,
         steps_per_epoch: int,
         every: int | None,
-        batch_of: Callable[[int], Any],
+        batch_of: Callable[[int], Any] | None,
         faulty_batch: Path,
         workers: Workers,
         last_weights: LastWeights | None = None,
@@ -133,18 +133,23 @@ class StepEnd(tf.keras.callbacks.Callback):
             )
 
     def _refuse(self, reason: str) -> NoReturn:
-        self._write_faulty_batch()
+        written = ""
+        if self._batch_of:
+            self._write_faulty_batch(self._batch_of)
+            written = (
+                f"{self._faulty_batch} holds the batch of this step and of the one "
+                "before; "
+            )
         raise NotFiniteError(
             f"{reason} in step {self.steps} of the run: try a lower `learning_rate`. "
-            f"{self._faulty_batch} holds the batch of this step and of the one before; "
-            "checkpoints from before are kept"
+            f"{written}checkpoints from before are kept"
         )
 
-    def _write_faulty_batch(self) -> None:
+    def _write_faulty_batch(self, batch_of: Callable[[int], Any]) -> None:
         last = self.steps - 1
         arrays: dict[str, Any] = {}
         for step in range(max(last - 1, 0), last + 1):
-            inputs, *others = self._batch_of(step)
+            inputs, *others = batch_of(step)
             named = {**inputs, **dict(zip(("labels", "weights"), others, strict=False))}
             arrays |= {f"step_{step + 1}/{k}": np.asarray(v) for k, v in named.items()}
         write_arrays(self._faulty_batch, arrays, compress=True)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from hgr_tf.compat import dtype_policy
 from hgr_tf.data import PreparedData
+from hgr_tf.metrics.group_metric import GroupMetric
 from hgr_tf.models.heads import ONE_OUTPUT, of_head
 from hgr_tf.training.build_and_evaluate import (
     EVALUATION_BATCH,
@@ -21,6 +22,7 @@ from hgr_tf.training.build_and_evaluate import (
     evaluate,
 )
 from hgr_tf.training.checkpoints import Checkpoints
+from hgr_tf.training.chief_copy import ChiefCopy
 from hgr_tf.training.config import EarlyStopping, InitFrom, RunConfig
 from hgr_tf.training.determinism import deterministic_ops
 from hgr_tf.training.diagnostics import QuantizerDiagnostics
@@ -31,6 +33,8 @@ from hgr_tf.training.optimizer import (
     build_optimizer,
     check_tables,
 )
+from hgr_tf.training.parameter_server_fit import ParameterServerFit
+from hgr_tf.training.parameter_servers import serve
 from hgr_tf.training.resumable_fit import ResumableFit
 from hgr_tf.training.run import Run, load_run
 from hgr_tf.training.run_folder import RunError, RunFolder
@@ -80,8 +84,20 @@ def train(
         raise ValueError("`data.path` must be a folder that `hgr-tf prepare` wrote")
     if verbose is None:
         verbose = 1 if sys.stdout.isatty() else 2
-    # Several workers must find each other before the first operation.
-    workers = Workers(make_strategy(config.distribution))
+    folder = RunFolder(output)
+    is_needed = overwrite or not folder.is_finished
+    has_servers = config.distribution.strategy == "parameter_server"
+    if has_servers and profile:
+        raise ValueError(
+            "`profile` must be false where `distribution.strategy` is "
+            "'parameter_server': the steps run in other processes"
+        )
+    if has_servers and is_needed and serve(folder):
+        return load_run(folder.path)
+    # Several workers must find each other before the first operation. Servers need
+    # not be there to show a finished run.
+    is_alone = has_servers and not is_needed
+    workers = Workers(None if is_alone else make_strategy(config.distribution))
     source = config.data
     log.info("checking the data in %s", source.path)
     data = PreparedData.load(
@@ -90,6 +106,8 @@ def train(
         cache=source.cache,
         memory_mb=source.memory_mb,
     )
+    if has_servers:
+        data.check_python_free()
     for split in (source.train, source.validation):
         data.check_split(split)
     spec = data.encoding.spec
@@ -97,8 +115,6 @@ def train(
     begins_with = config.init_from.run if config.init_from else None
     check_positives(data, config.data.train, goes_on=begins_with is not None)
     config = config.for_spec(spec)
-    folder = RunFolder(output)
-    is_needed = overwrite or not folder.is_finished
     start = None
     if is_needed:
         validation = data.dataset(config.data.validation, EVALUATION_BATCH)
@@ -152,8 +168,13 @@ class _Training:
         settings = self.config.training
         with deterministic_ops(self.config.compute.deterministic):
             log.info("building the model")
+            whole = self._whole_model() if self._has_servers else None
             with self.workers.strategy.scope():
                 model, optimizer, metrics = self._compiled()
+            copy = ChiefCopy(whole, model) if whole else None
+            if copy:
+                copy.push()
+                log.info("shards of weights: %s", copy.shards())
             saving = settings.checkpoints
             checkpoints = Checkpoints(
                 self.folder.checkpoints, model, metrics, saving.keep
@@ -161,7 +182,7 @@ class _Training:
             last_weights = LastWeights(
                 self.folder.checkpoints / "weights",
                 averaged_steps(settings, self._steps),
-                model.ranker.trainable_weights,
+                (whole or model).ranker.trainable_weights,
             )
             trained = checkpoints.restore()
             self._check_alike(trained)
@@ -170,13 +191,20 @@ class _Training:
             if epochs_done < settings.epochs and not should_stop(
                 history, settings.early_stopping
             ):
-                self._fit(model, checkpoints, trained, last_weights)
+                if copy:
+                    self._fit_on_servers(
+                        model, copy, checkpoints, trained, last_weights
+                    )
+                else:
+                    self._fit(model, checkpoints, trained, last_weights)
             if settings.keep_optimizer:
                 save_slots(optimizer, self.folder)
             if not settings.early_stopping:
+                if copy:
+                    copy.pull()
                 last_weights.assign_average()
                 with averaged_weights(model):
-                    self.folder.save_weights(model)
+                    self.folder.save_weights(whole or model)
         if self.workers.is_chief:
             self._finish(model)
 
@@ -184,6 +212,19 @@ class _Training:
     def _steps(self) -> int:
         """Steps of an epoch."""
         return self.data.steps(self.config.data.train, self.config.training.batch_size)
+
+    @property
+    def _has_servers(self) -> bool:
+        """Whether the model's weights lie on parameter servers."""
+        return self.config.distribution.strategy == "parameter_server"
+
+    def _whole_model(self) -> tf.keras.Model:
+        """The model with the weights that training begins with, on this process."""
+        model = build_model(self.config, self.data.encoding, self._steps)
+        if self.start:
+            self.start.init_model(model)
+        model.compile(metrics=run_metrics(self.config.metrics))
+        return model
 
     def _compiled(
         self,
@@ -195,13 +236,15 @@ class _Training:
         with dtype_policy(config.compute.precision):
             model = build_model(config, self.data.encoding, self._steps)
         check_tables(model, settings)
-        if start:
+        if start and not self._has_servers:
             start.init_model(model)
         first_step = start.steps if start else 0
         steps = self._steps * settings.epochs
         optimizer = build_optimizer(settings, steps, first_step)
         metrics = run_metrics(config.metrics)
         _check_stopping(settings.early_stopping, metrics, model.heads)
+        if self._has_servers:  # metrics by user are of evaluation alone
+            metrics = [one for one in metrics if not isinstance(one, GroupMetric)]
         jit = config.compute.jit_compile
         by_xla = {} if jit is None else {"jit_compile": jit}
         model.compile(optimizer=optimizer, metrics=metrics, **by_xla)
@@ -263,6 +306,29 @@ class _Training:
                 diagnostics=[QuantizerDiagnostics(looked_at)],
                 profile=self.profile and self.workers.is_chief,
             )
+
+    def _fit_on_servers(
+        self,
+        model: tf.keras.Model,
+        copy: ChiefCopy,
+        checkpoints: Checkpoints,
+        trained: int,
+        last_weights: LastWeights,
+    ) -> None:
+        data, splits, settings = self.data, self.config.data, self.config.training
+        fit = ParameterServerFit(
+            model,
+            copy,
+            settings,
+            steps=self._steps,
+            batches=lambda: data.repeated_batches(
+                splits.train, settings.batch_size, splits.shuffle_buffer
+            ),
+            evaluate=lambda: evaluate(copy.model, data, splits.validation),
+            verbose=self.verbose,
+            last_weights=last_weights,
+        )
+        fit.run(trained, self.folder, checkpoints)
 
     def _finish(self, model: tf.keras.Model) -> None:
         """Evaluates the weights to use, in float32 and on one device, and ends."""
