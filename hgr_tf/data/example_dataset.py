@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -43,30 +44,32 @@ def repeated_examples(
                 columns[name] = columns[name].to_tensor(shape=[None, form.size])
         return element_of(columns, spec)
 
-    return (
-        tf.data.Dataset.from_tensor_slices(list(files))
-        .shuffle(len(files), seed=_own_seed())
-        .repeat()
-        .interleave(
-            lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
-            cycle_length=min(_FILES_AT_ONCE, len(files)),
+    with _seeds_of_each_process():
+        return (
+            tf.data.Dataset.from_tensor_slices(list(files))
+            .shuffle(len(files))
+            .repeat()
+            .interleave(
+                lambda file: tf.data.TFRecordDataset(file, compression_type="GZIP"),
+                cycle_length=min(_FILES_AT_ONCE, len(files)),
+            )
+            .shuffle(shuffle_buffer)
+            .batch(batch_size, drop_remainder=True)
+            .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
         )
-        .shuffle(shuffle_buffer, seed=_own_seed())
-        .batch(batch_size, drop_remainder=True)
-        .map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
 
 
-def _own_seed() -> tf.Tensor:
-    """A seed that is drawn where the dataset runs.
+@contextlib.contextmanager
+def _seeds_of_each_process() -> Iterator[None]:
+    """Makes shuffles draw their seeds where they run.
 
-    One that Python draws would be the same on all workers, and so the order of rows.
+    A graph that is built after `tf.random.set_seed` holds seeds, which would be the
+    same on all workers, and so would be the order of their rows.
     """
-    return tf.raw_ops.RandomUniformInt(
-        shape=tf.constant([], tf.int32),
-        minval=tf.constant(0, tf.int64),
-        maxval=tf.constant(tf.int64.max, tf.int64),
-        seed=0,
-        seed2=0,
-    )
+    graph = tf.compat.v1.get_default_graph()
+    seed, graph.seed = graph.seed, None
+    try:
+        yield
+    finally:
+        graph.seed = seed

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -224,8 +225,10 @@ class PreparedData:
 
     def repeated_batches(
         self, split: str, batch_size: int, shuffle_buffer: int | None = None
-    ) -> tf.data.Dataset:
-        """Endless, shuffled batches of a split that processes without Python can read.
+    ) -> Callable[[], tf.data.Dataset]:
+        """Makes a function that gives endless, shuffled batches of a split.
+
+        Processes without Python can read what the function makes in their graphs.
 
         Every process gets all rows of the split, in an order of its own that nothing
         repeats; batches go on over the end of a pass, so that all are whole.
@@ -236,7 +239,7 @@ class PreparedData:
             shuffle_buffer: Rows to shuffle among; None for 262,144.
 
         Returns:
-            Elements as those of `dataset`.
+            A function without arguments, whose dataset has elements as `dataset`.
 
         Raises:
             ManifestError: The folder holds columns, the split is empty or not there,
@@ -245,7 +248,8 @@ class PreparedData:
         self.check_python_free()
         self.check_split(split)
         shards = self._shards(split)
-        return repeated_examples(
+        return functools.partial(
+            repeated_examples,
             [str(shards.path(unit.shard)) for unit in shards.units()],
             RowLayout.of(self.encoding, shards.has(WEIGHT)),
             self.encoding.spec,

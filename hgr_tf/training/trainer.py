@@ -321,7 +321,7 @@ class _Training:
             copy,
             settings,
             steps=self._steps,
-            batches=lambda: data.repeated_batches(
+            batches=data.repeated_batches(
                 splits.train, settings.batch_size, splits.shuffle_buffer
             ),
             evaluate=lambda: evaluate(copy.model, data, splits.validation),
