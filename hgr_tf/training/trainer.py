@@ -94,10 +94,6 @@ def train(
         )
     if has_servers and is_needed and serve(folder):
         return load_run(folder.path)
-    # Several workers must find each other before the first operation. Servers need
-    # not be there to show a finished run.
-    is_alone = has_servers and not is_needed
-    workers = Workers(None if is_alone else make_strategy(config.distribution))
     source = config.data
     log.info("checking the data in %s", source.path)
     data = PreparedData.load(
@@ -108,6 +104,10 @@ def train(
     )
     if has_servers:
         data.check_python_free()
+    # Several workers must find each other before the first operation. Servers need
+    # not be there to show a finished run.
+    is_alone = has_servers and not is_needed
+    workers = Workers(None if is_alone else make_strategy(config.distribution))
     for split in (source.train, source.validation):
         data.check_split(split)
     spec = data.encoding.spec

@@ -154,7 +154,6 @@ def test_a_lost_worker_is_told_of():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{strategy: parameter_server}", "'parameter_server' is not offered: its work"),
         ("{strategy: tpu}", "distribution.strategy: .*got 'tpu'"),
         ("{devices: ['GPU:0']}", "`devices` must be left out unless"),
         ("{communication: ring}", "`communication` must be left out unless"),
@@ -204,7 +203,8 @@ def test_keras_3_refuses_several_workers_before_it_waits_for_them(folder, tmp_pa
         train(several, tmp_path / "run", verbose=0)
 
 
-def test_days_are_trained_in_one_process(folder, tmp_path):
-    several = settings(folder).override(distribution={"strategy": "multi_worker"})
+@pytest.mark.parametrize("strategy", ["multi_worker", "parameter_server"])
+def test_days_are_trained_in_one_process(folder, tmp_path, strategy):
+    several = config(folder).override(distribution={"strategy": strategy})
     with pytest.raises(ValueError, match="must be 'none' or 'mirrored' for"):
         train_days(several, [folder], tmp_path / "days")
