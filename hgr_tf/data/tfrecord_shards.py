@@ -86,7 +86,7 @@ def _split(data: bytes, most: int | None) -> list[bytes]:
 
 
 def example_schema(layout: RowLayout) -> dict:
-    """What `tf.io.parse_example` needs to read the columns; padded lists come ragged."""
+    """What `tf.io.parse_example` reads columns by; padded lists come ragged."""
     schema = dict.fromkeys(layout.names, tf.io.FixedLenFeature([], tf.int64))
     one_float = tf.io.FixedLenFeature([], tf.float32)
     schema |= dict.fromkeys(layout.floats, one_float)

@@ -227,7 +227,7 @@ class RunConfig(YamlConfig):
 
     @model_validator(mode="after")
     def _check_parameter_servers(self) -> Self:
-        if self.distribution.strategy == "parameter_server":
+        if self.distribution.has_servers:
             check_parameter_servers(self)
         return self
 

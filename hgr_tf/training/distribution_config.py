@@ -47,6 +47,11 @@ class DistributionConfig(Strict):
             )
         return self
 
+    @property
+    def has_servers(self) -> bool:
+        """Whether weights lie on parameter servers."""
+        return self.strategy == "parameter_server"
+
     def check_one_process(self, what: str) -> None:
         """Raises `ValueError` where several processes would do what one must."""
         if self.strategy not in ("none", "mirrored"):

@@ -71,7 +71,7 @@ def serve(folder: RunFolder) -> bool:
     server = tf.distribute.Server(
         task.cluster, job_name=task.role, task_index=task.index, protocol="grpc"
     )
-    _wait_for_the_end_of(task.cluster["chief"][0])
+    _wait_for_the_end_of(task.cluster["chief"][0], folder)
     del server
     if not folder.is_finished:
         raise WorkerLostError(
@@ -81,8 +81,11 @@ def serve(folder: RunFolder) -> bool:
     return True
 
 
-def _wait_for_the_end_of(chief: str) -> None:
-    """Waits until the chief could be reached, and then no longer."""
+def _wait_for_the_end_of(chief: str, folder: RunFolder) -> None:
+    """Waits until the chief could be reached, and then no longer.
+
+    A chief that did not finish its run may be started again within some seconds.
+    """
     while not _is_reachable(chief):
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     last_seen = time.monotonic()
@@ -90,6 +93,8 @@ def _wait_for_the_end_of(chief: str) -> None:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
         if _is_reachable(chief):
             last_seen = time.monotonic()
+        elif folder.is_finished:
+            return
 
 
 def _is_reachable(address: str) -> bool:

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -59,7 +60,8 @@ def train(
 
     An unfinished run of the same config goes on from its last checkpoint; a
     finished one is loaded and returned. With equal seeds, data and machine,
-    runs are equal.
+    runs are equal. Other processes than the chief of a run with parameter servers
+    serve it until it is finished.
 
     Args:
         config: Config of the run; `config.data.path` must be set.
@@ -86,7 +88,7 @@ def train(
         verbose = 1 if sys.stdout.isatty() else 2
     folder = RunFolder(output)
     is_needed = overwrite or not folder.is_finished
-    has_servers = config.distribution.strategy == "parameter_server"
+    has_servers = config.distribution.has_servers
     if has_servers and profile:
         raise ValueError(
             "`profile` must be false where `distribution.strategy` is "
@@ -168,13 +170,11 @@ class _Training:
         settings = self.config.training
         with deterministic_ops(self.config.compute.deterministic):
             log.info("building the model")
-            whole = self._whole_model() if self._has_servers else None
+            has_servers = self.config.distribution.has_servers
+            whole = self._whole_model() if has_servers else None
             with self.workers.strategy.scope():
                 model, optimizer, metrics = self._compiled()
-            copy = ChiefCopy(whole, model) if whole else None
-            if copy:
-                copy.push()
-                log.info("shards of weights: %s", copy.shards())
+            copy = _begun_copy(whole, model) if whole else None
             saving = settings.checkpoints
             checkpoints = Checkpoints(
                 self.folder.checkpoints, model, metrics, saving.keep
@@ -191,12 +191,8 @@ class _Training:
             if epochs_done < settings.epochs and not should_stop(
                 history, settings.early_stopping
             ):
-                if copy:
-                    self._fit_on_servers(
-                        model, copy, checkpoints, trained, last_weights
-                    )
-                else:
-                    self._fit(model, checkpoints, trained, last_weights)
+                fit = partial(self._fit_on_servers, copy) if copy else self._fit
+                fit(model, checkpoints, trained, last_weights)
             if settings.keep_optimizer:
                 save_slots(optimizer, self.folder)
             if not settings.early_stopping:
@@ -212,11 +208,6 @@ class _Training:
     def _steps(self) -> int:
         """Steps of an epoch."""
         return self.data.steps(self.config.data.train, self.config.training.batch_size)
-
-    @property
-    def _has_servers(self) -> bool:
-        """Whether the model's weights lie on parameter servers."""
-        return self.config.distribution.strategy == "parameter_server"
 
     def _whole_model(self) -> tf.keras.Model:
         """The model with the weights that training begins with, on this process."""
@@ -236,14 +227,15 @@ class _Training:
         with dtype_policy(config.compute.precision):
             model = build_model(config, self.data.encoding, self._steps)
         check_tables(model, settings)
-        if start and not self._has_servers:
+        has_servers = config.distribution.has_servers
+        if start and not has_servers:
             start.init_model(model)
         first_step = start.steps if start else 0
         steps = self._steps * settings.epochs
         optimizer = build_optimizer(settings, steps, first_step)
         metrics = run_metrics(config.metrics)
         _check_stopping(settings.early_stopping, metrics, model.heads)
-        if self._has_servers:  # metrics by user are of evaluation alone
+        if has_servers:  # metrics by user are of evaluation alone
             metrics = [one for one in metrics if not isinstance(one, GroupMetric)]
         jit = config.compute.jit_compile
         by_xla = {} if jit is None else {"jit_compile": jit}
@@ -309,8 +301,8 @@ class _Training:
 
     def _fit_on_servers(
         self,
-        model: tf.keras.Model,
         copy: ChiefCopy,
+        model: tf.keras.Model,
         checkpoints: Checkpoints,
         trained: int,
         last_weights: LastWeights,
@@ -340,6 +332,14 @@ class _Training:
         model.load_weights(str(self.folder.weights))
         log.info("evaluating on %r", config.data.validation)
         self.folder.finish(evaluate(model, data, config.data.validation))
+
+
+def _begun_copy(whole: tf.keras.Model, model: tf.keras.Model) -> ChiefCopy:
+    """The chief's copy of a model, which begins with the weights of the copy."""
+    copy = ChiefCopy(whole, model)
+    copy.push()
+    log.info("weights that lie in shards, and in how many: %s", copy.shards())
+    return copy
 
 
 def _check_stopping(

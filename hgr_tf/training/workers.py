@@ -111,7 +111,8 @@ class Workers:
         try:
             yield
         except _LOST as error:
-            if not self.are_several:
+            servers = tf.distribute.ParameterServerStrategy
+            if not (self.are_several or isinstance(self.strategy, servers)):
                 raise
             raise WorkerLostError(
                 "another worker of the run ended or cannot be reached: start all of "

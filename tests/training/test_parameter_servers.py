@@ -213,13 +213,16 @@ def _as_chief():
     return json.dumps({"cluster": cluster(chief=1, worker=1, ps=1), "task": task})
 
 
-def test_a_server_ends_when_its_chief_is_out_of_reach(monkeypatch):
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_server_ends_when_its_chief_is_gone(tmp_path, monkeypatch, finished):
     monkeypatch.setattr(servers, "_SECONDS_BETWEEN_LOOKS", 0.01)
-    monkeypatch.setattr(servers, "_SECONDS_WITHOUT_CHIEF", 0.05)
+    monkeypatch.setattr(servers, "_SECONDS_WITHOUT_CHIEF", 60 if finished else 0.05)
     chief = socket.create_server(("localhost", 0))
-    address = f"localhost:{chief.getsockname()[1]}"
-    waiting = threading.Thread(target=servers._wait_for_the_end_of, args=[address])
+    told = f"localhost:{chief.getsockname()[1]}", RunFolder(tmp_path)
+    waiting = threading.Thread(target=servers._wait_for_the_end_of, args=told)
     waiting.start()
+    if finished:
+        (tmp_path / "FINISHED").touch()
     waiting.join(0.3)
     assert waiting.is_alive()
     chief.close()
@@ -233,7 +236,7 @@ def test_a_server_tells_whether_the_run_was_finished(tmp_path, monkeypatch, fini
     task = {"type": "ps", "index": 0}
     hosts = cluster(chief=1, worker=1, ps=1)
     monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": hosts, "task": task}))
-    monkeypatch.setattr(servers, "_wait_for_the_end_of", lambda chief: None)
+    monkeypatch.setattr(servers, "_wait_for_the_end_of", lambda *told: None)
     monkeypatch.setattr(tf.distribute, "Server", lambda *args, **kwargs: None)
     monkeypatch.setenv("GRPC_FAIL_FAST", "use_caller")
     if finished:
