@@ -190,7 +190,7 @@ class _EvaluateCopy(Callback):
         # `fit` is in the scope of its strategy, which other threads are not.
         with ThreadPoolExecutor(1) as thread:
             found = thread.submit(self._evaluate).result()
-        assert logs is not None
+        logs = {} if logs is None else logs
         logs |= {f"val_{name}": value for name, value in found.items()}
         self._epoch_end.on_epoch_end(epoch, logs)
         self.model.stop_training = self._copy.model.stop_training
