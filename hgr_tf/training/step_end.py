@@ -133,16 +133,16 @@ class StepEnd(tf.keras.callbacks.Callback):
             )
 
     def _refuse(self, reason: str) -> NoReturn:
-        written = ""
+        kept = "Checkpoints from before are kept"
         if self._batch_of:
             self._write_faulty_batch(self._batch_of)
-            written = (
+            kept = (
                 f"{self._faulty_batch} holds the batch of this step and of the one "
-                "before; "
+                "before; checkpoints from before are kept"
             )
         raise NotFiniteError(
             f"{reason} in step {self.steps} of the run: try a lower `learning_rate`. "
-            f"{written}checkpoints from before are kept"
+            f"{kept}"
         )
 
     def _write_faulty_batch(self, batch_of: Callable[[int], Any]) -> None:

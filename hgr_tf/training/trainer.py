@@ -318,7 +318,8 @@ class _Training:
             ),
             evaluate=lambda: evaluate(copy.model, data, splits.validation),
             verbose=self.verbose,
-            last_weights=last_weights,
+            # Each that is kept takes all weights to the chief.
+            last_weights=last_weights if settings.average_checkpoints else None,
         )
         fit.run(trained, self.folder, checkpoints)
 
