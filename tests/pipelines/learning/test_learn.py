@@ -68,3 +68,27 @@ def test_what_is_handed_on_grows_with_the_distinct_values_alone():
         return len(pickle.dumps(summary + summary))
 
     assert size(400_000) < 4.1 * size(100_000)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", None, "b", "a", ""]),
+        pa.array([0.0, -0.0, float("nan"), None, 1.5], pa.float32()),
+        pa.array([["x", "y"], [], None, ["x"], ["x", "z", "y"]]),
+        pa.array([], pa.int64()),
+    ],
+    ids=["texts", "floats", "lists", "none"],
+)
+def test_rows_that_count_once_are_counted_as_weighted_ones_are(column):
+    once = np.ones(len(column), np.int64)
+    counts, doubled = (
+        {
+            repr(row["value"]): row["count"]
+            for row in ColumnSummary.of(column, hits)
+            .with_counts(column, hits)
+            .counts.to_pylist()
+        }
+        for hits in (once, 2 * once)
+    )
+    assert doubled == {value: 2 * count for value, count in counts.items()}
