@@ -87,10 +87,10 @@ def measure_steps(encoding, size, units):
     }
     rounds = interleaved_rounds(functions, rounds=60, warmup=5)
     found = {"batch": size, "units": units, **_in_ms(rounds)}
-    for name in [name for name in METHODS if name != "plain"]:
+    plain = rounds.pop("plain")
+    for name, own in rounds.items():
         found[f"{name}_ratio"] = found[f"{name}_ms"] / found["plain_ms"]
-        spread = spread_of_ratio(rounds[name], rounds["plain"])
-        found[f"{name}_ratio_spread"] = spread
+        found[f"{name}_ratio_spread"] = spread_of_ratio(own, plain)
     return found
 
 

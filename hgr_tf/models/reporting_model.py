@@ -238,9 +238,9 @@ def _means_over_replicas(
 
     Keras exchanges each of their variables by itself; here all are exchanged at once.
     """
-    means = [metric for metric in metrics if type(metric) is Mean]
     if KERAS_3 or not is_replicated():
         return {}
+    means = [metric for metric in metrics if type(metric) is Mean]
     sums = sum_over_replicas([mean.sums() for mean in means])
     return {mean: mean_of(*own) for mean, own in zip(means, sums, strict=True)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from hgr_tf.training.chief_copy import ChiefCopy
 from hgr_tf.training.config import TrainingConfig
 from hgr_tf.training.epoch_end import EpochEnd
 from hgr_tf.training.last_weights import LastWeights
+from hgr_tf.training.rest_of_run import fit_rest_of_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
 from hgr_tf.training.workers import Workers
@@ -86,17 +88,13 @@ class ParameterServerFit:
             tf.keras.callbacks.TensorBoard(folder.tensorboard, write_graph=False),
             progress_bar(),
         ]
-        epoch, done = divmod(trained, self._steps)
+        fit, epochs = partial(self._fit, callbacks), self._settings.epochs
         try:
-            if done:
-                self._fit(epoch, epoch + 1, done, callbacks)
-                epoch += 1
-            if epoch < self._settings.epochs and not self._model.stop_training:
-                self._fit(epoch, self._settings.epochs, 0, callbacks)
+            fit_rest_of_run(fit, self._model, trained, self._steps, epochs)
         finally:
             step_end.release()
 
-    def _fit(self, first: int, end: int, done: int, callbacks: list[Callback]) -> None:
+    def _fit(self, callbacks: list[Callback], first: int, end: int, done: int) -> None:
         creator = tf.keras.utils.experimental.DatasetCreator(lambda _: self._batches())
         self._model.fit(
             creator,

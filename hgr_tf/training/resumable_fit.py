@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from hgr_tf.training.config import TrainingConfig
 from hgr_tf.training.epoch_end import EpochEnd
 from hgr_tf.training.last_weights import LastWeights
 from hgr_tf.training.optimizer import EvaluateAverages
+from hgr_tf.training.rest_of_run import fit_rest_of_run
 from hgr_tf.training.run_folder import RunFolder
 from hgr_tf.training.step_end import StepEnd
 from hgr_tf.training.step_progress import StepProgress
@@ -111,13 +113,9 @@ class ResumableFit:
                 profile_batch=self._profiled(trained) if profile else 0,
             ),
         ]
-        epoch, done = divmod(trained, self._steps)
+        fit = partial(self._fit, callbacks)
         try:
-            if done:
-                self._fit(epoch, epoch + 1, done, callbacks)
-                epoch += 1
-            if epoch < epochs and not self._model.stop_training:
-                self._fit(epoch, epochs, 0, callbacks)
+            fit_rest_of_run(fit, self._model, trained, self._steps, epochs)
         finally:
             step_end.release()
 
@@ -133,7 +131,7 @@ class ResumableFit:
         return next(iter(self._batches(range(epoch, epoch + 1), done, (0, 1))))
 
     def _fit(
-        self, first: int, end: int, done: int, callbacks: Sequence[Callback]
+        self, callbacks: Sequence[Callback], first: int, end: int, done: int
     ) -> None:
         epochs = range(first, end)
         self._model.fit(

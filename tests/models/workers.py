@@ -2,9 +2,10 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
+
+from tests.addresses import free_addresses
 
 
 class Worker:
@@ -35,10 +36,7 @@ class Worker:
 
 def two_workers():
     """Two workers that find each other on free ports."""
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
+    addresses = free_addresses(2)
     return [Worker(addresses, index) for index in range(2)]
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from hgr_tf.training.build_and_evaluate import evaluate
 from hgr_tf.training.chief_copy import ChiefCopy
 from hgr_tf.training.distribution_config import DistributionConfig
 from hgr_tf.training.strategies import make_strategy
+from tests.addresses import free_addresses
 from tests.prepared import ENCODING, SPEC, rows, write_prepared
 from tests.training.test_trainer import config
 
@@ -38,18 +40,8 @@ LARGE = dataclasses.replace(
 
 def cluster(**counts):
     """Addresses of localhost for some processes of each role."""
-    sockets = {
-        role: [socket.create_server(("localhost", 0)) for _ in range(count)]
-        for role, count in counts.items()
-    }
-    found = {
-        role: [f"localhost:{one.getsockname()[1]}" for one in own]
-        for role, own in sockets.items()
-    }
-    for own in sockets.values():
-        for one in own:
-            one.close()
-    return found
+    free = iter(free_addresses(sum(counts.values())))
+    return {role: list(islice(free, count)) for role, count in counts.items()}
 
 
 def start(config, output, addresses, role, index):

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import pytest
 
 from hgr_tf.compat import KERAS_3
 from hgr_tf.training import INTERRUPTED, load_run, train
+from tests.addresses import free_addresses
 from tests.training.test_checkpoints import history
 from tests.training.test_distribution import assert_ends_as, folder, settings  # noqa: F401
 from tests.training.test_trainer import assert_equal_weights
@@ -54,10 +54,7 @@ class Worker:
 
 
 def two_workers(config, output):
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
+    addresses = free_addresses(2)
     return [Worker(config, output, addresses, index) for index in range(2)]
 
 
